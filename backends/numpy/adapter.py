@@ -1,0 +1,85 @@
+"""adapter: NumPy as anadrome's backend."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from anadrome import Backend, device
+from anadrome.dtypes import dtype
+
+from .kernels import KERNELS, OUT_KERNELS
+
+_CPU = device("cpu")
+
+
+class NumpyBackend(Backend):
+    """NumPy arrays on the CPU; products by the BLAS that NumPy was built with."""
+
+    name = "numpy"
+    device_types = ("cpu",)
+    array_type = np.ndarray
+    scalar_types = (
+        np.float32, np.float64, np.float16, np.bool_, np.int64, np.int32, np.int16, np.int8,
+        np.uint8, np.complex64, np.complex128, ml_dtypes.bfloat16,
+    )  # fmt: skip
+    xp = np
+    kernels = KERNELS
+    out_kernels = OUT_KERNELS
+    block = 32768
+
+    def native_dtype(self, d: dtype) -> Any:
+        return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
+
+    def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
+        return np.array(data, dtype=dtype)
+
+    def to_host(self, array: Any) -> Any:
+        return array
+
+    def device_of(self, array: Any) -> device:
+        return _CPU
+
+    def number(self, value: Any, dtype: Any) -> Any:
+        # A cached zero-dimensional array is half the price of a Python number as ufunc operand.
+        # Zero is left out because 0.0 and -0.0 are one dictionary key.
+        return _number(value, dtype) if value else np.array(value, dtype)
+
+    def owns(self, array: Any) -> bool:
+        return array.base is None
+
+    def shares(self, a: Any, b: Any) -> bool:
+        return np.may_share_memory(a, b)
+
+    def scatter_add(self, target: Any, index: Any, source: Any) -> None:
+        np.add.at(target, index, source)
+
+    def generator(self, device: Any = None) -> Any:
+        from .random import Draws
+
+        return Draws()
+
+    def describe(self) -> dict[str, str]:
+        config: Any = np.show_config(mode="dicts")
+        blas = config["Build Dependencies"]["blas"]
+        return {
+            "numpy": np.__version__,
+            "BLAS": f"{blas.get('name', '?')} {blas.get('version', '')}".strip(),
+            "cores": str(os.cpu_count()),
+            **{
+                v: os.environ[v]
+                for v in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_THREAD_TIMEOUT")
+                if v in os.environ
+            },
+        }
+
+
+@functools.lru_cache(maxsize=4096)
+def _number(value: Any, dtype: Any) -> Any:
+    out = np.array(value, dtype)
+    out.flags.writeable = False
+    return out

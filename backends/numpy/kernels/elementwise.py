@@ -1,0 +1,40 @@
+"""elementwise: ops that are one ufunc, called without a Python frame in between."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_UFUNCS = {
+    "abs": np.absolute,
+    "neg": np.negative,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "log10": np.log10,
+    "sqrt": np.sqrt,
+    "square": np.square,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+
+KERNELS = dict(_UFUNCS)
+#: Those that may write into their first operand, for in-place forms without a graph.
+OUT_KERNELS = {name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")}

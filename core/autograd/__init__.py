@@ -1,0 +1,33 @@
+"""autograd: the public face of the engine (PyTorch: ``torch.autograd``)."""
+
+from __future__ import annotations
+
+from .. import graph
+from ..modes import (
+    enable_grad,
+    inference_mode,
+    no_grad,
+    saved_tensors_hooks,
+    set_grad_enabled,
+)
+from . import functional
+from .entry import backward, grad
+from .function import Function, FunctionCtx, once_differentiable
+from .gradcheck import gradcheck, gradgradcheck
+
+__all__ = [
+    "Function",
+    "FunctionCtx",
+    "backward",
+    "enable_grad",
+    "functional",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "graph",
+    "inference_mode",
+    "no_grad",
+    "once_differentiable",
+    "saved_tensors_hooks",
+    "set_grad_enabled",
+]

@@ -1,0 +1,208 @@
+"""entry: ``backward`` and ``grad``, which check their arguments and start the engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import engine, modes
+from ..backend import by_type
+from ..errors import GraphError, ShapeError
+from ..sites import describe
+from ..tensor import Tensor, wrap
+
+#: Plugins' ``around_backward`` context managers; None costs one test. Set by the plugin manager.
+around: Callable[[tuple[Tensor, ...]], contextlib.AbstractContextManager[Any]] | None = None
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+    *,
+    verbose: bool = False,
+) -> None:
+    """Accumulate the gradients of ``tensors`` into the leaves (``torch.autograd.backward``)."""
+    roots = _as_tuple(tensors)
+    seeds = _seeds(roots, grad_tensors, create_graph)
+    wanted = None
+    if inputs is not None:
+        chosen = _as_tuple(inputs)
+        if not chosen:
+            raise GraphError("`inputs` argument to `backward()` cannot be empty.")
+        wanted = _edges_of(chosen)
+    observe = None
+    if verbose:
+        from .narrate import Narrator
+
+        observe = Narrator(roots)
+    keep = create_graph if retain_graph is None else retain_graph
+    with _surroundings(roots, create_graph):
+        found = engine.run(
+            [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
+            keep=keep,
+            create_graph=create_graph,
+            wanted=wanted,
+            observe=observe,
+        )
+    if inputs is not None:
+        for leaf, g in zip(chosen, found):
+            if not leaf.is_leaf and g is not None:
+                taken = g if isinstance(g, Tensor) else wrap(engine.as_array(g))
+                leaf._grad = taken if leaf._grad is None else leaf._grad + taken
+    if observe is not None:
+        observe.close(keep)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of ``outputs`` with respect to ``inputs``; ``.grad`` is not touched.
+
+    Returns a tuple as long as ``inputs``. ``allow_unused``: None where an input does not take part
+    (otherwise RuntimeError). ``is_grads_batched``: ``grad_outputs`` have a leading batch dimension
+    and so have the results. PyTorch: ``torch.autograd.grad``.
+
+    >>> import anadrome as ad
+    >>> x = ad.tensor(3.0, requires_grad=True)
+    >>> ad.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    roots = _as_tuple(outputs)
+    chosen = _as_tuple(inputs)
+    if is_grads_batched:
+        return _batched(roots, chosen, grad_outputs, retain_graph, create_graph, allow_unused)
+    seeds = _seeds(roots, grad_outputs, create_graph)
+    for x in chosen:
+        if x._edge is None:
+            raise GraphError(
+                "One of the differentiated Tensors does not require grad; call "
+                "`.requires_grad_()` on it before the forward"
+            )
+    wanted = _edges_of(chosen)
+    with _surroundings(roots, create_graph):
+        found = engine.run(
+            [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
+            keep=create_graph if retain_graph is None else retain_graph,
+            create_graph=create_graph,
+            wanted=wanted,
+            accumulate=False,
+        )
+    out: list[Any] = []
+    for x in chosen:
+        g = found[wanted[x._gradient_edge()]]  # type: ignore[index]
+        if g is None and materialize_grads:
+            g = by_type[x._data.__class__].xp.zeros(x._data.shape, dtype=x._data.dtype)
+        if g is None and not allow_unused:
+            raise GraphError(
+                "One of the differentiated Tensors appears to not have been used in the graph. "
+                "Set allow_unused=True if this is the desired behavior."
+            )
+        out.append(g if g is None or isinstance(g, Tensor) else wrap(engine.as_array(g)))
+    return tuple(out)
+
+
+def _batched(
+    roots: Any, chosen: Any, grad_outputs: Any, retain: Any, create: bool, unused: Any
+) -> tuple[Any, ...]:
+    """One backward a row of the batch, stacked."""
+    from ..ops.joining import stack
+
+    seeds = _as_tuple(grad_outputs)
+    count = len(seeds[0])
+    rows = []
+    for i in range(count):
+        last = i == count - 1
+        keep = True if not last else (create if retain is None else retain)
+        rows.append(grad(roots, chosen, [s[i] for s in seeds], keep, create, unused))
+    return tuple(None if column[0] is None else stack(list(column)) for column in zip(*rows))
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+
+
+def _edges_of(tensors: tuple[Tensor, ...]) -> dict[Any, int]:
+    edges: dict[Any, int] = {}
+    for t in tensors:
+        edge = t._gradient_edge()
+        if edge is None:
+            raise GraphError("One of the differentiated Tensors does not require grad")
+        edges.setdefault(edge, len(edges))
+    return edges
+
+
+def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
+    """The gradients to start from; a seed of one for a single element."""
+    seeds = _as_tuple(given) if given is not None else (None,) * len(roots)
+    if len(seeds) != len(roots):
+        raise GraphError(f"got {len(roots)} tensors and {len(seeds)} gradients")
+    out = []
+    for root, seed in zip(roots, seeds):
+        if not isinstance(root, Tensor):
+            raise TypeError(
+                f"backward starts from a Tensor, not {type(root).__name__}; `.item()` leaves the "
+                "graph, so call backward() on the Tensor itself"
+            )
+        if root._edge is None:
+            raise GraphError(_no_graph(root))
+        data = root._data
+        if seed is None:
+            if root.numel() != 1:
+                raise GraphError(
+                    "grad can be implicitly created only for scalar outputs, not for shape "
+                    f"{tuple(root.shape)}; reduce it with .sum() or .mean(), or give `gradient=`"
+                )
+            xp = by_type[data.__class__].xp
+            value = xp.ones(data.shape, dtype=data.dtype)
+            out.append(wrap(value) if create_graph else value)
+            continue
+        if not isinstance(seed, Tensor):
+            seed = wrap(by_type[data.__class__].asarray(seed, dtype=data.dtype))
+        if seed._data.shape != data.shape:
+            raise ShapeError(
+                f"Mismatch in shape: grad_output has a shape of {tuple(seed.shape)} and output "
+                f"has a shape of {tuple(root.shape)}."
+            )
+        out.append(seed if create_graph else seed._data)
+    return out
+
+
+def _no_graph(root: Tensor) -> str:
+    text = "element 0 of tensors does not require grad and does not have a grad_fn"
+    if root._detached_at is not None:
+        return f"{text}: it was detached at {describe(root._detached_at)}"
+    if not modes.current().grad:
+        return f"{text}: recording is off here (no_grad or inference_mode)"
+    return (
+        f"{text}. Nothing it was computed from requires a gradient: a `.detach()`, `.item()` or "
+        "`.numpy()` on the way, a forward under `no_grad()`, or parameters without "
+        "`requires_grad=True`"
+    )
+
+
+@contextlib.contextmanager
+def _surroundings(roots: tuple[Tensor, ...], create_graph: bool) -> Any:
+    """Recording as asked, no interceptors of the forward, and the plugins' around_backward."""
+    scope = modes.set_state(modes.current().but(grad=create_graph, saved_hooks=()))
+    try:
+        if around is None:
+            yield
+        else:
+            with around(roots):
+                yield
+    finally:
+        modes.reset_state(scope)
+
+
+

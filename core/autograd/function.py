@@ -1,0 +1,269 @@
+"""function: ops that a user writes, with PyTorch's ``autograd.Function``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from .. import graph, modes, sites
+from ..errors import GraphError
+from ..graph import Freed, Node
+from ..inplace import rebase
+from ..tensor import LEAF, Tensor, wrap
+
+
+class FunctionCtx(Node):
+    """What ``forward`` and ``backward`` share; it is also the node of the call."""
+
+    __slots__ = ()
+    multi = True
+    _materialize = True
+    _dirty: tuple[Tensor, ...] = ()
+    _non_differentiable: tuple[Tensor, ...] = ()
+    needs_input_grad: tuple[bool, ...] = ()
+    function: type[Function]
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs for ``backward``; checked there for later writes in place."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(
+                    "save_for_backward can only save Tensors, but argument is of type "
+                    f"{type(t).__name__}; keep other values as attributes of ctx"
+                )
+        self.__dict__["_to_save"] = tensors
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor | None, ...]:
+        """What ``save_for_backward`` kept."""
+        self.check_alive()
+        return tuple(self._restored(entry) for entry in self.saved)
+
+    def _restored(self, entry: Any) -> Tensor | None:
+        if entry is None:
+            return None
+        value, stamp, nr, unpack = entry
+        if unpack is not None:
+            restored = unpack(value)
+            out = wrap(restored._data)
+            out._edge = nr if isinstance(nr, tuple) else (None if nr is None else (self, nr))
+            return out
+        writes = value._writes
+        if writes is not None and writes.stamp > stamp:
+            raise graph.stale(self, writes, value)
+        if nr is None:
+            return value
+        out = wrap(value._data)
+        out._edge = (self, nr)
+        return out
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Name inputs that ``forward`` changed in place; they must be returned."""
+        self.__dict__["_dirty"] = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Name outputs that have no gradient."""
+        self.__dict__["_non_differentiable"] = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether ``backward`` sees zeros (default) or None for outputs nobody used."""
+        self.__dict__["_materialize"] = value
+
+    def apply(self, grad: Any, create_graph: bool) -> Any:
+        self.check_alive()
+        from ..backend import by_type
+
+        slots = []
+        for g, like in zip(grad, self.__dict__["_likes"]):
+            if g is None and self._materialize:
+                g = by_type[like[2]].xp.zeros(like[0], dtype=like[1])
+            slots.append(g if g is None or isinstance(g, Tensor) else wrap(g))
+        out = self.function.backward(self, *slots)
+        out = out if isinstance(out, tuple) else (out,)
+        count = len(self.next_functions)
+        if len(out) > count and all(x is None for x in out[count:]):
+            out = out[:count]
+        if len(out) != count:
+            raise GraphError(
+                f"function {self.name()} returned an incorrect number of gradients (expected "
+                f"{count}, got {len(out)}): one for each argument of forward, None where it has "
+                "none"
+            )
+        for g, edge in zip(out, self.next_functions):
+            if g is not None and edge is not None and not isinstance(g, Tensor):
+                raise TypeError(
+                    f"{self.name()} returned a {type(g).__name__} as gradient; expected a Tensor "
+                    "or None"
+                )
+        if create_graph:
+            return out
+        return [g._data if isinstance(g, Tensor) else None for g in out]
+
+    def free(self, freed: Freed) -> bool:
+        if self.saved:
+            self.saved = freed
+            return True
+        return False
+
+
+class _FunctionMeta(type):
+    """Makes the node type of each Function, named as in PyTorch (``MyFunctionBackward``)."""
+
+    def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
+        super().__init__(name, bases, space)
+        cls._node_type = type(f"{name}Backward", (FunctionCtx,), {"function": cls})
+
+
+class Function(metaclass=_FunctionMeta):
+    """A differentiable function of one's own (PyTorch: ``torch.autograd.Function``).
+
+    >>> import anadrome as ad
+    >>> class Cube(ad.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         x, = ctx.saved_tensors
+    ...         return grad * 3 * x * x
+    >>> x = ad.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    _node_type: type[FunctionCtx]
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """The result; takes ``ctx`` first, unless ``setup_context`` is defined."""
+        raise NotImplementedError("You must implement the forward function for a custom Function.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradients of forward's arguments, None where there is none."""
+        raise NotImplementedError(
+            "You must implement the backward function to use your custom Function with autograd."
+        )
+
+    setup_context: Any = None
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Call the function and record it."""
+        node = object.__new__(cls._node_type)
+        node.saved = ()
+        node.code, node.instruction = sites.caller(2)
+        state = modes.current()
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        recording = state.grad and any(t._edge is not None for t in tensors)
+        node.__dict__["needs_input_grad"] = tuple(
+            isinstance(a, Tensor) and a._edge is not None for a in args
+        )
+        edges = tuple(a._gradient_edge() if isinstance(a, Tensor) else None for a in args)
+        with modes.no_grad():
+            if cls.setup_context is None:
+                result = cls.forward(node, *args)
+            else:
+                result = cls.forward(*args)
+                cls.setup_context(node, args, result)
+        outputs = result if isinstance(result, tuple) else (result,)
+        node.next_functions = edges
+        node.sequence = graph.tick()
+        if not recording:
+            return result
+        finished = cls._attach(node, outputs, args)
+        cls._keep(node, finished, state)
+        return finished if isinstance(result, tuple) else finished[0]
+
+    @staticmethod
+    def _attach(node: Any, outputs: tuple[Any, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Hang the outputs on the node; inputs returned as they are become new Tensors."""
+        finished = []
+        likes = []
+        for nr, out in enumerate(outputs):
+            if not isinstance(out, Tensor):
+                likes.append(((), None, None))
+                finished.append(out)
+                continue
+            data = out._data
+            likes.append((data.shape, data.dtype, data.__class__))
+            plain = any(out is t for t in node._non_differentiable)
+            if any(out is t for t in node._dirty):
+                if out._edge is LEAF:
+                    raise GraphError(
+                        "a leaf Variable that requires grad is being used in an in-place operation."
+                    )
+                out._shared_writes().bump()
+                history = wrap(data)
+                history._edge = (node, nr)
+                rebase(out, history)
+            else:
+                if any(out is a for a in args) or out._edge is not None:
+                    out = wrap(data)
+                if not plain:
+                    out._edge = (node, nr)
+            finished.append(out)
+        node.shape = [like[0] for like in likes]
+        node.dtype = [like[1] for like in likes]
+        node.__dict__["_likes"] = likes
+        return tuple(finished)
+
+    @staticmethod
+    def _keep(node: Any, finished: tuple[Any, ...], state: modes.State) -> None:
+        """Turn what was saved into entries that know about writes, outputs and hooks."""
+        entries: list[Any] = []
+        hooks = state.saved_hooks[-1] if state.saved_hooks else None
+        data_of = {id(f._data): nr for nr, f in enumerate(finished) if isinstance(f, Tensor)}
+        for t in node.__dict__.pop("_to_save", ()):
+            if t is None:
+                entries.append(None)
+                continue
+            own = t._edge is None or t._edge[0] is node
+            nr = data_of.get(id(t._data)) if own else None
+            if hooks is not None:
+                edge = nr if nr is not None else t._gradient_edge()
+                entries.append((hooks.pack(wrap(t._data)), 0, edge, hooks.unpack))
+            else:
+                kept = wrap(t._data) if nr is not None else t
+                kept._writes = t._shared_writes()
+                entries.append((kept, node.sequence, nr, None))
+        node.saved = tuple(entries)
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a ``backward`` that cannot itself be differentiated (PyTorch's name)."""
+
+    @functools.wraps(backward)
+    def wrapper(ctx: Any, *grads: Any) -> Any:
+        recording = modes.is_grad_enabled()
+        with modes.no_grad():
+            out = backward(ctx, *grads)
+        if not recording or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+            return out
+        alone = not isinstance(out, tuple)
+        blocked = tuple(
+            _Blocked.apply(o, *[g for g in grads if isinstance(g, Tensor)])
+            if isinstance(o, Tensor)
+            else o
+            for o in ((out,) if alone else out)
+        )
+        return blocked[0] if alone else blocked
+
+    return wrapper
+
+
+class _Blocked(Function):
+    """Raises when a gradient is asked through it."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *sources: Tensor) -> Tensor:
+        return wrap(value._data)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise GraphError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )

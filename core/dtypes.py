@@ -1,0 +1,177 @@
+"""dtypes: the element types, and PyTorch's rules for mixing them.
+
+A ``dtype`` here is a name with facts. Each backend maps the name to its own object, so nothing in
+core depends on an array library's dtype classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Order of the categories: mixing two of them gives the higher one.
+_BOOL, _INT, _FLOAT, _COMPLEX = range(4)
+
+
+class dtype:
+    """An element type such as ``anadrome.float32`` (PyTorch: ``torch.dtype``).
+
+    Attributes: ``name``, ``itemsize`` in bytes, ``is_floating_point``, ``is_complex``,
+    ``is_signed``.
+    """
+
+    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
+
+    def __init__(self, name: str, itemsize: int, category: int, signed: bool = True) -> None:
+        self.name = name
+        self.itemsize = itemsize
+        self.category = category
+        self.is_floating_point = category == _FLOAT
+        self.is_complex = category == _COMPLEX
+        self.is_signed = signed
+
+    def __repr__(self) -> str:
+        return f"anadrome.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name if self.name != "bool" else "bool_"
+
+
+bool_ = dtype("bool", 1, _BOOL, signed=False)
+uint8 = dtype("uint8", 1, _INT, signed=False)
+int8 = dtype("int8", 1, _INT)
+int16 = dtype("int16", 2, _INT)
+int32 = dtype("int32", 4, _INT)
+int64 = dtype("int64", 8, _INT)
+float16 = dtype("float16", 2, _FLOAT)
+bfloat16 = dtype("bfloat16", 2, _FLOAT)
+float32 = dtype("float32", 4, _FLOAT)
+float64 = dtype("float64", 8, _FLOAT)
+complex64 = dtype("complex64", 8, _COMPLEX)
+complex128 = dtype("complex128", 16, _COMPLEX)
+
+ALL = (
+    bool_, uint8, int8, int16, int32, int64,
+    float16, bfloat16, float32, float64, complex64, complex128,
+)  # fmt: skip
+BY_NAME = {d.name: d for d in ALL}
+
+# PyTorch's other names.
+half, double, long, short = float16, float64, int64, int16
+int_, float_ = int32, float32
+
+_default = float32
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of a Tensor made from Python floats; float32 unless set otherwise."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Set the dtype of Tensors made from Python floats (floating point only)."""
+    global _default
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(
+            f"only floating-point types are supported as the default type, not {d!r}; "
+            "use e.g. set_default_dtype(anadrome.float64)"
+        )
+    _default = d
+
+
+class _FromNative(dict):
+    """A backend's dtype object to ours; learnt from its printed name, once each."""
+
+    def __missing__(self, native: Any) -> dtype:
+        name = str(native).rsplit(".", 1)[-1]
+        found = BY_NAME.get(name)
+        if found is None:
+            raise TypeError(
+                f"arrays of dtype {native} are not supported; cast to one of "
+                + ", ".join(BY_NAME)
+            )
+        self[native] = found
+        return found
+
+
+from_native: dict[Any, dtype] = _FromNative()
+
+
+def as_dtype(d: Any) -> dtype:
+    """One of ours from ours, from Python's ``float``/``int``/``bool``, or from a native dtype."""
+    if isinstance(d, dtype):
+        return d
+    if d is float:
+        return _default
+    if d is int:
+        return int64
+    if d is bool:
+        return bool_
+    if d is complex:
+        return of_python(1j)
+    return from_native[d]
+
+
+def of_python(value: Any) -> dtype:
+    """The dtype that PyTorch gives a Python number."""
+    if isinstance(value, bool):
+        return bool_
+    if isinstance(value, int):
+        return int64
+    if isinstance(value, float):
+        return _default
+    if isinstance(value, complex):
+        return complex128 if _default is float64 else complex64
+    raise TypeError(f"expected a number, got {type(value).__name__}")
+
+
+def promote_types(a: dtype, b: dtype) -> dtype:
+    """The smallest type that holds both (PyTorch: ``torch.promote_types``).
+
+    >>> import anadrome as ad
+    >>> ad.promote_types(ad.int64, ad.float16)
+    anadrome.float16
+    """
+    if a is b:
+        return a
+    if a.category != b.category:
+        low, high = (a, b) if a.category < b.category else (b, a)
+        if high is complex64 and low is float64:
+            return complex128
+        return high
+    if a.category == _INT and a.is_signed != b.is_signed:
+        signed = a if a.is_signed else b
+        return int16 if signed is int8 else signed  # uint8 is the only unsigned one
+    if {a, b} == {float16, bfloat16}:
+        return float32
+    return a if a.itemsize >= b.itemsize else b
+
+
+def result_type(values: list[tuple[dtype, int]]) -> dtype:
+    """PyTorch's type of an operation on several operands.
+
+    ``values`` holds (dtype, rank) with rank 2 for arrays with dimensions, 1 for zero-dimensional
+    ones, 0 for Python numbers. A lower rank takes part only if its category is higher.
+    """
+    best: dtype | None = None
+    for rank in (2, 1, 0):
+        here: dtype | None = None
+        for d, r in values:
+            if r == rank:
+                here = d if here is None else promote_types(here, d)
+        if here is None:
+            continue
+        if best is None:
+            best = here
+        elif here.category > best.category:
+            best = _weak(here, best) if rank == 0 else promote_types(best, here)
+    assert best is not None
+    return best
+
+
+def _weak(number: dtype, other: dtype) -> dtype:
+    """A Python number lifts ``other`` to its category, at the default width."""
+    if number.category == _FLOAT:
+        return _default
+    if number.category == _COMPLEX:
+        return complex128 if other is float64 else complex64
+    return number

@@ -1,0 +1,366 @@
+"""engine: plays the recorded nodes in reverse, and delivers what comes out to the leaves.
+
+Every node took a number when it was recorded, and a node is recorded after those it depends on. So
+"the newest node that something has arrived at" is always ready: nothing recorded later is left that
+could still send to it. A heap of those numbers is the whole scheduler; there is no pass over the
+graph to count dependencies and no recursion.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from . import sites
+from .backend import by_type
+from .dtypes import float32, from_native
+from .errors import GraphError
+from .graph import Edge, Freed, Node, accumulate_lock
+from .tensor import AccumulateGrad, Tensor, unwrap, wrap
+
+_getrefcount = sys.getrefcount
+
+
+def _references_of_a_local() -> int:
+    """What getrefcount() says of an object that only one local variable holds, here and now."""
+    only = object()
+    return _getrefcount(only)
+
+
+_UNSHARED = _references_of_a_local()
+
+#: Set by the plugin manager when a plugin has such hooks; None costs one test.
+grad_ready: Callable[[Tensor], None] | None = None
+
+
+class Patch:
+    """A gradient that is zero outside ``index``: what a slice sends to the whole.
+
+    Kept as it is until it meets another gradient, so a loop over slices builds one full array.
+    """
+
+    __slots__ = ("dtype", "fill", "shape", "value")
+
+    def __init__(self, shape: Any, value: Any, fill: Callable[[Any, Any], None]) -> None:
+        self.shape = shape
+        self.value = value
+        self.dtype = value.dtype
+        self.fill = fill
+
+    def dense(self) -> Any:
+        """The full array."""
+        backend = by_type[self.value.__class__]
+        out = backend.xp.zeros(self.shape, dtype=self.dtype)
+        self.fill(out, self.value)
+        return out
+
+
+def run(
+    roots: Sequence[tuple[Edge, Any]],
+    *,
+    keep: bool,
+    create_graph: bool,
+    wanted: dict[Edge, int] | None = None,
+    accumulate: bool = True,
+    observe: Callable[..., None] | None = None,
+) -> list[Any]:
+    """Send gradients from ``roots`` upstream.
+
+    ``roots``: pairs (edge, gradient); gradients are arrays, or Tensors if ``create_graph``.
+    ``keep``: leave saved values in place. ``wanted``: edges whose gradients to return, numbered.
+    ``accumulate``: whether leaves that are reached take their gradient into ``.grad``.
+    ``observe``: called after each node as ``observe(node, gradient, gradients, freed)``.
+    Returns the gradients of ``wanted``, None where nothing arrived.
+    """
+    freed = Freed(sites.caller(2))
+    needed = None if wanted is None else _leading_to(wanted, roots)
+    found: list[Any] = [None] * (0 if wanted is None else len(wanted))
+    pending: dict[Node, Any] = {}
+    queue: list[tuple[int, Node]] = []
+    #: Nodes whose pending gradient is a sum we made, so that more can be added in place.
+    owned: set[Node] = set()
+
+    for (node, nr), gradient in roots:
+        if needed is None or node in needed:
+            _deliver(node, nr, gradient, pending, queue, owned, create_graph)
+
+    while queue:
+        node = heappop(queue)[1]
+        g = pending.pop(node)
+        owned.discard(node)
+        if g.__class__ is Patch:
+            g = g.dense()
+        if node.__class__ is AccumulateGrad:
+            if wanted is not None and (node, 0) in wanted:
+                g = _hooked(node, g, create_graph)
+                found[wanted[node, 0]] = g
+                if not accumulate:
+                    continue
+            elif wanted is None:
+                g = _hooked(node, g, create_graph)
+            if accumulate:
+                _into_leaf(node, g, create_graph, _getrefcount(g) <= _UNSHARED)
+                if observe is not None:
+                    observe(node, g, (), False)
+            continue
+        if node.tensor_hooks is not None or node.pre_hooks is not None:
+            g = _before(node, g, create_graph)
+        if wanted is not None and _collect(node, g, wanted, found, needed, create_graph):
+            continue
+        grads = node.apply(g, create_graph)
+        if node.post_hooks is not None:
+            grads = _after(node, g, grads)
+        was_freed = not keep and node.free(freed)
+        if observe is not None:
+            observe(node, g, grads, was_freed)
+        for edge, gradient in zip(node.next_functions, grads):
+            if edge is None or gradient is None:
+                continue
+            target, nr = edge
+            if needed is not None and target not in needed:
+                continue
+            if target.multi or target in pending or create_graph:
+                _deliver(target, nr, gradient, pending, queue, owned, create_graph)
+                continue
+            # The common case of _deliver, written out: first arrival, one output, arrays.
+            if gradient.shape != target.shape or gradient.dtype is not target.dtype:
+                gradient = fit(gradient, target.shape, target.dtype)
+            pending[target] = gradient
+            heappush(queue, (-target.sequence, target))
+        grads = gradient = None
+    return found
+
+
+def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
+    """Undo broadcasting and promotion: the shape and (native) dtype of what it belongs to."""
+    if gradient.__class__ is Patch:
+        if gradient.dtype == dtype:
+            return gradient
+        gradient = gradient.dense()
+    array = unwrap(gradient)
+    if array.shape != shape:
+        from .ops.reduce import sum_to_size
+
+        gradient = sum_to_size(gradient, size=tuple(shape))
+        array = unwrap(gradient)
+    if array.dtype != dtype:
+        from .ops.convert import to_dtype
+
+        if from_native[array.dtype].is_complex and not from_native[dtype].is_complex:
+            gradient = gradient.real
+        gradient = to_dtype(gradient, dtype=from_native[dtype])
+    return gradient
+
+
+def _deliver(
+    node: Node,
+    nr: int,
+    gradient: Any,
+    pending: dict[Node, Any],
+    queue: list[tuple[int, Node]],
+    owned: set[Node],
+    create_graph: bool,
+) -> None:
+    """Add a gradient to what has arrived at an output of a node."""
+    if node.multi:
+        slots = pending.get(node)
+        if slots is None:
+            slots = pending[node] = [None] * len(node.shape)
+            heappush(queue, (-node.sequence, node))
+        gradient = fit(gradient, node.shape[nr], node.dtype[nr])
+        if gradient.__class__ is Patch:
+            gradient = gradient.dense()
+        slots[nr] = gradient if slots[nr] is None else slots[nr] + gradient
+        return
+    gradient = fit(gradient, node.shape, node.dtype)
+    so_far = pending.get(node)
+    if so_far is None:
+        pending[node] = gradient
+        heappush(queue, (-node.sequence, node))
+        return
+    if create_graph:
+        pending[node] = so_far + gradient
+        return
+    if so_far.__class__ is Patch:
+        so_far = so_far.dense()
+        owned.add(node)
+    if gradient.__class__ is Patch:
+        if node not in owned:
+            so_far = _copy(so_far)
+            owned.add(node)
+        gradient.fill(so_far, gradient.value)
+    elif node in owned:
+        so_far += gradient
+    else:
+        so_far = _widened(so_far) + gradient
+        # NumPy makes scalars of zero-dimensional sums; those cannot be added to in place.
+        if so_far.__class__ is by_type[so_far.__class__].array_type:
+            owned.add(node)
+    pending[node] = so_far
+
+
+def _widened(array: Any) -> Any:
+    """Sums of half precision are kept in float32 until they are handed on."""
+    kind = from_native[array.dtype]
+    if kind.is_floating_point and kind.itemsize == 2:
+        backend = by_type[array.__class__]
+        return backend.xp.astype(array, backend.dtype(float32))
+    return array
+
+
+def _copy(array: Any) -> Any:
+    return by_type[array.__class__].asarray(array)
+
+
+def _into_leaf(node: AccumulateGrad, g: Any, create_graph: bool, unshared: bool) -> None:
+    """Accumulate into ``.grad``: in place where there is one, by taking the buffer where not."""
+    leaf = node.variable
+    if leaf._edge is None:  # requires_grad was switched off after the forward
+        return
+    with accumulate_lock:
+        grad = leaf._grad
+        if create_graph:
+            leaf._grad = g if grad is None else grad + g
+        elif grad is None:
+            leaf._grad = wrap(_taken(g, leaf, node, unshared))
+        else:
+            g = fit(g, node.shape, grad._data.dtype)
+            data = grad._data
+            data += g
+            if grad._data is not data:
+                grad._data = data
+            if grad._writes is not None:
+                grad._writes.bump()
+    if leaf._post_hooks:
+        for hook in list(leaf._post_hooks.values()):
+            hook(leaf)
+    if grad_ready is not None:
+        grad_ready(leaf)
+
+
+def _taken(g: Any, leaf: Tensor, node: Node, unshared: bool) -> Any:
+    """The buffer of ``g`` if nobody else can see it, else a copy."""
+    cls = leaf._data.__class__
+    backend = by_type[cls]
+    if g.__class__ is not cls:
+        return backend.asarray(g)
+    if g.dtype != node.dtype:
+        return fit(g, node.shape, node.dtype)
+    return g if unshared and backend.owns(g) else backend.asarray(g)
+
+
+def _hooked(node: AccumulateGrad, g: Any, create_graph: bool) -> Any:
+    hooks = node.variable._hooks
+    if node.pre_hooks:
+        for hook in list(node.pre_hooks.values()):
+            out = hook((g if create_graph else wrap(as_array(g)),))
+            if out is not None:
+                g = out[0] if create_graph else unwrap(out[0])
+    return _through(hooks, g, create_graph) if hooks else g
+
+
+def as_array(g: Any) -> Any:
+    """A backend's scalar as its array."""
+    backend = by_type[g.__class__]
+    return g if g.__class__ is backend.array_type else backend.asarray(g)
+
+
+def _through(hooks: dict[int, Any], g: Any, create_graph: bool) -> Any:
+    """Tensor hooks see a Tensor and may return another in its place."""
+    seen = g if isinstance(g, Tensor) else wrap(as_array(g))
+    for hook in list(hooks.values()):
+        out = hook(seen)
+        if out is not None:
+            if not isinstance(out, Tensor) or out._data.shape != seen._data.shape:
+                raise GraphError(
+                    f"a gradient hook returned {type(out).__name__} where a Tensor of shape "
+                    f"{tuple(seen.shape)} (or None) is expected"
+                )
+            seen = out
+    return seen if create_graph else seen._data
+
+
+def _before(node: Node, g: Any, create_graph: bool) -> Any:
+    """Hooks of the tensors this node made, then those of the node itself."""
+    slots = g if node.multi else [g]
+    if node.tensor_hooks is not None:
+        for nr, hooks in node.tensor_hooks.items():
+            if slots[nr] is not None:
+                slots[nr] = _through(hooks, slots[nr], create_graph)
+    if node.pre_hooks is not None:
+        for hook in list(node.pre_hooks.values()):
+            out = hook(_as_tensors(slots))
+            if out is not None:
+                out = (out,) if isinstance(out, Tensor) else out
+                slots = [s if create_graph else unwrap(s) for s in out]
+    return slots if node.multi else slots[0]
+
+
+def _after(node: Node, g: Any, grads: Any) -> Any:
+    """Hooks of the node see the gradients of its inputs and of its outputs."""
+    assert node.post_hooks is not None
+    over_tensors = any(isinstance(x, Tensor) for x in grads)
+    for hook in list(node.post_hooks.values()):
+        out = hook(_as_tensors(grads), _as_tensors(g if node.multi else [g]))
+        if out is not None:
+            out = (out,) if isinstance(out, Tensor) else out
+            grads = [x if over_tensors else unwrap(x) for x in out]
+    return grads
+
+
+def _as_tensors(values: Any) -> tuple[Tensor | None, ...]:
+    out: list[Tensor | None] = []
+    for v in values:
+        if v.__class__ is Patch:
+            v = v.dense()
+        out.append(v if v is None or isinstance(v, Tensor) else wrap(as_array(v)))
+    return tuple(out)
+
+
+def _leading_to(wanted: dict[Edge, int], roots: Any) -> set[Node]:
+    """The nodes from which a wanted one can be reached (an explicit stack: graphs are deep)."""
+    ends = {edge[0] for edge in wanted}
+    consumers: dict[Node, list[Node]] = {}
+    stack = [edge[0] for edge, _ in roots]
+    seen = set(stack)
+    oldest = min((n.sequence for n in ends), default=0)
+    while stack:
+        node = stack.pop()
+        if node.sequence < oldest:
+            continue
+        for edge in node.next_functions:
+            if edge is not None:
+                consumers.setdefault(edge[0], []).append(node)
+                if edge[0] not in seen:
+                    seen.add(edge[0])
+                    stack.append(edge[0])
+    needed = set()
+    stack = [n for n in ends if n in seen]
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(consumers.get(node, ()))
+    return needed
+
+
+def _collect(
+    node: Node,
+    g: Any,
+    wanted: dict[Edge, int],
+    found: list[Any],
+    needed: set[Node] | None,
+    create_graph: bool,
+) -> bool:
+    """Take the wanted gradients at this node; True if nothing beyond it is needed."""
+    slots = g if node.multi else (g,)
+    for nr, value in enumerate(slots):
+        if (node, nr) in wanted and value is not None:
+            found[wanted[node, nr]] = value
+    assert needed is not None
+    return not any(e is not None and e[0] in needed for e in node.next_functions)
+
+
+

@@ -1,0 +1,55 @@
+"""errors: the classes of our own errors; each is also the class PyTorch would raise."""
+
+from __future__ import annotations
+
+
+class AnadromeError(Exception):
+    """Base of the errors that are ours."""
+
+
+class GraphError(AnadromeError, RuntimeError):
+    """The graph cannot answer what was asked of it."""
+
+
+class AlreadyFreedError(GraphError):
+    """A second backward through values that the first one freed."""
+
+
+class ModifiedInPlaceError(GraphError):
+    """A saved value was changed in place before backward needed it."""
+
+
+class NoDerivativeError(GraphError, NotImplementedError):
+    """A gradient was asked through an op that has no rule for it."""
+
+
+class ShapeError(AnadromeError, RuntimeError, ValueError):
+    """Shapes that do not fit the op."""
+
+
+class DeviceError(AnadromeError, RuntimeError):
+    """Arrays of two devices in one op, or a device that is not there."""
+
+
+class DtypeError(AnadromeError, RuntimeError, TypeError):
+    """An element type that the op does not take."""
+
+
+class DeclarationError(AnadromeError, TypeError):
+    """An op declaration that contradicts itself; raised when the op is declared."""
+
+
+class BackendError(AnadromeError, RuntimeError):
+    """A backend that is unknown, absent or broken."""
+
+
+class PluginError(AnadromeError, RuntimeError):
+    """A plugin that is asked for but not there."""
+
+
+class CaptureError(AnadromeError, RuntimeError):
+    """Code that cannot become a flat program."""
+
+
+class SerializationError(AnadromeError, RuntimeError, ValueError):
+    """A file that cannot be read as what it should be."""

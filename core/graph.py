@@ -1,0 +1,194 @@
+"""graph: what the forward leaves behind. Nodes, edges, saved values, and when they went stale.
+
+An edge is PyTorch's pair ``(node, output_nr)``. A node holds the edges to what its inputs came from
+and, for each input that needs a gradient, the arguments of that input's rule. Nothing here points
+forward, so dropping the last Tensor of a graph frees the graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from . import sites
+from .errors import AlreadyFreedError, ModifiedInPlaceError
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+Edge = tuple["Node", int]
+
+#: One clock orders everything that happens: a node takes its number when it is recorded, a write in
+#: place when it is done. A saved value is stale when it was written after its node was recorded.
+tick = itertools.count(1).__next__
+
+
+class Writes:
+    """The writes in place to one storage, shared by a Tensor, its views and its detached aliases.
+
+    Made when first needed: most tensors are never written and never viewed.
+    """
+
+    __slots__ = ("count", "site", "stamp", "views")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.stamp = 0
+        self.site: sites.Site | None = None
+        self.views: list[weakref.ref[Tensor]] = []
+
+    def bump(self) -> None:
+        """Note one write, now, by the user's current line."""
+        self.count += 1
+        self.stamp = tick()
+        self.site = sites.caller(2)
+
+
+class Freed:
+    """Stands where a node's saved values were, and knows which backward freed them."""
+
+    __slots__ = ("site",)
+
+    def __init__(self, site: sites.Site) -> None:
+        self.site = site
+
+
+class Packed:
+    """A saved value in the custody of ``saved_tensors_hooks``."""
+
+    __slots__ = ("edge", "handle", "unpack")
+
+    def __init__(self, handle: Any, unpack: Any, edge: Edge | None) -> None:
+        self.handle = handle
+        self.unpack = unpack
+        self.edge = edge
+
+
+class Node:
+    """One recorded call (PyTorch: ``torch.autograd.graph.Node``).
+
+    ``shape`` and ``dtype`` are those of the output: a gradient that arrives is fitted to them.
+    For a node of several outputs (``multi``) both are lists.
+    """
+
+    __slots__ = (
+        "__dict__",  # the rare attributes below
+        "__weakref__",
+        "code",
+        "dtype",
+        "instruction",
+        "next_functions",
+        "saved",
+        "sequence",
+        "shape",
+    )
+
+    multi = False
+    #: Rare, hence not slots: hooks, several outputs, packed values.
+    tensor_hooks: dict[int, list[Any]] | None = None
+    pre_hooks: dict[int, Any] | None = None
+    post_hooks: dict[int, Any] | None = None
+    packed = False
+    writes: Writes | None = None
+
+    next_functions: tuple[Edge | None, ...]
+    saved: Any
+    sequence: int
+    shape: Any
+    dtype: Any
+    code: CodeType
+    instruction: int
+
+    def name(self) -> str:
+        """PyTorch's name of the node, such as ``MulBackward0``."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dictionary for the user's own notes."""
+        return self.__dict__.setdefault("_metadata", {})
+
+    @property
+    def site(self) -> sites.Site:
+        """The user's line that recorded this node."""
+        return self.code, self.instruction
+
+    def where(self) -> str:
+        """``MulBackward0` (train.py:41, `loss = pred * w`)`` without the first backquote."""
+        return f"`{self.name()}` ({sites.describe(self.site)})"
+
+    def register_hook(self, hook: Any) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node has run."""
+        return RemovableHandle(_table(self, "post_hooks"), hook)
+
+    def register_prehook(self, hook: Any) -> RemovableHandle:
+        """Call ``hook(grad_outputs)`` before this node runs."""
+        return RemovableHandle(_table(self, "pre_hooks"), hook)
+
+    def apply(self, grad: Any, create_graph: bool) -> Any:
+        """The gradients of the inputs, in the order of ``next_functions``."""
+        raise NotImplementedError
+
+    def check_alive(self) -> None:
+        """Raise PyTorch's error if an earlier backward has freed what this node saved."""
+        if self.saved.__class__ is Freed:
+            line = sites.place(self.saved.site)
+            raise AlreadyFreedError(
+                "Trying to backward through the graph a second time: the values saved by "
+                f"{self.where()} were freed by the backward at {line}. Call "
+                f"`backward(retain_graph=True)` at {line} if you need both, or compute the "
+                "forward again."
+            )
+
+    def free(self, freed: Freed) -> bool:
+        """Drop the saved values; True if there were any."""
+        return False
+
+
+def _table(node: Node, name: str) -> dict[int, Any]:
+    table = getattr(node, name)
+    if table is None:
+        table = {}
+        setattr(node, name, table)
+    return table
+
+
+class RemovableHandle:
+    """Returned by every ``register_*hook``: ``remove()`` takes the hook away again."""
+
+    _ids = itertools.count()
+
+    def __init__(self, table: dict[int, Any], hook: Any) -> None:
+        self.id = next(self._ids)
+        self._table = table
+        table[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._table.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def stale(node: Node, writes: Writes, value: Any) -> ModifiedInPlaceError:
+    """The error for a saved value that was written after it was saved."""
+    return ModifiedInPlaceError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: a value of shape {tuple(value.shape)}, saved by {node.where()}, was changed "
+        f"in place at {sites.describe(writes.site)} (it is at version {writes.count}). Use the "
+        "out-of-place form there, or a `.clone()` before it."
+    )
+
+
+#: Guards ``.grad`` of leaves: two threads may run backward into the same leaf.
+accumulate_lock = threading.Lock()

@@ -1,0 +1,111 @@
+"""hookspecs: every hook a plugin may implement, with when it fires, what it returns, what it costs.
+
+A hook is found and combined by pluggy when plugins are loaded; none is called through pluggy on the
+path of an op or a node. ``docs/hooks/`` has a page for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .backend import LazyBackend
+    from .command import Command
+    from .tensor import Tensor
+
+hookspec = pluggy.HookspecMarker("anadrome")
+hookimpl = pluggy.HookimplMarker("anadrome")
+
+#: The hooks' version. A plugin says which ones it was made for: ``ANADROME_API = (1, 1)``.
+API_VERSION = 1
+
+
+@hookspec
+def register_backends() -> Iterable[LazyBackend]:
+    """Make backends known.
+
+    Fires once, at ``import anadrome``. Return ``LazyBackend(name, device_types, load)`` objects;
+    ``load`` is called when the backend is first asked for. Costs nothing afterwards.
+    Bundled users: ``numpy``, ``cupy``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_ops() -> None:
+    """Declare ops with ``anadrome.op``.
+
+    Fires once, at ``import anadrome``, after the bundled table is there. Returns nothing: importing
+    the module that declares is enough. Every op is then tested and documented like the bundled
+    ones. Bundled user: ``adam``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_exports() -> Mapping[str, Any]:
+    """Add public names to the ``anadrome`` namespace.
+
+    Fires once, at ``import anadrome``. Return dotted names below ``anadrome`` and what they stand
+    for: an object, or the string ``"package.module:name"`` that is imported when the name is first
+    used. Modules on the way are made, so ``from anadrome.utils.checkpoint import checkpoint`` works.
+    Two plugins that give one name clash: the second is left out and reported.
+    Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_commands() -> Iterable[Command]:
+    """Add subcommands to ``python -m anadrome``.
+
+    Fires when the command line is used. Return ``Command(name, help, configure, run)`` objects.
+    Bundled user: ``demo``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def around_backward(tensors: tuple[Tensor, ...]) -> contextlib.AbstractContextManager[Any] | None:
+    """Surround each backward.
+
+    Fires at each ``backward()`` and ``autograd.grad()``, before the first node; ``tensors`` are
+    what it starts from. Return a context manager, which is left after the last node (also when the
+    backward raises), or None. Costs a microsecond a backward when implemented, nothing when not.
+    Bundled user: ``traps``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def grad_ready(tensor: Tensor) -> None:
+    """A leaf has taken a gradient.
+
+    Fires after each accumulation into ``tensor.grad``, on the thread that runs the backward; later
+    nodes are still to come, so communication can overlap with them. Returns nothing. Costs one call
+    a leaf and backward when implemented. Bundled user: ``traps``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def before_step(optimizer: Any) -> None:
+    """An optimizer is about to change its parameters.
+
+    Fires at the start of ``optimizer.step()``, after the closure if there is one. May change
+    ``.grad``. Returns nothing; raise to stop the step. Bundled users: ``amp``, ``traps``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def after_step(optimizer: Any) -> None:
+    """An optimizer has changed its parameters.
+
+    Fires at the end of ``optimizer.step()``. Returns nothing. Bundled user: ``traps``.
+    """
+    raise NotImplementedError

@@ -1,0 +1,129 @@
+"""inplace: writing into a Tensor's memory without lying about its history.
+
+Every in-place form is: compute out of place, write the result into the memory, count the write, and
+give the Tensor the result's history. A write through a view is a write to a region of its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import modes
+from .backend import by_type
+from .errors import DtypeError, GraphError, ShapeError
+from .tensor import LEAF, Tensor, wrap
+from .views import refresh
+
+
+def check_writable(target: Tensor) -> None:
+    """Refuse to write into a leaf that is being differentiated."""
+    if not modes.current().grad:
+        return
+    if target._edge is LEAF:
+        raise GraphError(
+            "a leaf Variable that requires grad is being used in an in-place operation. Update it "
+            "under `with anadrome.no_grad():`, or use the out-of-place form."
+        )
+    base = target._base
+    if base is not None and base._edge is LEAF:
+        raise GraphError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation. "
+            "Write under `with anadrome.no_grad():`, or clone the leaf first."
+        )
+
+
+def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
+    """Write ``value`` into ``target``'s memory; the one place where memory under a graph changes."""
+    data = target._data
+    result = value._data
+    if result.shape != data.shape:
+        raise ShapeError(
+            f"{name}: output with shape {list(data.shape)} doesn't match the broadcast shape "
+            f"{list(result.shape)}; use the out-of-place form"
+        )
+    if value.dtype.category > target.dtype.category:
+        raise DtypeError(
+            f"{name}: result type {value.dtype.name} can't be cast to the desired output type "
+            f"{target.dtype.name}; use the out-of-place form"
+        )
+    if result.dtype != data.dtype:
+        result = by_type[data.__class__].xp.astype(result, data.dtype)
+    data[...] = result
+    target._shared_writes().bump()
+    rebase(target, value)
+    return target
+
+
+def rebase(target: Tensor, value: Tensor) -> None:
+    """Give ``target``, whose memory now holds ``value``, the history of ``value``."""
+    base = target._base
+    if not modes.current().grad:
+        return
+    if base is None:
+        if value._edge is not None:
+            # The node's own saved output is `value`'s array, not this memory: later writes here
+            # cannot make it stale.
+            target._edge = value._edge
+            refresh(target)
+        return
+    if value._edge is None and base._edge is None:
+        return
+    from .ops.indexing import write_region
+
+    region = write_region(_before(base), value, path=target._view_path)
+    base._edge = region._edge
+    refresh(base)
+
+
+def _before(base: Tensor) -> Tensor:
+    """The base with the history it had until now."""
+    out = wrap(base._data)
+    out._edge = base._gradient_edge()
+    return out
+
+
+def inplace_form(op: Any) -> Callable[..., Tensor]:
+    """``x.name_(...)`` from the declaration of ``name``."""
+    name = op.name + "_"
+
+    def inplace(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        check_writable(self)
+        source = self
+        if self._edge is not None and op.saves_values and modes.current().grad:
+            # A rule may save this input: keep its present values before they are overwritten.
+            source = wrap(by_type[self._data.__class__].asarray(self._data))
+            source._edge = self._gradient_edge()
+        elif not modes.current().grad and _written_directly(op, self, args, keywords):
+            return self
+        return assign(self, op.call(source, *args, **keywords), name)
+
+    inplace.__name__ = inplace.__qualname__ = name
+    inplace.__doc__ = f"In-place form of ``{op.name}``; returns self."
+    return inplace
+
+
+def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool:
+    """Without a graph, let a kernel write into the operand: no temporary, no copy."""
+    data = target._data
+    if keywords or modes.current().modes or len(args) != len(op.inputs) - 1:
+        return False
+    backend = by_type[data.__class__]
+    kernel = backend.out_kernels.get(op.name)
+    if kernel is None:
+        return False
+    others = []
+    for a in args:
+        if isinstance(a, Tensor):
+            if a._data.__class__ is not data.__class__ or a._data.dtype != data.dtype:
+                return False
+            a = a._data
+        elif not isinstance(a, (int, float)) or not target.dtype.is_floating_point:
+            return False
+        others.append(a)
+    try:
+        kernel(data, *others, out=data)
+    except ValueError as error:
+        raise op.explain(error, (target, *args)) from error
+    target._shared_writes().bump()
+    return True

@@ -1,0 +1,278 @@
+"""manager: finds plugins, loads them, and keeps a broken one from breaking the framework.
+
+Bundled plugins come through the very entry points that third parties use. (The module is not called
+``plugins`` because ``anadrome.plugins`` is the package of the bundled ones.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import pluggy
+
+from . import backend, engine, hookspecs
+from .autograd import entry
+from .errors import PluginError
+from .op import declared_by, table
+
+GROUP = "anadrome"
+
+
+@dataclass
+class Plugin:
+    """What ``anadrome plugins`` shows of one."""
+
+    name: str
+    version: str
+    source: str
+    module: Any = None
+    error: str | None = None
+    adds: list[str] = field(default_factory=list)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether it takes part."""
+        return self.error is None
+
+
+plugins: dict[str, Plugin] = {}
+_pluggy = pluggy.PluginManager("anadrome")
+_pluggy.add_hookspecs(hookspecs)
+#: Public dotted names that plugins gave, and who.
+exports: dict[str, tuple[str, Any]] = {}
+
+#: Hooks of optimizer steps, or None if no plugin has any: then a step pays one test.
+before_step: Callable[[Any], None] | None = None
+after_step: Callable[[Any], None] | None = None
+
+
+def load_all() -> None:
+    """Load every installed plugin that is not disabled, by priority and then by name."""
+    disabled = {
+        n.strip() for n in os.environ.get("ANADROME_DISABLE_PLUGINS", "").split(",") if n.strip()
+    }
+    for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: p.name):
+        if point.name in plugins:
+            continue
+        version, source = _origin(point)
+        plugin = Plugin(point.name, version, source)
+        plugins[point.name] = plugin
+        if point.name in disabled:
+            plugin.error = "disabled by ANADROME_DISABLE_PLUGINS"
+            continue
+        try:
+            plugin.module = point.load()
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            plugin.error = f"{type(error).__name__}: {error}"
+    order = sorted(
+        (p for p in plugins.values() if p.loaded),
+        key=lambda p: (-getattr(p.module, "ANADROME_PRIORITY", 0), p.name),
+    )
+    for plugin in order:
+        _admit(plugin)
+    _connect()
+
+
+def register(module: Any, name: str | None = None) -> Plugin:
+    """Add a plugin by hand: a module or object with hooks (tests, notebooks, single scripts).
+
+    Raises ``PluginError`` if it cannot take part.
+    """
+    name = name or getattr(module, "__name__", repr(module))
+    if name in plugins and plugins[name].loaded:
+        raise PluginError(f"a plugin named {name!r} is loaded already")
+    plugin = plugins[name] = Plugin(name, getattr(module, "__version__", "?"), "registered by hand")
+    plugin.module = module
+    _admit(plugin)
+    _connect()
+    if plugin.error is not None:
+        raise PluginError(f"plugin {name!r}: {plugin.error}")
+    return plugin
+
+
+def unregister(name: str) -> None:
+    """Take a plugin's hooks out again; the names, ops and backends that it gave remain."""
+    plugin = plugins.pop(name, None)
+    if plugin is None:
+        raise PluginError(f"no plugin named {name!r}; there are {', '.join(plugins)}")
+    if plugin.loaded:
+        _pluggy.unregister(plugin.module)
+        _connect()
+
+
+def _origin(point: Any) -> tuple[str, str]:
+    dist = point.dist
+    version = dist.version if dist is not None else "?"
+    return version, f"{dist.name if dist is not None else '?'} ({point.value})"
+
+
+def _admit(plugin: Plugin) -> None:
+    """Let one plugin register what it adds; on an error it is left out, and named."""
+    module = plugin.module
+    low, high = getattr(module, "ANADROME_API", (1, 1))
+    if not low <= hookspecs.API_VERSION <= high:
+        plugin.error = (
+            f"made for hook API {low} to {high}, this anadrome has {hookspecs.API_VERSION}; "
+            "install a version of the plugin that matches"
+        )
+        return
+    known = set(_hook_names())
+    hooks = [n for n in known if hasattr(module, n) and _is_hookimpl(getattr(module, n))]
+    before = set(table)
+    try:
+        with declared_by(plugin.name):
+            _register(plugin, hooks)
+        _pluggy.register(module, plugin.name)
+        _pluggy.check_pending()
+    except Exception as error:
+        plugin.error = f"{type(error).__name__}: {error}"
+        if _pluggy.is_registered(module):
+            _pluggy.unregister(module)
+        for name in set(table) - before:
+            del table[name]
+        for name in [n for n, (owner, _) in exports.items() if owner == plugin.name]:
+            del exports[name]
+        return
+    plugin.adds += [f"op {n}" for n in table if n not in before]
+    plugin.adds += [f"hook {n}" for n in sorted(hooks) if not n.startswith("register_")]
+
+
+def _is_hookimpl(function: Any) -> bool:
+    return getattr(function, "anadrome_impl", None) is not None
+
+
+def _hook_names() -> list[str]:
+    return [n for n, v in vars(hookspecs).items() if getattr(v, "anadrome_spec", None) is not None]
+
+
+def _register(plugin: Plugin, hooks: list[str]) -> None:
+    module = plugin.module
+    if "register_backends" in hooks:
+        for lazy in module.register_backends():
+            backend.register(lazy)
+            plugin.adds.append(f"backend {lazy.name}")
+    if "register_ops" in hooks:
+        module.register_ops()
+    if "register_exports" in hooks:
+        given = dict(module.register_exports())
+        for name in given:
+            if name in exports:
+                raise PluginError(f"gives {name!r}, which plugin {exports[name][0]!r} gives already")
+        for name, target in given.items():
+            exports[name] = (plugin.name, target)
+            _publish(name, target)
+            plugin.adds.append(name)
+    if "register_commands" in hooks:
+        plugin.adds += [f"command {c.name}" for c in module.register_commands()]
+
+
+# -- public names -----------------------------------------------------------------------------
+_lazy: dict[str, dict[str, str]] = {}
+
+
+def _publish(name: str, target: Any) -> None:
+    """Make ``anadrome.<name>`` resolve to the target, importing it when first used."""
+    parts = name.split(".")
+    module = sys.modules["anadrome"]
+    for part in parts[:-1]:
+        module = _submodule(module, part)
+    if isinstance(target, str):
+        waiting = _lazy.setdefault(module.__name__, {})
+        waiting[parts[-1]] = target
+        if not hasattr(module, "_anadrome_lazy"):
+            _make_lazy(module, waiting)
+    else:
+        setattr(module, parts[-1], target)
+
+
+def _submodule(parent: Any, part: str) -> Any:
+    name = f"{parent.__name__}.{part}"
+    if name not in sys.modules:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            made = types.ModuleType(name, f"{name}: names that plugins gave.")
+            made.__path__ = []
+            sys.modules[name] = made
+    module = sys.modules[name]
+    setattr(parent, part, module)
+    return module
+
+
+def _make_lazy(module: Any, waiting: dict[str, str]) -> None:
+    inherited = getattr(module, "__getattr__", None)
+
+    def __getattr__(name: str) -> Any:
+        target = waiting.get(name)
+        if target is not None:
+            path, _, attribute = target.partition(":")
+            value = importlib.import_module(path)
+            for part in filter(None, attribute.split(".")):
+                value = getattr(value, part)
+            setattr(module, name, value)
+            return value
+        if inherited is not None:
+            return inherited(name)
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(module), *waiting})
+
+    module.__getattr__ = __getattr__
+    module.__dir__ = __dir__
+    module._anadrome_lazy = True
+
+
+# -- hooks that fire at work ------------------------------------------------------------------
+def _connect() -> None:
+    """Give engine and optimizers direct calls to the hooks that somebody implements."""
+    global before_step, after_step
+    entry.around = _around if _implemented("around_backward") else None
+    engine.grad_ready = _caller("grad_ready", "tensor")
+    before_step = _caller("before_step", "optimizer")
+    after_step = _caller("after_step", "optimizer")
+
+
+def _implemented(name: str) -> bool:
+    return bool(getattr(_pluggy.hook, name).get_hookimpls())
+
+
+def _caller(name: str, argument: str) -> Callable[[Any], None] | None:
+    if not _implemented(name):
+        return None
+    hook = getattr(_pluggy.hook, name)
+
+    def call(value: Any) -> None:
+        hook(**{argument: value})
+
+    return call
+
+
+@contextlib.contextmanager
+def _around(tensors: Any) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for manager in _pluggy.hook.around_backward(tensors=tensors):
+            if manager is not None:
+                stack.enter_context(manager)
+        yield
+
+
+def commands() -> dict[str, Any]:
+    """All subcommands that plugins give, by name."""
+    found: dict[str, Any] = {}
+    for group in _pluggy.hook.register_commands():
+        for command in group:
+            found.setdefault(command.name, command)
+    return found

@@ -1,0 +1,259 @@
+"""modes: what is switched on around a piece of code: grad mode, interceptors, saved-value hooks.
+
+All of it is one immutable ``State`` in one context variable, so an op pays one read for it when
+nothing is active, and threads and asyncio tasks never see each other's modes.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+class State:
+    """What is active here. Never changed: a mode puts a new one in its place."""
+
+    __slots__ = ("grad", "inference", "modes", "saved_hooks")
+
+    def __init__(
+        self,
+        grad: bool = True,
+        inference: bool = False,
+        modes: tuple[Mode, ...] = (),
+        saved_hooks: tuple[saved_tensors_hooks, ...] = (),
+    ) -> None:
+        self.grad = grad
+        self.inference = inference
+        self.modes = modes
+        self.saved_hooks = saved_hooks
+
+    def but(self, **changes: Any) -> State:
+        """The same state with some fields replaced."""
+        values = {name: getattr(self, name) for name in State.__slots__}
+        values.update(changes)
+        return State(**values)
+
+
+EAGER = State()
+_state: contextvars.ContextVar[State] = contextvars.ContextVar("anadrome", default=EAGER)
+
+#: What is active here. The C method itself, since every op asks.
+current: Callable[[], State] = _state.get
+
+
+class Scope:
+    """A context manager, and decorator, that changes the state while it is open."""
+
+    def change(self, state: State) -> State:
+        """The state inside, from the state outside."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        tokens = self.__dict__.setdefault("_tokens", [])
+        tokens.append(_state.set(self.change(current())))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _state.reset(self.__dict__["_tokens"].pop())
+
+    def clone(self) -> Scope:
+        """A fresh one with the same settings; a decorated function opens one a call."""
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_tokens"})
+        return fresh
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)
+
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return inside
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The mode is active while the generator runs, never while it is suspended."""
+
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            send: Any = None
+            while True:
+                with self.clone():
+                    try:
+                        value = generator.send(send)
+                    except StopIteration as stop:
+                        return stop.value
+                send = yield value
+
+        return inside
+
+
+class set_grad_enabled(Scope):
+    """Switch recording on or off (PyTorch: ``torch.set_grad_enabled``).
+
+    Takes effect when called, as in PyTorch, and is undone when used in a ``with``.
+
+    >>> import anadrome as ad
+    >>> with ad.set_grad_enabled(False):
+    ...     ad.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._first: Any = _state.set(current().but(grad=self.mode))
+
+    def change(self, state: State) -> State:
+        return state.but(grad=self.mode)
+
+    def __enter__(self) -> Any:
+        self._undo_first()
+        return super().__enter__()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        self._undo_first()
+        return super().__call__(function)
+
+    def clone(self) -> Scope:
+        fresh = super().clone()
+        fresh.__dict__["_first"] = None
+        return fresh
+
+    def _undo_first(self) -> None:
+        first = self.__dict__.get("_first")
+        if first is not None:
+            _state.reset(first)
+            self._first = None
+
+
+class _GradMode(Scope):
+    """A grad mode that may be used with or without parentheses as a decorator."""
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = object.__new__(cls)
+        return self if function is None else self(function)
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        pass
+
+
+class no_grad(_GradMode):
+    """Nothing inside is recorded (PyTorch: ``torch.no_grad``); context manager or decorator.
+
+    >>> import anadrome as ad
+    >>> x = ad.ones(2, requires_grad=True)
+    >>> with ad.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    def change(self, state: State) -> State:
+        return state.but(grad=False)
+
+
+class enable_grad(_GradMode):
+    """Recording is on inside, also within ``no_grad`` (PyTorch: ``torch.enable_grad``)."""
+
+    def change(self, state: State) -> State:
+        return state.but(grad=True)
+
+
+class inference_mode(Scope):
+    """As ``no_grad``, and what is made inside may never enter a graph (PyTorch's name)."""
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = mode
+
+    def __new__(cls, mode: Any = True) -> Any:
+        self = object.__new__(cls)
+        if callable(mode):
+            self.mode = True
+            return self(mode)
+        return self
+
+    def change(self, state: State) -> State:
+        return state.but(grad=False, inference=True) if self.mode else state
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are being recorded here."""
+    return current().grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether ``inference_mode`` is active here."""
+    return current().inference
+
+
+class Mode(Scope):
+    """Sees each op call while it is active: autocast, profiling, tracing (an interceptor).
+
+    Override ``intercept``; it runs with this mode off, so it may call ops freely. The counterpart
+    in PyTorch is ``TorchFunctionMode``.
+
+    >>> import anadrome as ad
+    >>> class Count(ad.Mode):
+    ...     calls = 0
+    ...     def intercept(self, op, args, kwargs):
+    ...         self.calls += 1
+    ...         return op(*args, **kwargs)
+    >>> with Count() as count:
+    ...     y = ad.ones(2) + 1
+    >>> count.calls
+    1
+    """
+
+    def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer for one op call; ``op(*args, **kwargs)`` proceeds."""
+        return op(*args, **kwargs)
+
+    def change(self, state: State) -> State:
+        return state.but(modes=(*state.modes, self))
+
+
+def intercepted(state: State, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Hand the call to the innermost mode, with that mode off."""
+    token = _state.set(state.but(modes=state.modes[:-1]))
+    try:
+        return state.modes[-1].intercept(op, args, kwargs)
+    finally:
+        _state.reset(token)
+
+
+class saved_tensors_hooks(Scope):
+    """Pack what ops save for backward, unpack it when backward asks (PyTorch's name).
+
+    ``pack(tensor)`` returns anything; ``unpack(that)`` must return a Tensor of the same shape,
+    dtype and values. Checkpointing and offloading are made of this.
+    """
+
+    def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        self.pack = pack_hook
+        self.unpack = unpack_hook
+
+    def change(self, state: State) -> State:
+        return state.but(saved_hooks=(*state.saved_hooks, self))
+
+
+#: Put a state in place, and take it back: for the engine and for mechanisms like checkpointing.
+set_state = _state.set
+reset_state = _state.reset
+
+
+def live(fresh: Callable[[], Any]) -> Any:
+    """A value from outside the arrays: a learning rate, a step count, random numbers.
+
+    Eagerly that is ``fresh()``. While a step is captured, the call is recorded, so that a replay
+    asks again instead of repeating the value of the first run.
+    """
+    for mode in _state.get().modes:
+        ask = getattr(mode, "live", None)
+        if ask is not None:
+            return ask(fresh)
+    return fresh()

@@ -1,0 +1,101 @@
+"""convert: from one element type or device to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import backend as backends
+from .. import dtypes
+from ..device import device as Device
+from ..op import KEEP, op
+from ..samples import Arr, call, unary
+from ..tensor import Tensor
+
+to_dtype = op(
+    "to_dtype",
+    lambda xp, x, *, dtype: xp.astype(x, backends.by_type[x.__class__].dtype(dtype)),
+    x=lambda g: g,  # the engine casts it to the input's type
+    dtype=KEEP,
+    node="ToCopyBackward0",
+    method=False,
+    samples=unary(dtype=dtypes.float64),
+)
+clone = op(
+    "clone",
+    lambda xp, x: xp.asarray(x, copy=True),
+    x=lambda g: g,
+    dtype=KEEP,
+    samples=call(Arr((3, 4))) + call(Arr(())),
+)
+real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False)
+to_device = op(
+    "to_device",
+    lambda xp, x, *, device, source: transfer(x, device),
+    x=lambda g, device, source: to_device(g, device=source, source=device),
+    dtype=KEEP,
+    node="ToCopyBackward0",
+    method=False,
+)
+
+
+def transfer(array: Any, to: Device) -> Any:
+    """An array on another device, through the host."""
+    here = backends.by_type[array.__class__]
+    there = backends.for_device(to)
+    return there.asarray(here.to_host(array), device=to)
+
+
+def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+    """Another dtype, device, or that of another Tensor; self if nothing changes (``Tensor.to``).
+
+    ``x.to(ad.float16)``, ``x.to("cuda")``, ``x.to("cuda", ad.float16)``, ``x.to(other)``;
+    ``copy=True`` makes a copy in any case; ``non_blocking`` is accepted.
+    """
+    device = keywords.pop("device", None)
+    dtype = keywords.pop("dtype", None)
+    copy = keywords.pop("copy", False)
+    keywords.pop("non_blocking", None)
+    keywords.pop("memory_format", None)
+    if keywords:
+        raise TypeError(f"to() got unexpected arguments {', '.join(keywords)}")
+    for a in args:
+        if isinstance(a, Tensor):
+            device, dtype = a.device, a.dtype
+        elif isinstance(a, (str, Device)):
+            device = a
+        elif isinstance(a, bool):
+            pass  # non_blocking given by position
+        elif a is not None:
+            dtype = dtypes.as_dtype(a)
+    out = self
+    if device is not None:
+        wanted = Device(device)
+        here = self.device
+        if wanted.type != here.type or wanted.index not in (None, here.index):
+            out = to_device(out, device=wanted, source=here)
+    if dtype is not None:
+        dtype = dtypes.as_dtype(dtype)
+        if dtype is not out.dtype:
+            out = to_dtype(out, dtype=dtype)
+    return clone(out) if copy and out is self else out
+
+
+def _install() -> None:
+    def cast(d: dtypes.dtype) -> Any:
+        return lambda self: to(self, d)
+
+    for name, d in {
+        "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
+        "bfloat16": dtypes.bfloat16, "int": dtypes.int32, "long": dtypes.int64,
+        "short": dtypes.int16, "bool": dtypes.bool_,
+    }.items():  # fmt: skip
+        setattr(Tensor, name, cast(d))
+    Tensor.to = to  # type: ignore[attr-defined]
+    Tensor.type_as = lambda self, other: to(self, other.dtype)  # type: ignore[attr-defined]
+    Tensor.cpu = lambda self: to(self, "cpu")  # type: ignore[attr-defined]
+    Tensor.cuda = lambda self, device=0: to(self, Device(f"cuda:{device}"))  # type: ignore[attr-defined]
+    Tensor.is_floating_point = lambda self: self.dtype.is_floating_point  # type: ignore[attr-defined]
+    Tensor.is_complex = lambda self: self.dtype.is_complex  # type: ignore[attr-defined]
+
+
+_install()

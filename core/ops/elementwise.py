@@ -1,0 +1,90 @@
+"""elementwise: functions of one array, value by value."""
+
+from __future__ import annotations
+
+import math
+
+from ..op import FLOAT, FULL, NONE, ZERO, op
+from ..samples import unary
+from ..special import erf_composed
+from .arithmetic import where
+
+abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x), samples=unary(0.1, 3), inplace=True)
+neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
+sign = op("sign", lambda xp, x: xp.sign(x), x=ZERO, samples=unary(0.1, 3), inplace=True)
+
+exp = op("exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * out,
+         dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+expm1 = op("expm1", lambda xp, x: xp.expm1(x), x=lambda g, out: g * (out + 1.0),
+           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+log = op("log", lambda xp, x: xp.log(x), x=lambda g, x: g / x,
+         dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+log1p = op("log1p", lambda xp, x: xp.log1p(x), x=lambda g, x: g / (x + 1.0),
+           dtype=FLOAT, amp=FULL, samples=unary(-0.5, 4), inplace=True)  # fmt: skip
+log2 = op("log2", lambda xp, x: xp.log2(x), x=lambda g, x: g / (x * math.log(2)),
+          dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+log10 = op("log10", lambda xp, x: xp.log10(x), x=lambda g, x: g / (x * math.log(10)),
+           dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+
+sqrt = op("sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: g / (out * 2.0),
+          dtype=FLOAT, samples=unary(0.2, 4), inplace=True)  # fmt: skip
+rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * out * out * out * -0.5,
+           dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)  # fmt: skip
+square = op("square", lambda xp, x: x * x, x=lambda g, x: g * x * 2.0, samples=unary(), inplace=True)
+reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * out * out,
+                dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)  # fmt: skip
+
+sin = op("sin", lambda xp, x: xp.sin(x), x=lambda g, x: g * cos(x),
+         dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+cos = op("cos", lambda xp, x: xp.cos(x), x=lambda g, x: -g * sin(x),
+         dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+tan = op("tan", lambda xp, x: xp.tan(x), x=lambda g, out: g * (out * out + 1.0),
+         dtype=FLOAT, amp=FULL, samples=unary(-1, 1), inplace=True)  # fmt: skip
+asin = op("asin", lambda xp, x: xp.asin(x), x=lambda g, x: g * rsqrt(1.0 - x * x),
+          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)  # fmt: skip
+acos = op("acos", lambda xp, x: xp.acos(x), x=lambda g, x: -g * rsqrt(1.0 - x * x),
+          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)  # fmt: skip
+atan = op("atan", lambda xp, x: xp.atan(x), x=lambda g, x: g / (x * x + 1.0),
+          dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+sinh = op("sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * cosh(x),
+          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
+          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g * (1.0 - out * out),
+          dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
+erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
+         dtype=FLOAT, amp=FULL, samples=unary(-3, 3), inplace=True)  # fmt: skip
+
+
+floor = op("floor", lambda xp, x: xp.floor(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+ceil = op("ceil", lambda xp, x: xp.ceil(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+trunc = op("trunc", lambda xp, x: xp.trunc(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+round = op(
+    "round",
+    lambda xp, x, *, decimals=0: (
+        xp.round(x) if decimals == 0 else xp.round(x * 10.0**decimals) / 10.0**decimals
+    ),
+    x=ZERO,
+    samples=unary(0.1, 0.4),
+    inplace=True,
+)
+
+isnan = op("isnan", lambda xp, x: xp.isnan(x), x=NONE, samples=unary())
+isinf = op("isinf", lambda xp, x: xp.isinf(x), x=NONE, samples=unary())
+isfinite = op("isfinite", lambda xp, x: xp.isfinite(x), x=NONE, samples=unary())
+logical_not = op(
+    "logical_not", lambda xp, x: xp.logical_not(xp.astype(x, xp.bool)), x=NONE, samples=unary()
+)
+nan_to_num = op(
+    "nan_to_num",
+    lambda xp, x, *, nan=0.0, posinf=None, neginf=None: _nan_to_num(xp, x, nan, posinf, neginf),
+    x=lambda g, x: where(isfinite(x), g, 0.0),
+    samples=unary(),
+)
+
+
+def _nan_to_num(xp, x, nan, posinf, neginf):
+    limits = xp.finfo(x.dtype)
+    x = xp.where(xp.isnan(x), nan or 0.0, x)
+    x = xp.where(x == math.inf, float(limits.max) if posinf is None else posinf, x)
+    return xp.where(x == -math.inf, float(limits.min) if neginf is None else neginf, x)

@@ -1,0 +1,250 @@
+"""random: counter-based streams with explicit keys.
+
+A ``Generator`` is a seed and a counter. Each draw takes the next key ``(seed, number)``, and the
+array depends on the key and the shape alone (Philox 4x64; Salmon et al., "Parallel random numbers:
+as easy as 1, 2, 3", SC 2011). So a recomputed segment draws the same numbers from the same keys, and
+no state has to be saved. The backend turns keys into arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from . import backend as backends
+from . import dtypes
+from .device import device as Device
+from .modes import live
+from .tensor import Tensor, wrap
+
+Key = tuple[int, int]
+
+_tape: contextvars.ContextVar[_Tape | None] = contextvars.ContextVar("random_tape", default=None)
+
+
+class Generator:
+    """A stream of random keys (PyTorch: ``torch.Generator``)."""
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self.device = Device(device)
+        self._lock = threading.Lock()
+        self._seed = 0
+        self._count = 0
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream of ``seed``; returns self."""
+        self._seed = int(seed) % 2**64
+        self._count = 0
+        return self
+
+    def seed(self) -> int:
+        """Start a stream of a seed from the operating system; returns it."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed of the stream."""
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        """Seed and position, as an int64 Tensor of two elements."""
+        from .creation import tensor
+
+        seed = self._seed - 2**64 if self._seed >= 2**63 else self._seed
+        return tensor([seed, self._count], dtype=dtypes.int64, device="cpu")
+
+    def set_state(self, state: Tensor) -> None:
+        """Continue where ``get_state`` was."""
+        seed, count = state.tolist()
+        self._seed = seed % 2**64
+        self._count = count
+
+    def next_key(self) -> Key:
+        """The key of the next draw."""
+        tape = _tape.get()
+        if tape is not None:
+            return tape.key(self)
+        return self._advance()
+
+    def _advance(self) -> Key:
+        with self._lock:
+            number = self._count
+            self._count = number + 1
+            return self._seed, number
+
+
+class _Tape:
+    """The keys that a piece of code drew, to draw them again when it is run again."""
+
+    def __init__(self, keys: list[Key] | None = None, outer: _Tape | None = None) -> None:
+        self.recording = keys is None
+        self.keys: list[Key] = [] if keys is None else keys
+        self.position = 0
+        self.outer = outer
+
+    def key(self, generator: Generator) -> Key:
+        if self.recording:
+            key = generator._advance() if self.outer is None else self.outer.key(generator)
+            self.keys.append(key)
+            return key
+        if self.position == len(self.keys):
+            raise RuntimeError(
+                "the recomputed code draws more random numbers than its first run did"
+            )
+        self.position += 1
+        return self.keys[self.position - 1]
+
+
+@contextlib.contextmanager
+def recorded_keys() -> Iterator[list[Key]]:
+    """Note the keys drawn inside, here and in nested calls; for checkpointing."""
+    tape = _Tape(outer=_tape.get())
+    token = _tape.set(tape)
+    try:
+        yield tape.keys
+    finally:
+        _tape.reset(token)
+
+
+@contextlib.contextmanager
+def replayed_keys(keys: list[Key]) -> Iterator[None]:
+    """Draw the noted keys again inside; the generators do not move."""
+    token = _tape.set(_Tape(list(keys)))
+    try:
+        yield
+    finally:
+        _tape.reset(token)
+
+
+default_generator = Generator()
+default_generator.seed()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator (PyTorch: ``torch.manual_seed``)."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the default generator from the operating system; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's seed and position."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Tensor) -> None:
+    """Put the default generator back to what ``get_rng_state`` returned."""
+    default_generator.set_state(state)
+
+
+def draw(
+    kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any, **parameters: Any
+) -> Any:
+    """An array of ``uniform``, ``normal``, ``integers`` or ``permutation``."""
+    backend = backends.for_device(device)
+    stream = generator or default_generator
+    native = backend.dtype(dtypes.as_dtype(dtype))
+    draws = backend.generator(None if device is None else Device(device))
+
+    def fresh() -> Any:
+        return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)
+
+    return live(fresh)
+
+
+def _new(kind: str, size: Any, dtype: Any, device: Any, requires_grad: bool, generator: Any) -> Any:
+    from .creation import _finish, _shape
+
+    dtype = dtype or dtypes.get_default_dtype()
+    return _finish(wrap(draw(kind, _shape(size), dtype, device, generator)), requires_grad)
+
+
+def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Uniform in [0, 1) (``torch.rand``)."""
+    return _new("uniform", size, dtype, device, requires_grad, generator)
+
+
+def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Normal with mean 0 and variance 1 (``torch.randn``)."""
+    return _new("normal", size, dtype, device, requires_grad, generator)
+
+
+def rand_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """``rand`` in the shape of ``x``."""
+    return rand(tuple(x.shape), dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)  # fmt: skip
+
+
+def randn_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """``randn`` in the shape of ``x``."""
+    return randn(tuple(x.shape), dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)  # fmt: skip
+
+
+def randint(low: int, high: Any = None, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:  # fmt: skip
+    """Integers from ``low`` (0 if left out) below ``high`` (``torch.randint``)."""
+    if size is None:
+        low, high, size = 0, low, high
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got {low} and {high}")
+    shape = tuple(size)
+    return wrap(
+        draw("integers", shape, dtype or dtypes.int64, device, generator, low=low, high=high)
+    )
+
+
+def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+    """A random order of 0 … n - 1 (``torch.randperm``)."""
+    return wrap(draw("permutation", (n,), dtype or dtypes.int64, device, generator))
+
+
+def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
+    """Normal with the given means and standard deviations (``torch.normal``)."""
+    if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        shape = tuple((mean + std * 0).shape if isinstance(mean, Tensor) else (std + mean * 0).shape)
+        return randn(shape, generator=generator) * std + mean
+    return randn(tuple(size or ()), generator=generator) * std + mean
+
+
+def bernoulli(x: Tensor, *, generator: Any = None) -> Tensor:
+    """1 with the probability that ``x`` says, else 0 (``torch.bernoulli``)."""
+    u = rand(tuple(x.shape), generator=generator, dtype=x.dtype, device=x.device)
+    return (u < x).to(x.dtype)  # type: ignore[attr-defined]
+
+
+def multinomial(
+    weights: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Tensor:
+    """Indices drawn with the given weights, a row each (``torch.multinomial``)."""
+    from .ops import elementwise, reduce
+
+    if weights.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    rows = weights.detach().reshape(-1, weights.shape[-1])  # type: ignore[attr-defined]
+    if not replacement and num_samples > rows.shape[-1]:
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        )
+    picks = []
+    for _ in range(num_samples):  # the exponential race: argmin of Exp(1) / weight
+        u = rand(tuple(rows.shape), generator=generator, device=weights.device)
+        race = -elementwise.log1p(-u) / rows
+        chosen = reduce.argmin(race, dim=-1, keepdim=True)
+        picks.append(chosen)
+        if not replacement:
+            taken = chosen == rows.new_tensor(list(range(rows.shape[-1])))  # type: ignore[attr-defined]
+            rows = rows.masked_fill(taken, value=0.0)  # type: ignore[attr-defined]
+    from .ops.joining import cat
+
+    out = cat(picks, 1)
+    return out[0] if weights.ndim == 1 else out  # type: ignore[index]

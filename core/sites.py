@@ -1,0 +1,88 @@
+"""sites: which line of the user's code we are in, kept in 100 ns and formatted only when printed.
+
+A site is a pair (code object, instruction offset). Keeping the frame instead would keep every local
+variable of the user's function alive; asking for the line number would cost microseconds a node.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from types import CodeType
+from typing import Any
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PARENT = os.path.dirname(_HERE)
+#: Folders whose frames are ours, not the user's: installed as one package, or laid out as in the
+#: repository (core/, backends/, plugins/ side by side).
+_OURS = tuple(
+    os.path.join(folder, "")
+    for folder in (
+        _HERE,
+        os.path.join(_PARENT, "backends"),
+        os.path.join(_PARENT, "plugins"),
+    )
+)
+
+
+class _Internal(dict):
+    """File name to "is it ours", learnt once a file."""
+
+    def __missing__(self, filename: str) -> bool:
+        ours = filename.startswith(_OURS) or filename == "<frozen importlib._bootstrap>"
+        self[filename] = ours
+        return ours
+
+
+internal: dict[str, bool] = _Internal()
+Site = tuple[CodeType, int]
+
+
+def caller(depth: int = 1) -> Site:
+    """The innermost frame outside the framework; ``depth`` frames are skipped unseen."""
+    frame: Any = sys._getframe(depth)
+    while internal[frame.f_code.co_filename]:
+        back = frame.f_back
+        if back is None:
+            break
+        frame = back
+    return frame.f_code, frame.f_lasti
+
+
+def line_of(site: Site) -> tuple[str, int]:
+    """File name and line number of a site."""
+    code, offset = site
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= offset < end and number is not None:
+            line = number
+            break
+    return code.co_filename, line
+
+
+def describe(site: Site | None) -> str:
+    """``train.py:41, `loss = pred * w```: the place as errors print it."""
+    if site is None:
+        return "an unknown place"
+    filename, line = line_of(site)
+    text = linecache.getline(filename, line).strip()
+    place = f"{short_name(filename)}:{line}"
+    return f"{place}, `{text}`" if text else place
+
+
+def place(site: Site | None) -> str:
+    """``train.py:41``: the place without its text."""
+    if site is None:
+        return "an unknown place"
+    filename, line = line_of(site)
+    return f"{short_name(filename)}:{line}"
+
+
+def short_name(filename: str) -> str:
+    """Relative to the working directory where that is shorter."""
+    try:
+        relative = os.path.relpath(filename)
+    except ValueError:  # another drive
+        return filename
+    return relative if not relative.startswith("..") else os.path.basename(filename)

@@ -1,0 +1,436 @@
+"""tensor: an array plus its place in the graph.
+
+The class holds what a Tensor *is*. What can be *computed* with it is attached by the op table
+(``core/ops``) and by the composites (``core/functional.py``), so this file stays short.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import backend as backends
+from . import graph, modes
+from .device import device
+from .dtypes import dtype, from_native
+from .errors import GraphError
+from .graph import Edge, Node, RemovableHandle, Writes
+
+_new = object.__new__
+
+#: Stands in ``_edge`` of a leaf that requires a gradient; its AccumulateGrad is made when needed.
+LEAF: Any = ("leaf", 0)
+
+
+class Tensor:
+    """An array with its place in the graph (PyTorch: ``torch.Tensor``).
+
+    Make one with ``anadrome.tensor``, ``zeros``, ``randn``, …
+
+    >>> import anadrome as ad
+    >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_data", "_edge")
+    __array_priority__ = 1000  # so that `numpy_array * tensor` asks us
+    __array_ufunc__ = None
+
+    _data: Any
+    _edge: Edge | None
+    # Rare, hence not slots: they live in __dict__ when set.
+    _grad: Tensor | None = None
+    _base: Tensor | None = None
+    _view_path: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = ()
+    _writes: Writes | None = None
+    _accumulator: weakref.ref[AccumulateGrad] | None = None
+    _hooks: dict[int, Any] | None = None
+    _post_hooks: dict[int, Any] | None = None
+    _retains_grad = False
+    _detached_at: Any = None
+
+    def __init__(self, data: Any = (), *, dtype: Any = None, device: Any = None) -> None:
+        from .creation import tensor
+
+        self._data = tensor(data, dtype=dtype, device=device)._data
+        self._edge = None
+
+    # -- what it is -------------------------------------------------------------------------
+    @property
+    def shape(self) -> Size:
+        """Lengths of the dimensions."""
+        return Size(self._data.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        """The element type."""
+        return from_native[self._data.dtype]
+
+    @property
+    def device(self) -> device:
+        """Where the array lives."""
+        return self._backend.device_of(self._data)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return self._data.ndim
+
+    @property
+    def _backend(self) -> backends.Backend:
+        return backends.by_type[self._data.__class__]
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside the graph; writes to it are not seen by the version check."""
+        return wrap(self._data)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"`.data` must be set to a Tensor, not {type(value).__name__}")
+        self._data = value._data
+        self.__dict__.pop("_accumulator", None)
+
+    # -- place in the graph -----------------------------------------------------------------
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this Tensor."""
+        return self._edge is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for (or renounce) a gradient of this leaf, in place; returns self."""
+        if requires_grad == self.requires_grad:
+            return self
+        if not requires_grad:
+            if not self.is_leaf:
+                raise GraphError(
+                    "you can only change requires_grad flags of leaf variables. If you want to "
+                    "use a computed variable in a subgraph that doesn't require differentiation "
+                    "use var_no_grad = var.detach()."
+                )
+            self._edge = None
+            return self
+        kind = self.dtype
+        if not (kind.is_floating_point or kind.is_complex):
+            raise GraphError(
+                "only Tensors of floating point and complex dtype can require gradients, not "
+                f"{kind.name}; write e.g. `x.float().requires_grad_()`"
+            )
+        self._edge = LEAF
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an op made it while recording."""
+        edge = self._edge
+        return edge is None or edge is LEAF
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this Tensor; None for leaves."""
+        edge = self._edge
+        return None if edge is None or edge is LEAF else edge[0]
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``grad_fn`` this is."""
+        return 0 if self._edge is None else self._edge[1]
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient; None before the first backward."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
+                )
+            if value._data.shape != self._data.shape:
+                raise GraphError(
+                    f"assigned grad has data of a different size: {tuple(value.shape)} for a "
+                    f"Tensor of size {tuple(self.shape)}"
+                )
+        self._grad = value
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._writes is None else self._writes.count
+
+    def _leaf_edge(self) -> Edge:
+        """The edge into this leaf. The node holds the leaf; the leaf holds the node weakly."""
+        accumulator = self._accumulator and self._accumulator()
+        if accumulator is None:
+            accumulator = AccumulateGrad(self)
+            self._accumulator = weakref.ref(accumulator)
+        return (accumulator, 0)
+
+    def _gradient_edge(self) -> Edge | None:
+        return self._leaf_edge() if self._edge is LEAF else self._edge
+
+    def _shared_writes(self) -> Writes:
+        """The record of writes to this storage; the node that made us must see it too."""
+        writes = self._writes
+        if writes is None:
+            writes = self._writes = Writes()
+            edge = self._edge
+            if edge is not None and edge is not LEAF:
+                edge[0].writes = writes
+        return writes
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+        *,
+        verbose: bool = False,
+    ) -> None:
+        """Send a gradient upstream, from here into the leaves' ``.grad``.
+
+        ``gradient``: of this Tensor's shape; may be left out for a single element (seed of one).
+        ``retain_graph``: keep the saved values for another backward (default: ``create_graph``).
+        ``create_graph``: record the backward itself, for second derivatives.
+        ``inputs``: accumulate into these only. ``verbose``: print the flow, node by node.
+        Raises RuntimeError if nothing here requires a gradient, or the graph was freed.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs, verbose=verbose)
+
+    def detach(self) -> Tensor:
+        """The same memory, cut off from the graph; writes to it count as writes to this one."""
+        out = wrap(self._data)
+        out._writes = self._shared_writes()
+        if self._edge is not None:
+            from .sites import caller
+
+            out._detached_at = caller(2)
+        return out
+
+    def detach_(self) -> Tensor:
+        """Cut this Tensor itself off from the graph; returns self."""
+        if self._base is not None:
+            raise GraphError("Can't detach views in-place: use `detach()` instead")
+        self._edge = None
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` when this Tensor's gradient is computed; it may return another."""
+        if self._edge is None:
+            raise GraphError("cannot register a hook on a tensor that doesn't require gradient")
+        if self._edge is LEAF:
+            if self._hooks is None:
+                self._hooks = {}
+            return RemovableHandle(self._hooks, hook)
+        node, nr = self._edge
+        if node.tensor_hooks is None:
+            node.tensor_hooks = {}
+        return RemovableHandle(node.tensor_hooks.setdefault(nr, {}), hook)  # type: ignore[arg-type]
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Call ``hook(self)`` after a gradient was accumulated into ``.grad`` (leaves only)."""
+        if self._edge is not LEAF:
+            raise GraphError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors, or on "
+                "tensors that don't require grad; use register_hook"
+            )
+        if self._post_hooks is None:
+            self._post_hooks = {}
+        return RemovableHandle(self._post_hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Keep ``.grad`` of this non-leaf too."""
+        if self._edge is None:
+            raise GraphError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._edge is LEAF or self._retains_grad:
+            return
+        self._retains_grad = True
+        holder = weakref.ref(self)
+
+        def keep(grad: Tensor) -> None:
+            kept = holder()
+            if kept is not None:
+                kept._grad = grad if kept._grad is None else kept._grad + grad
+
+        self.register_hook(keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether ``retain_grad()`` was called on this non-leaf."""
+        return self._retains_grad
+
+    # -- out of the framework ---------------------------------------------------------------
+    def numpy(self) -> Any:
+        """The values as a NumPy array; shares memory on the CPU."""
+        if self._edge is not None:
+            raise GraphError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if self.device.type != "cpu":
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
+        return self._backend.to_host(self._data)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        host = self.numpy()
+        if dtype is not None and host.dtype != dtype:
+            return host.astype(dtype)
+        return host.copy() if copy else host
+
+    def item(self) -> Any:
+        """The single value, as a Python number. It leaves the graph: no gradient flows back."""
+        data = self._data
+        size = 1
+        for n in data.shape:
+            size *= n
+        if size != 1:
+            raise GraphError(
+                f"a Tensor with {size} elements cannot be converted to Scalar; index one element, "
+                "or reduce with .sum() or .mean() first"
+            )
+        return self._backend.to_host(data).item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists (a number for zero dimensions)."""
+        return self._backend.to_host(self._data).tolist()
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise GraphError(
+                f"Boolean value of Tensor with {'no' if not self.numel() else 'more than one'} "
+                "value is ambiguous; use .any(), .all() or compare shapes"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    __index__ = __int__
+
+    def __len__(self) -> int:
+        if self._data.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._data.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._data.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))  # type: ignore[attr-defined]
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self._data.ndim == 0 else str(self)
+
+    def __repr__(self) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(self)
+
+    __hash__ = object.__hash__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise GraphError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment; use .detach() first"
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        out = _new(type(self))
+        memo[id(self)] = out
+        out._data = self._backend.asarray(self._data)
+        out._edge = self._edge
+        if self._grad is not None:
+            out._grad = self._grad.__deepcopy__(memo)
+        return out
+
+    def numel(self) -> int:
+        """Number of elements."""
+        size = 1
+        for n in self._data.shape:
+            size *= n
+        return size
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self._data.ndim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or one length of it."""
+        return self.shape if dim is None else self._data.shape[dim]
+
+    def element_size(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+
+class Size(tuple):
+    """A shape: a tuple that prints as PyTorch's ``torch.Size``."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the lengths."""
+        size = 1
+        for n in self:
+            size *= n
+        return size
+
+    def __repr__(self) -> str:
+        return f"anadrome.Size([{', '.join(map(str, self))}])"
+
+
+class AccumulateGrad(Node):
+    """The end of the way: adds what arrives to a leaf's ``.grad``."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+        self.next_functions = ()
+        self.saved = ()
+        self.sequence = graph.tick()
+        self.shape = variable._data.shape
+        self.dtype = variable._data.dtype
+        self.code = _nowhere
+        self.instruction = 0
+
+
+_nowhere = compile("", "<a leaf>", "exec")
+
+
+def wrap(data: Any) -> Tensor:
+    """A Tensor outside the graph around an array."""
+    out = _new(Tensor)
+    out._data = data
+    out._edge = None
+    return out
+
+
+def unwrap(value: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return value._data if isinstance(value, Tensor) else value
+
+
+def is_recording(*values: Any) -> bool:
+    """Whether an op on these would be recorded here."""
+    return modes.current().grad and any(
+        isinstance(v, Tensor) and v._edge is not None for v in values
+    )

@@ -1,0 +1,1 @@
+"""The bundled feature plugins, one package each. They use public names of anadrome only."""
