@@ -3,7 +3,9 @@
 Every part runs in a process of its own, because the failure looked for is a stack overflow, which
 kills the process. Memory is sampled by hooks on tensors along the chain, so during the walk: with
 `tracemalloc` for anadrome; PyTorch's nodes are in the C heap, where a resident set does not show
-single frees, so it is only timed.
+single frees, so it is only timed. The walk frees saved values; nodes live as long as the loss that
+they hang from, here as in PyTorch. So the memory is that of a chain on 256 floats, where saved
+values are most of it as in any training, and times are of a chain on one float.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from .results import CheckRow, spread
 NODES = 1_000_000
 QUICK_NODES = 200_000
 SAMPLES = 8
+WIDTH = 256
+"""Floats in each tensor of the chain whose memory is sampled."""
 
 
 @experiment("million-nodes", "a chain of 1,000,000 nodes: backward, memory, freeing")
@@ -60,16 +64,16 @@ def samples(framework: str, nodes: int) -> list[float]:
     """Megabytes alive above the start: with the whole graph, at each eighth of the walk, after."""
     fw = environment.load(framework)
     memory.start_tracing()
-    x = fw.ones(1, requires_grad=True)
+    x = fw.ones(WIDTH, requires_grad=True)
     # The first backward may load or cache something that stays.
-    _chain(fw, x, 10).backward()
+    _chain(fw, x, 10).sum().backward()
     base = memory.in_use()
     taken: list[float] = []
 
     def hook(_: Any) -> None:
         taken.append(memory.in_use() - base)
 
-    end = _chain(fw, x, nodes, hook)
+    end = _chain(fw, x, nodes, hook).sum()
     taken.append(memory.in_use() - base)
     end.backward()
     del end
@@ -78,7 +82,7 @@ def samples(framework: str, nodes: int) -> list[float]:
 
 
 def _chain(fw: ModuleType, x: Any, nodes: int, hook: Callable[[Any], None] | None = None) -> Any:
-    """`nodes` ops on one element, tanh and a product in turn; `hook` at every eighth of them."""
+    """`nodes` ops on `x`, tanh and a product in turn; `hook` at every eighth of them."""
     factor = fw.full((1,), 1.0000001)
     spacing = max(1, nodes // 2 // SAMPLES)
     for index in range(nodes // 2):
@@ -104,7 +108,7 @@ def _time_row(part: str, times: dict[str, dict[str, float]], nodes: int) -> Chec
 def _memory_rows(framework: str, nodes: int) -> list[CheckRow]:
     taken = child.call("benchmarks.long_chain:samples", framework=framework, nodes=nodes)
     whole = taken[0]
-    falls = all(later < earlier for earlier, later in itertools.pairwise(taken))
+    rises = sum(later >= earlier for earlier, later in itertools.pairwise(taken))
     course = " ".join(f"{value:.0f}" for value in taken)
     return [
         CheckRow(
@@ -112,8 +116,16 @@ def _memory_rows(framework: str, nodes: int) -> list[CheckRow]:
             measure="memory left at half of the walk",
             unit="%",
             ours=spread([100 * taken[len(taken) // 2] / whole]),
-            at_most=60.0,
-            note=f"{'falls' if falls else 'does NOT fall'} throughout: {course} MB",
+            at_most=75.0,
+            note=f"{course} MB",
+        ),
+        CheckRow(
+            name="million-nodes",
+            measure="samples at which memory had not fallen",
+            unit="samples",
+            ours=spread([float(rises)]),
+            at_most=0.0,
+            note=f"of {len(taken) - 1}",
         ),
         CheckRow(
             name="million-nodes",
@@ -121,6 +133,6 @@ def _memory_rows(framework: str, nodes: int) -> list[CheckRow]:
             unit="%",
             ours=spread([100 * taken[-1] / whole]),
             at_most=5.0,
-            note=f"{whole * memory.MEGABYTE / nodes:.0f} bytes a node",
+            note=f"{whole * memory.MEGABYTE / nodes:.0f} bytes a node of {WIDTH} floats",
         ),
     ]

@@ -17,8 +17,8 @@ from . import sites
 from .backend import by_type
 from .dtypes import float32, from_native
 from .errors import GraphError
-from .graph import Edge, Freed, Node, accumulate_lock
-from .tensor import AccumulateGrad, Tensor, unwrap, wrap
+from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
+from .tensor import Tensor, unwrap, wrap
 
 _getrefcount = sys.getrefcount
 
@@ -82,55 +82,64 @@ def run(
     #: Nodes whose pending gradient is a sum we made, so that more can be added in place.
     owned: set[Node] = set()
 
-    for (node, nr), gradient in roots:
-        if needed is None or node in needed:
-            _deliver(node, nr, gradient, pending, queue, owned, create_graph)
+    for edge, gradient in roots:
+        if needed is None or edge[0] in needed:
+            _deliver(edge, gradient, pending, queue, owned, create_graph)
 
-    while queue:
-        node = heappop(queue)[1]
-        g = pending.pop(node)
-        owned.discard(node)
+    node: Any = None
+    while True:
+        if node is None:
+            if not queue:
+                return found
+            node = heappop(queue)[1]
+            g = pending.pop(node)
+            if owned:
+                owned.discard(node)
         if g.__class__ is Patch:
             g = g.dense()
         if node.__class__ is AccumulateGrad:
-            if wanted is not None and (node, 0) in wanted:
-                g = _hooked(node, g, create_graph)
-                found[wanted[node, 0]] = g
-                if not accumulate:
-                    continue
-            elif wanted is None:
-                g = _hooked(node, g, create_graph)
-            if accumulate:
-                _into_leaf(node, g, create_graph, _getrefcount(g) <= _UNSHARED)
-                if observe is not None:
-                    observe(node, g, (), False)
+            unshared = _getrefcount(g) <= _UNSHARED
+            _at_leaf(node, g, create_graph, unshared, wanted, found, accumulate, observe)
+            node = g = None
             continue
-        if node.tensor_hooks is not None or node.pre_hooks is not None:
+        if node.hooks is not None:
             g = _before(node, g, create_graph)
-        if wanted is not None and _collect(node, g, wanted, found, needed, create_graph):
+        if wanted is not None and _collect(node, g, wanted, found, needed):
+            node = g = None
             continue
         grads = node.apply(g, create_graph)
-        if node.post_hooks is not None:
+        if node.hooks is not None:
             grads = _after(node, g, grads)
-        was_freed = not keep and node.free(freed)
+        if node.frees and not keep:
+            node.saved = freed
         if observe is not None:
-            observe(node, g, grads, was_freed)
+            observe(node, g, grads, node.frees and not keep)
+        # All but the last gradient wait for their turn; with the last we may go straight on.
+        last: Any = None
         for edge, gradient in zip(node.next_functions, grads):
-            if edge is None or gradient is None:
+            if edge is None or gradient is None or (needed is not None and edge[0] not in needed):
                 continue
-            target, nr = edge
-            if needed is not None and target not in needed:
-                continue
-            if target.multi or target in pending or create_graph:
-                _deliver(target, nr, gradient, pending, queue, owned, create_graph)
-                continue
-            # The common case of _deliver, written out: first arrival, one output, arrays.
-            if gradient.shape != target.shape or gradient.dtype is not target.dtype:
-                gradient = fit(gradient, target.shape, target.dtype)
-            pending[target] = gradient
-            heappush(queue, (-target.sequence, target))
-        grads = gradient = None
-    return found
+            if last is not None:
+                _deliver(last, g, pending, queue, owned, create_graph)
+            last = edge
+            g = gradient
+        grads = gradient = node = None
+        if last is None:
+            g = None
+            continue
+        target = last[0]
+        if (
+            create_graph
+            or target.multi
+            or target in pending
+            or (queue and queue[0][0] < -target.sequence)
+        ):
+            _deliver(last, g, pending, queue, owned, create_graph)
+            g = None
+            continue
+        if g.shape != target.shape or g.dtype is not target.dtype:
+            g = fit(g, target.shape, target.dtype)
+        node = target
 
 
 def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
@@ -155,8 +164,7 @@ def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
 
 
 def _deliver(
-    node: Node,
-    nr: int,
+    edge: Edge,
     gradient: Any,
     pending: dict[Node, Any],
     queue: list[tuple[int, Node]],
@@ -164,6 +172,7 @@ def _deliver(
     create_graph: bool,
 ) -> None:
     """Add a gradient to what has arrived at an output of a node."""
+    node, nr = edge
     if node.multi:
         slots = pending.get(node)
         if slots is None:
@@ -214,6 +223,28 @@ def _copy(array: Any) -> Any:
     return by_type[array.__class__].asarray(array)
 
 
+def _at_leaf(
+    node: AccumulateGrad,
+    g: Any,
+    create_graph: bool,
+    unshared: bool,
+    wanted: dict[Edge, int] | None,
+    found: list[Any],
+    accumulate: bool,
+    observe: Callable[..., None] | None,
+) -> None:
+    """A gradient has come to its end: into ``.grad``, or into what was asked for."""
+    if node.variable._hooks or node.hooks is not None:
+        g = _hooked(node, g, create_graph)
+    if wanted is not None and (node, 0) in wanted:
+        found[wanted[node, 0]] = g
+        unshared = False
+    if accumulate:
+        _into_leaf(node, g, create_graph, unshared)
+        if observe is not None:
+            observe(node, g, (), False)
+
+
 def _into_leaf(node: AccumulateGrad, g: Any, create_graph: bool, unshared: bool) -> None:
     """Accumulate into ``.grad``: in place where there is one, by taking the buffer where not."""
     leaf = node.variable
@@ -252,12 +283,12 @@ def _taken(g: Any, leaf: Tensor, node: Node, unshared: bool) -> Any:
 
 
 def _hooked(node: AccumulateGrad, g: Any, create_graph: bool) -> Any:
-    hooks = node.variable._hooks
-    if node.pre_hooks:
-        for hook in list(node.pre_hooks.values()):
+    if node.hooks is not None:
+        for hook in list(node.hooks.before.values()):
             out = hook((g if create_graph else wrap(as_array(g)),))
             if out is not None:
                 g = out[0] if create_graph else unwrap(out[0])
+    hooks = node.variable._hooks
     return _through(hooks, g, create_graph) if hooks else g
 
 
@@ -285,24 +316,21 @@ def _through(hooks: dict[int, Any], g: Any, create_graph: bool) -> Any:
 def _before(node: Node, g: Any, create_graph: bool) -> Any:
     """Hooks of the tensors this node made, then those of the node itself."""
     slots = g if node.multi else [g]
-    if node.tensor_hooks is not None:
-        for nr, hooks in node.tensor_hooks.items():
-            if slots[nr] is not None:
-                slots[nr] = _through(hooks, slots[nr], create_graph)
-    if node.pre_hooks is not None:
-        for hook in list(node.pre_hooks.values()):
-            out = hook(_as_tensors(slots))
-            if out is not None:
-                out = (out,) if isinstance(out, Tensor) else out
-                slots = [s if create_graph else unwrap(s) for s in out]
+    for nr, hooks in node.hooks.of_outputs.items():
+        if slots[nr] is not None:
+            slots[nr] = _through(hooks, slots[nr], create_graph)
+    for hook in list(node.hooks.before.values()):
+        out = hook(_as_tensors(slots))
+        if out is not None:
+            out = (out,) if isinstance(out, Tensor) else out
+            slots = [s if create_graph else unwrap(s) for s in out]
     return slots if node.multi else slots[0]
 
 
 def _after(node: Node, g: Any, grads: Any) -> Any:
     """Hooks of the node see the gradients of its inputs and of its outputs."""
-    assert node.post_hooks is not None
     over_tensors = any(isinstance(x, Tensor) for x in grads)
-    for hook in list(node.post_hooks.values()):
+    for hook in list(node.hooks.after.values()):
         out = hook(_as_tensors(grads), _as_tensors(g if node.multi else [g]))
         if out is not None:
             out = (out,) if isinstance(out, Tensor) else out
@@ -352,7 +380,6 @@ def _collect(
     wanted: dict[Edge, int],
     found: list[Any],
     needed: set[Node] | None,
-    create_graph: bool,
 ) -> bool:
     """Take the wanted gradients at this node; True if nothing beyond it is needed."""
     slots = g if node.multi else (g,)

@@ -67,6 +67,15 @@ class Packed:
         self.edge = edge
 
 
+class PackedRows:
+    """Stands where a node's saved values were while ``saved_tensors_hooks`` hold them."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: tuple[tuple[Any, ...], ...]) -> None:
+        self.rows = rows
+
+
 class Node:
     """One recorded call (PyTorch: ``torch.autograd.graph.Node``).
 
@@ -79,6 +88,7 @@ class Node:
         "__weakref__",
         "code",
         "dtype",
+        "hooks",
         "instruction",
         "next_functions",
         "saved",
@@ -87,13 +97,12 @@ class Node:
     )
 
     multi = False
-    #: Rare, hence not slots: hooks, several outputs, packed values.
-    tensor_hooks: dict[int, list[Any]] | None = None
-    pre_hooks: dict[int, Any] | None = None
-    post_hooks: dict[int, Any] | None = None
-    packed = False
+    #: Whether it saves values that backward frees; a second backward is then an error.
+    frees = False
+    #: Rare, hence not a slot: writes to its output.
     writes: Writes | None = None
 
+    hooks: Hooks | None
     next_functions: tuple[Edge | None, ...]
     saved: Any
     sequence: int
@@ -125,11 +134,17 @@ class Node:
 
     def register_hook(self, hook: Any) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node has run."""
-        return RemovableHandle(_table(self, "post_hooks"), hook)
+        return RemovableHandle(self.hooked().after, hook)
 
     def register_prehook(self, hook: Any) -> RemovableHandle:
         """Call ``hook(grad_outputs)`` before this node runs."""
-        return RemovableHandle(_table(self, "pre_hooks"), hook)
+        return RemovableHandle(self.hooked().before, hook)
+
+    def hooked(self) -> Hooks:
+        """The node's hooks, made when first asked for."""
+        if self.hooks is None:
+            self.hooks = Hooks()
+        return self.hooks
 
     def apply(self, grad: Any, create_graph: bool) -> Any:
         """The gradients of the inputs, in the order of ``next_functions``."""
@@ -146,17 +161,16 @@ class Node:
                 "forward again."
             )
 
-    def free(self, freed: Freed) -> bool:
-        """Drop the saved values; True if there were any."""
-        return False
 
+class Hooks:
+    """What users hung on a node: for its outputs' gradients, before it runs, after it has run."""
 
-def _table(node: Node, name: str) -> dict[int, Any]:
-    table = getattr(node, name)
-    if table is None:
-        table = {}
-        setattr(node, name, table)
-    return table
+    __slots__ = ("after", "before", "of_outputs")
+
+    def __init__(self) -> None:
+        self.of_outputs: dict[int, dict[int, Any]] = {}
+        self.before: dict[int, Any] = {}
+        self.after: dict[int, Any] = {}
 
 
 class RemovableHandle:
@@ -189,6 +203,25 @@ def stale(node: Node, writes: Writes, value: Any) -> ModifiedInPlaceError:
         "out-of-place form there, or a `.clone()` before it."
     )
 
+
+class AccumulateGrad(Node):
+    """The end of the way: adds what arrives to a leaf's ``.grad``."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Tensor) -> None:
+        self.variable = variable
+        self.hooks = None
+        self.next_functions = ()
+        self.saved = ()
+        self.sequence = tick()
+        self.shape = variable._data.shape
+        self.dtype = variable._data.dtype
+        self.code = _NOWHERE
+        self.instruction = 0
+
+
+_NOWHERE = compile("", "<a leaf>", "exec")
 
 #: Guards ``.grad`` of leaves: two threads may run backward into the same leaf.
 accumulate_lock = threading.Lock()

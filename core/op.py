@@ -19,28 +19,14 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from .errors import (
-    AnadromeError,
-    DeclarationError,
-    DtypeError,
-    NoDerivativeError,
-    ShapeError,
-)
-from .graph import Freed, Node, Packed, stale
-from .tensor import Tensor, wrap
+from .errors import AnadromeError, DeclarationError, DtypeError, ShapeError
+from .rules import MISSING, NONE, ZERO, Word, node_type, play_word, player
+from .tensor import Tensor
 
-
-class Word:
-    """A word of the op language; printed as itself."""
-
-    __slots__ = ("word",)
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-
-    def __repr__(self) -> str:
-        return self.word
-
+__all__ = [
+    "FLOAT", "FULL", "HALF", "KEEP", "MISSING", "NONE", "SAME", "WIDEST", "ZERO", "Op", "op",
+    "table",
+]  # fmt: skip
 
 # dtype policies: what happens to the inputs before the forward sees them.
 SAME = Word("SAME")  # inputs are brought to their common type
@@ -51,11 +37,6 @@ KEEP = Word("KEEP")  # inputs are left as they are (indices, masks)
 HALF = Word("HALF")  # runs in the autocast dtype
 FULL = Word("FULL")  # runs in float32
 WIDEST = Word("WIDEST")  # runs in the widest type among its inputs
-
-# In place of a rule.
-NONE = Word("NONE")  # no derivative exists: an index, a mask, a comparison
-ZERO = Word("ZERO")  # the derivative is zero
-MISSING = Word("MISSING")  # there is one, but no rule yet: asking for it raises
 
 #: The table: every declared op by name.
 table: dict[str, Op] = {}
@@ -114,9 +95,7 @@ class Op:
         self.has_rules = joint is not None or any(r is not NONE for r in self.rules)
         self._compile_rules()
         self.implementations: dict[type, Callable[..., Any]] = _Implementations(self)
-        self.node_type = type(
-            self.node_name, (OpNode,), {"__slots__": (), "op": self, "multi": len(outputs) > 1}
-        )
+        self.node_type = node_type(self)
         self.call: Callable[..., Any]
 
     def __repr__(self) -> str:
@@ -164,37 +143,43 @@ class Op:
             *(f"{i}_shape" for i in self.inputs),
             *self.keywords,
         )
+        self.together = self.joint is not None or self.variadic
+        # Where one rule serves, a node saves that rule's arguments; else a row of them an input.
+        self.one_row = self.together or len(self.inputs) == 1
         self.wants_shapes = False
+        self.wants_needs = False
         self.picks: list[Any] = []
         self.plays: list[Any] = []
-        self.saves_values = False
         self.saved_names: list[tuple[str, ...]] = []
         for i, rule in enumerate(self.rules):
             if isinstance(rule, Word):
                 self.picks.append(_nothing)
-                self.plays.append(_words[rule](self, i) if rule is not NONE else None)
+                self.plays.append(play_word(rule, self, i))
                 self.saved_names.append(())
                 continue
-            code = rule.__code__
-            count = code.co_argcount + code.co_kwonlyargcount
-            names = code.co_varnames[1:count]
-            if self.joint is not None and names and names[-1] == "needs":
-                names = names[:-1]
-                self.wants_needs = True
-            else:
-                self.wants_needs = False
-            for name in names:
-                if name not in self.environment:
-                    raise DeclarationError(
-                        f"op {self.name!r}: the rule of {self.inputs[i]!r} asks for {name!r}, "
-                        f"which is none of {', '.join(self.environment)}"
-                    )
-            values = [n for n in names if n in self.inputs or n in self.outputs]
-            self.saves_values |= bool(values)
-            self.wants_shapes |= any(n.endswith("_shape") and n in self.environment for n in names)
+            names = self._names_of(rule, self.inputs[i])
+            self.wants_shapes |= any(n.endswith("_shape") for n in names)
             self.picks.append(_picker([self.environment.index(n) for n in names]))
-            self.plays.append(_player(rule, names, self))
-            self.saved_names.append(tuple(names))
+            self.plays.append(player(rule, names, self))
+            self.saved_names.append(names)
+        every = {n for names in self.saved_names for n in names}
+        self.saves_outputs = not every.isdisjoint(self.outputs)
+        self.saves_values = self.saves_outputs or not every.isdisjoint(self.inputs)
+
+    def _names_of(self, rule: Callable[..., Any], of: str) -> tuple[str, ...]:
+        """The save-list: a rule's parameters after the gradient."""
+        code = rule.__code__
+        names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        if self.joint is not None and names and names[-1] == "needs":
+            names = names[:-1]
+            self.wants_needs = True
+        for name in names:
+            if name not in self.environment:
+                raise DeclarationError(
+                    f"op {self.name!r}: the rule of {of!r} asks for {name!r}, which is none of "
+                    + ", ".join(self.environment)
+                )
+        return names
 
     def explain(self, error: Exception, arrays: Any) -> Exception:
         """An array library's complaint, with the op and its arguments named."""
@@ -253,155 +238,6 @@ def _picker(indices: list[int]) -> Callable[[Any], tuple[Any, ...]]:
     if len(indices) == 1:
         return itemgetter(slice(indices[0], indices[0] + 1))
     return itemgetter(*indices)
-
-
-# -- playing a rule over arrays ---------------------------------------------------------------
-def array_of(value: Any, node: Node) -> Any:
-    """A saved value as an array, after the check that nobody wrote to it since."""
-    if isinstance(value, Tensor):
-        writes = value._writes
-        if writes is not None and writes.stamp > node.sequence:
-            raise stale(node, writes, value)
-        return value._data
-    if value.__class__ is tuple and value and isinstance(value[0], Tensor):
-        return tuple(array_of(v, node) for v in value)
-    return value
-
-
-def _player(rule: Any, names: tuple[str, ...], op: Op) -> Any:
-    """``play(g, saved, node)``: the rule over arrays, specialised to what it saves."""
-    from_inputs = [n in op.inputs for n in names]
-    from_outputs = [n in op.outputs for n in names]
-    if not names:
-        return lambda g, saved, node: rule(g)
-    if not any(from_inputs) and not any(from_outputs):
-        return lambda g, saved, node: rule(g, *saved)
-    if names == (op.outputs[0],):
-
-        def play_out(g: Any, saved: Any, node: Node) -> Any:
-            writes = node.writes
-            if writes is not None and writes.stamp > node.sequence:
-                raise stale(node, writes, saved[0])
-            return rule(g, array_of(saved[0], node))
-
-        return play_out
-
-    any_output = any(from_outputs)
-
-    def play(g: Any, saved: Any, node: Node) -> Any:
-        if any_output:
-            writes = node.writes
-            if writes is not None and writes.stamp > node.sequence:
-                raise stale(node, writes, saved[from_outputs.index(True)])
-        return rule(g, *[array_of(value, node) for value in saved])
-
-    return play
-
-
-def _play_zero(op: Op, index: int) -> Any:
-    return lambda g, saved, node: None
-
-
-def _play_missing(op: Op, index: int) -> Any:
-    def play(g: Any, saved: Any, node: Node) -> Any:
-        raise NoDerivativeError(
-            f"the derivative of {op.name!r} (from {op.plugin}) with respect to "
-            f"{op.inputs[index]!r} is not implemented, and was asked for through {node.where()}; "
-            "detach that input if its gradient is not needed"
-        )
-
-    return play
-
-
-_words = {ZERO: _play_zero, MISSING: _play_missing}
-
-
-class OpNode(Node):
-    """A recorded call of an op; each op has its own subclass, named as in PyTorch."""
-
-    __slots__ = ()
-    op: Op
-
-    def apply(self, grad: Any, create_graph: bool) -> Any:
-        saved = self.saved
-        if saved.__class__ is Freed:
-            self.check_alive()
-        if self.packed or create_graph:
-            saved = self._unpacked(create_graph)
-        op = self.op
-        if op.joint is not None or op.variadic:
-            return self._apply_together(grad, saved, create_graph)
-        if create_graph:
-            return [
-                None if edge is None else self._over_tensors(i, grad, saved[i])
-                for i, edge in enumerate(self.next_functions)
-            ]
-        return [
-            None if edge is None else play(grad, values, self)
-            for play, values, edge in zip(op.plays, saved, self.next_functions)
-        ]
-
-    def _over_tensors(self, i: int, grad: Any, values: Any) -> Any:
-        rule = self.op.rules[i]
-        if isinstance(rule, Word):
-            return self.op.plays[i](grad, values, self)
-        for value in values:
-            array_of(value, self)
-        return rule(grad, *values)
-
-    def _apply_together(self, grad: Any, saved: Any, create_graph: bool) -> Any:
-        """A joint rule, or the one rule of a variadic input: all gradients at once."""
-        op = self.op
-        values = saved[0]
-        if create_graph:
-            for value in values:
-                array_of(value, self)
-        else:
-            for name, value in zip(op.saved_names[0], values):
-                writes = self.writes
-                if writes is not None and name in op.outputs and writes.stamp > self.sequence:
-                    raise stale(self, writes, value)
-            values = [array_of(value, self) for value in values]
-        rule = op.rules[0]
-        if isinstance(rule, Word):
-            return [op.plays[0](grad, (), self)] * len(self.next_functions)
-        if op.joint is not None and op.wants_needs:
-            return rule(grad, *values, needs=tuple(e is not None for e in self.next_functions))
-        return rule(grad, *values)
-
-    def _unpacked(self, create_graph: bool) -> Any:
-        """The saved values with packed ones unpacked and, for Tensors, outputs rewrapped."""
-        rows = []
-        for names, values in zip(self.op.saved_names, self.saved):
-            row = []
-            for name, value in zip(names, values):
-                if value.__class__ is Packed:
-                    value = unpack(value, self)
-                if create_graph and name in self.op.outputs and not isinstance(value, Tensor):
-                    value = wrap(value)
-                    value._edge = (self, self.op.outputs.index(name))
-                row.append(value)
-            rows.append(tuple(row))
-        return tuple(rows)
-
-    def free(self, freed: Freed) -> bool:
-        if self.op.saves_values:
-            self.saved = freed
-            return True
-        return False
-
-
-def unpack(packed: Packed, node: Node) -> Tensor:
-    """Ask the hook for a saved value back, with its place in the graph."""
-    tensor = packed.unpack(packed.handle)
-    if not isinstance(tensor, Tensor):
-        raise TypeError(
-            f"the unpack hook of saved_tensors_hooks returned {type(tensor).__name__} for a value "
-            f"of {node.where()}; it must return a Tensor"
-        )
-    out = wrap(tensor._data)
-    out._edge = packed.edge
-    return out
 
 
 def op(

@@ -26,23 +26,26 @@ _OURS = tuple(
 )
 
 
-class _Internal(dict):
-    """File name to "is it ours", learnt once a file."""
+#: File name to "is it ours", learnt once a file.
+known: dict[str, bool] = {}
 
-    def __missing__(self, filename: str) -> bool:
+
+def is_internal(filename: str) -> bool:
+    """Whether a frame of that file is the framework's own."""
+    ours = known.get(filename)
+    if ours is None:
         ours = filename.startswith(_OURS) or filename == "<frozen importlib._bootstrap>"
-        self[filename] = ours
-        return ours
+        known[filename] = ours
+    return ours
 
 
-internal: dict[str, bool] = _Internal()
 Site = tuple[CodeType, int]
 
 
 def caller(depth: int = 1) -> Site:
     """The innermost frame outside the framework; ``depth`` frames are skipped unseen."""
     frame: Any = sys._getframe(depth)
-    while internal[frame.f_code.co_filename]:
+    while is_internal(frame.f_code.co_filename):
         back = frame.f_back
         if back is None:
             break

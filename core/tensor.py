@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import backend as backends
-from . import graph, modes
 from .device import device
 from .dtypes import dtype, from_native
 from .errors import GraphError
-from .graph import Edge, Node, RemovableHandle, Writes
+from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
 
 _new = object.__new__
 
@@ -235,9 +234,7 @@ class Tensor:
                 self._hooks = {}
             return RemovableHandle(self._hooks, hook)
         node, nr = self._edge
-        if node.tensor_hooks is None:
-            node.tensor_hooks = {}
-        return RemovableHandle(node.tensor_hooks.setdefault(nr, {}), hook)  # type: ignore[arg-type]
+        return RemovableHandle(node.hooked().of_outputs.setdefault(nr, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
         """Call ``hook(self)`` after a gradient was accumulated into ``.grad`` (leaves only)."""
@@ -397,25 +394,6 @@ class Size(tuple):
         return f"anadrome.Size([{', '.join(map(str, self))}])"
 
 
-class AccumulateGrad(Node):
-    """The end of the way: adds what arrives to a leaf's ``.grad``."""
-
-    __slots__ = ("variable",)
-
-    def __init__(self, variable: Tensor) -> None:
-        self.variable = variable
-        self.next_functions = ()
-        self.saved = ()
-        self.sequence = graph.tick()
-        self.shape = variable._data.shape
-        self.dtype = variable._data.dtype
-        self.code = _nowhere
-        self.instruction = 0
-
-
-_nowhere = compile("", "<a leaf>", "exec")
-
-
 def wrap(data: Any) -> Tensor:
     """A Tensor outside the graph around an array."""
     out = _new(Tensor)
@@ -427,10 +405,3 @@ def wrap(data: Any) -> Tensor:
 def unwrap(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
     return value._data if isinstance(value, Tensor) else value
-
-
-def is_recording(*values: Any) -> bool:
-    """Whether an op on these would be recorded here."""
-    return modes.current().grad and any(
-        isinstance(v, Tensor) and v._edge is not None for v in values
-    )

@@ -8,7 +8,7 @@ d. A forgotten `zero_grad()` lets gradients pile up.
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -57,8 +57,8 @@ def trap_item() -> dict[str, Any]:
     def loss_of(weights: ad.Tensor) -> ad.Tensor:
         return (weights**2).sum()
 
-    number = loss_of(w).item()
-    float_error = message_of(number.backward)  # type: ignore[attr-defined]
+    number: Any = loss_of(w).item()
+    float_error = message_of(lambda: number.backward())  # noqa: PLW0108 (the lookup fails)
     print(f"   loss.item() is a {type(number).__name__}: {float_error}")
     # Wrapping the number up again does not bring its history back.
     rewrapped_error = message_of(lambda: ad.tensor(number).backward())
@@ -95,7 +95,7 @@ def trap_second_backward() -> dict[str, Any]:
     print("c. a second backward() through the same graph")
     w = ad.tensor([1.0, 2.0], requires_grad=True)
     loss = (w**3).sum()
-    first_line = inspect.currentframe().f_lineno + 1
+    first_line = sys._getframe().f_lineno + 1
     loss.backward()
     error = message_of(loss.backward)
     print(f"   the first one is on line {first_line} of this file, and the second one says:")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import Any
 
@@ -45,9 +44,11 @@ class NumpyBackend(Backend):
         return _CPU
 
     def number(self, value: Any, dtype: Any) -> Any:
-        # A cached zero-dimensional array is half the price of a Python number as ufunc operand.
-        # Zero is left out because 0.0 and -0.0 are one dictionary key.
-        return _number(value, dtype) if value else np.array(value, dtype)
+        # A zero-dimensional array is half the price of a Python number as ufunc operand. It is
+        # shared by all calls with this number, hence read-only.
+        out = np.array(value, dtype)
+        out.flags.writeable = False
+        return out
 
     def owns(self, array: Any) -> bool:
         return array.base is None
@@ -76,10 +77,3 @@ class NumpyBackend(Backend):
                 if v in os.environ
             },
         }
-
-
-@functools.lru_cache(maxsize=4096)
-def _number(value: Any, dtype: Any) -> Any:
-    out = np.array(value, dtype)
-    out.flags.writeable = False
-    return out

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import graph, modes, sites
 from ..errors import GraphError
-from ..graph import Freed, Node
+from ..graph import Node
 from ..inplace import rebase
 from ..tensor import LEAF, Tensor, wrap
 
@@ -100,12 +100,6 @@ class FunctionCtx(Node):
             return out
         return [g._data if isinstance(g, Tensor) else None for g in out]
 
-    def free(self, freed: Freed) -> bool:
-        if self.saved:
-            self.saved = freed
-            return True
-        return False
-
 
 class _FunctionMeta(type):
     """Makes the node type of each Function, named as in PyTorch (``MyFunctionBackward``)."""
@@ -155,6 +149,7 @@ class Function(metaclass=_FunctionMeta):
         """Call the function and record it."""
         node = object.__new__(cls._node_type)
         node.saved = ()
+        node.hooks = None
         node.code, node.instruction = sites.caller(2)
         state = modes.current()
         tensors = [a for a in args if isinstance(a, Tensor)]
@@ -231,6 +226,7 @@ class Function(metaclass=_FunctionMeta):
                 kept._writes = t._shared_writes()
                 entries.append((kept, node.sequence, nr, None))
         node.saved = tuple(entries)
+        node.frees = bool(entries)
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:

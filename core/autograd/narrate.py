@@ -7,8 +7,9 @@ from typing import Any
 
 from ..backend import by_type
 from ..engine import Patch
+from ..graph import AccumulateGrad
 from ..sites import describe
-from ..tensor import AccumulateGrad, Tensor
+from ..tensor import Tensor
 
 
 class Narrator:

@@ -20,7 +20,7 @@ _CUBIC = 0.044715
 _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 sigmoid = op("sigmoid", lambda xp, x: 1.0 / (xp.exp(-x) + 1.0),
-             x=lambda g, out: g * out * (1.0 - out),
+             x=lambda g, out: _sigmoid_rule(g * out, out),
              dtype=FLOAT, inplace=True, samples=unary(-4, 4))  # fmt: skip
 logsigmoid = op("logsigmoid", lambda xp, x: xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
                 x=lambda g, x: g * sigmoid(-x), dtype=FLOAT, amp=FULL, method=False,
@@ -69,6 +69,10 @@ log_softmax = op("log_softmax", lambda xp, x, *, dim: _log_softmax(xp, x, dim),
                  x=lambda g, out, dim: g - exp(out) * _total(g, dim),
                  dtype=FLOAT, amp=FULL, method=False,
                  samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))  # fmt: skip
+
+
+def _sigmoid_rule(weighted: Any, out: Any) -> Any:
+    return weighted - weighted * out
 
 
 def _softplus(xp: Any, x: Any, beta: float, threshold: float) -> Any:

@@ -50,7 +50,7 @@ sinh = op("sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * cosh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
 cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
-tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g * (1.0 - out * out),
+tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g - g * out * out,
           dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
 erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
          dtype=FLOAT, amp=FULL, samples=unary(-3, 3), inplace=True)  # fmt: skip

@@ -1,0 +1,104 @@
+"""align: the inputs of one op brought to one device and to PyTorch's common type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import dtypes
+from .backend import by_type
+from .dtypes import from_native
+from .errors import DeviceError
+from .op import FLOAT, KEEP, Op
+
+NUMBERS = (float, int, bool, complex)
+FLOATING = dtypes.float32.category
+
+def align(op: Op, values: Any) -> list[Any]:
+    """One device and, unless the op says KEEP, PyTorch's common type."""
+    cls = class_of(values)
+    values = [_moved(op, v, cls, values) for v in values]
+    if op.dtype is KEEP:
+        return values  # numbers too
+    kinds = []
+    for v in values:
+        if v.__class__ is cls:
+            kinds.append((from_native[v.dtype], 2 if v.ndim else 1))
+        elif v is not None:
+            kinds.append((dtypes.of_python(v), 0))
+    target = dtypes.result_type(kinds)
+    if op.dtype is FLOAT and target.category < FLOATING:
+        target = dtypes.get_default_dtype()
+    backend = by_type[cls]
+    native = backend.dtype(target)
+    out: list[Any] = []
+    for v in values:
+        if v.__class__ is cls:
+            out.append(v if v.dtype == native else backend.xp.astype(v, native))
+        elif v is None:
+            out.append(v)
+        else:
+            out.append(_operand(v, native, cls, [u.dtype for u in values if u.__class__ is cls]))
+    return out
+
+
+#: Numbers that have been operands, as the backend likes them best, by value, class, and the dtype
+#: and class of the array beside them.
+operands: dict[tuple[Any, type, Any, type], Any] = {}
+
+
+def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
+    out = by_type[cls].number(value, native)
+    # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which is
+    # a new key each time.
+    if all(b == native for b in beside) and value == value and (value or value.__class__ is int):
+        if len(operands) > 4096:
+            operands.clear()
+        operands[value, value.__class__, native, cls] = out
+    return out
+
+
+def class_of(values: Any) -> type:
+    """The class of the arrays among ``values``; one with dimensions decides."""
+    found: type | None = None
+    for v in values:
+        if v is None or v.__class__ in NUMBERS:
+            continue
+        if found is None or v.ndim:
+            found = v.__class__
+            if v.ndim:
+                break
+    if found is None:
+        raise TypeError(f"expected a Tensor or an array among {values!r}")
+    return found if found in by_type else by_type[found].array_type
+
+
+def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
+    """A zero-dimensional host value follows the others to their device; nothing else moves."""
+    if value is None or value.__class__ is cls or value.__class__ in NUMBERS:
+        return value
+    backend = by_type[cls]
+    if value.__class__ in backend.scalar_types:
+        return backend.asarray(value)
+    other = by_type.get(value.__class__)
+    if other is not None and value.ndim == 0:
+        return backend.asarray(other.to_host(value))
+    if other is None:
+        return by_type[value.__class__]  # raises, naming the class
+    devices = " and ".join(
+        sorted({str(by_type[v.__class__].device_of(v)) for v in values if hasattr(v, "ndim")})
+    )
+    raise DeviceError(
+        f"{op.name}: expected all tensors to be on the same device, but found {devices}; move one "
+        "with `.to(device)`"
+    )
+
+
+def cast(array: Any, to: dtypes.dtype) -> Any:
+    """An array in another of our dtypes."""
+    backend = by_type[array.__class__]
+    return backend.xp.astype(array, backend.dtype(to))
+
+
+def as_array(value: Any, cls: type) -> Any:
+    """A backend's scalar as its array."""
+    return value if value.__class__ is cls else by_type[cls].asarray(value)

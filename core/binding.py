@@ -1,0 +1,57 @@
+"""binding: a call's arguments sorted into arrays and metadata, as Python would for the forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .op import Op
+
+
+def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Sort a call's arguments into arrays and metadata, as Python would for the forward."""
+    if op.variadic:
+        arrays = list(args)
+        extra: tuple[Any, ...] = ()
+    else:
+        arrays = list(args[: len(op.inputs)])
+        extra = args[len(op.inputs) :]
+    metadata = dict(op.defaults)
+    if extra:
+        if op.spread is not None:
+            if len(extra) == 1 and not isinstance(extra[0], int) and hasattr(extra[0], "__iter__"):
+                extra = tuple(extra[0])
+            metadata[op.spread] = extra
+        elif len(extra) > len(op.keywords):
+            raise TypeError(
+                f"{op.name}() takes {len(op.inputs) + len(op.keywords)} arguments, "
+                f"{len(args)} were given: {_signature(op)}"
+            )
+        else:
+            metadata.update(zip(op.keywords, extra))
+    for name, value in keywords.items():
+        if name in op.keywords:
+            metadata[name] = value
+        elif name in op.inputs and op.inputs.index(name) >= len(arrays):
+            position = op.inputs.index(name)
+            arrays.extend([None] * (position + 1 - len(arrays)))
+            arrays[position] = value
+        else:
+            raise TypeError(
+                f"{op.name}() got an unexpected argument {name!r}; its form is {_signature(op)}"
+            )
+    missing = [n for n in op.keywords if n not in metadata]
+    if len(arrays) < op.required or missing:
+        needed = [*op.inputs[len(arrays) : op.required], *missing]
+        raise TypeError(
+            f"{op.name}() is missing {', '.join(map(repr, needed))}: {_signature(op)}"
+        )
+    if not op.variadic and len(arrays) < len(op.inputs):
+        optional = op.forward.__defaults__ or ()
+        arrays.extend(optional[len(arrays) - len(op.inputs) :])
+    return tuple(arrays), metadata
+
+
+def _signature(op: Op) -> str:
+    parts = [("*" if op.variadic else "") + i for i in op.inputs]
+    parts += [f"{k}={op.defaults[k]!r}" if k in op.defaults else k for k in op.keywords]
+    return f"{op.name}({', '.join(parts)})"
