@@ -47,7 +47,10 @@ operands: dict[tuple[Any, type, Any, type], Any] = {}
 
 
 def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
-    out = by_type[cls].number(value, native)
+    backend = by_type[cls]
+    out = backend.number(value, native)
+    if not backend.lasting_numbers:
+        return out
     # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which is
     # a new key each time.
     if all(b == native for b in beside) and value == value and (value or value.__class__ is int):

@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from .device import chosen_device, device
-from .dtypes import BY_NAME, dtype
+from .dtypes import BY_NAME, bfloat16, dtype, float16, float32
 from .errors import BackendError
+from .modes import current
 
 
 class Backend:
@@ -41,6 +42,8 @@ class Backend:
     block: int | None = None
     #: Name of its floating default for arrays made from our dtypes (a library may lack some).
     unsupported_dtypes: frozenset[str] = frozenset()
+    #: Whether what ``number`` returns may be kept, and be an operand again and again.
+    lasting_numbers = True
 
     def native_dtype(self, d: dtype) -> Any:
         """The library's own object for one of our dtypes."""
@@ -62,8 +65,8 @@ class Backend:
         """Wait until the device has done what it was given."""
 
     def number(self, value: Any, dtype: Any) -> Any:
-        """A Python number as operand beside arrays of a native dtype; a number is fine."""
-        return value
+        """A Python number as operand beside arrays of a native dtype: a zero-dimensional array."""
+        return self.xp.asarray(value, dtype=dtype)
 
     def owns(self, array: Any) -> bool:
         """Whether the array's memory is its own, not a view of another's."""
@@ -73,9 +76,22 @@ class Backend:
         """Whether the two arrays may share memory."""
         return False
 
+    def settled(self, array: Any) -> Any:
+        """The array that lasts, where ``array`` may stand for it during a capture."""
+        return array
+
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         """``target[index] += source`` where an index that occurs twice adds twice."""
         raise NotImplementedError
+
+    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+        """Raise ``error()`` unless every value of ``holds`` is true: indices in range, and so on.
+
+        This waits for the values. A backend whose device runs ahead of Python overrides it with a
+        check that the device makes, so that a step never waits.
+        """
+        if not bool(self.xp.all(holds)):
+            raise error()
 
     def generator(self, device: device | None = None) -> Any:
         """An object that turns counter-based keys into arrays; see ``core/random.py``."""
@@ -91,9 +107,41 @@ class Backend:
 
     # -- given --------------------------------------------------------------------------------
     def implementation(self, op: Any) -> Callable[..., Any]:
-        """What runs an op's forward here: the kernel, or the declaration bound to ``xp``."""
+        """What runs an op's forward here: the kernel, or else the declared forward."""
         kernel = self.kernels.get(op.name)
-        return kernel if kernel is not None else functools.partial(op.forward, self.xp)
+        return self.composed(op) if kernel is None else kernel
+
+    def composed(self, op: Any) -> Callable[..., Any]:
+        """The declared forward bound to ``xp``; a kernel falls back on it for rare arguments."""
+        from .op import KEEP
+
+        halves = {self.dtypes[d] for d in (float16, bfloat16) if d in self.dtypes}
+        if op.dtype is KEEP or not halves:
+            return functools.partial(op.forward, self.xp)
+        return self._rounded_once(op.forward, halves)
+
+    def _rounded_once(self, forward: Callable[..., Any], halves: set[Any]) -> Callable[..., Any]:
+        """A declared forward, which on half precision is computed in float32 and rounded once.
+
+        It is more exact, as fast, and does not depend on how a library mixes Python numbers with
+        bfloat16 (NumPy's makes float32 of that).
+        """
+        xp = self.xp
+        wide = self.dtypes[float32]
+
+        def run(*arrays: Any, **keywords: Any) -> Any:
+            kind = getattr(arrays[0], "dtype", None)
+            if kind not in halves:
+                return forward(xp, *arrays, **keywords)
+            lifted = [
+                xp.astype(a, wide) if getattr(a, "dtype", None) in halves else a for a in arrays
+            ]
+            out = forward(xp, *lifted, **keywords)
+            if out.__class__ is tuple:
+                return tuple(xp.astype(o, kind) if o.dtype == wide else o for o in out)
+            return xp.astype(out, kind) if out.dtype == wide else out
+
+        return run
 
     @functools.cached_property
     def dtypes(self) -> dict[dtype, Any]:
@@ -159,6 +207,11 @@ def names() -> list[str]:
     return list(_lazy)
 
 
+def device_types() -> list[str]:
+    """The device types that registered backends serve, whether or not the machine has one."""
+    return sorted({t for lazy in _lazy.values() for t in lazy.device_types})
+
+
 def is_loaded(name: str) -> bool:
     """Whether the backend has been loaded."""
     return name in _loaded
@@ -195,6 +248,13 @@ def default() -> Backend:
 
 def for_device(d: device | str | None) -> Backend:
     """The backend that serves a device; None means the default one."""
+    backend = _for_device(d)
+    for mode in current().modes:
+        backend = mode.serve(backend)
+    return backend
+
+
+def _for_device(d: device | str | None) -> Backend:
     if d is None:
         d = chosen_device()
         if d is None:
@@ -205,8 +265,7 @@ def for_device(d: device | str | None) -> Backend:
     if preferred in candidates:
         return get(preferred)
     if not candidates:
-        known = sorted({t for lazy in _lazy.values() for t in lazy.device_types})
         raise BackendError(
-            f"no backend serves device {str(d)!r}; the devices known are {', '.join(known)}"
+            f"no backend serves device {str(d)!r}; the devices known are {', '.join(device_types())}"
         )
     return get(candidates[0])

@@ -7,6 +7,7 @@ bring them to a common type; run the forward; and, if a gradient can be asked fo
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,7 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     node = _new(op.node_type)
     node.next_functions = edges
     node.saved = saved
-    node.hooks = None
+    node.hooks = node.writes = None
     node.sequence = tick()
     node.shape = data.shape
     node.dtype = data.dtype
@@ -159,6 +160,8 @@ def _binary(op: Op) -> Callable[..., Any]:
                     x, y = align(op, (x, y))
             elif x.dtype is not y.dtype and aligned:
                 x, y = align(op, (x, y))
+                a, edge_a = _as_used(a, x, edge_a)
+                b, edge_b = _as_used(b, y, edge_b)
             if floats and from_native[x.dtype].category < FLOATING:
                 x, y = align(op, (x, y))
             cls = x.__class__
@@ -234,7 +237,8 @@ def _general(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, args) from error
         if op.mutates:
-            for name, a in zip(op.inputs, args):
+            names = op.inputs * len(args) if op.variadic else op.inputs
+            for name, a in zip(names, args):
                 if name in op.mutates and isinstance(a, Tensor):
                     a._shared_writes().bump()
             return None
@@ -250,7 +254,10 @@ def _general(op: Op) -> Callable[..., Any]:
                 for i, edge in enumerate(edges):
                     if edge is LEAF:
                         edges[i] = args[i]._leaf_edge()
-                saved = _saved(op, data if several else (data,), args, keywords, edges)
+                kept = args
+                if op.saves_values and op.dtype is not KEEP:
+                    kept = [_as_used(a, d, None)[0] for a, d in zip(args, arrays)]
+                saved = _saved(op, data if several else (data,), kept, keywords, edges)
                 if several:
                     return _record_several(op, data, tuple(edges), saved, state)
                 out = record(op, data, tuple(edges), saved, state)
@@ -265,6 +272,47 @@ def _general(op: Op) -> Callable[..., Any]:
         return out
 
     return call
+
+
+def replayed(op: Op, result: Any) -> Callable[..., Any]:
+    """A call of ``op`` whose result is given: nothing is computed, but the node is recorded.
+
+    ``result``: the Tensor (or, for several outputs, the tuple of them) that ``op.call`` would
+    return for the arguments that are passed. Modes see the call as they see any other. For
+    mechanisms that keep results, such as a checkpoint's policy.
+
+    >>> import anadrome as ad
+    >>> from anadrome.calls import replayed
+    >>> x = ad.tensor(2.0, requires_grad=True)
+    >>> replayed(ad.exp.op, ad.tensor(7.0))(x)
+    tensor(7., grad_fn=<ExpBackward0>)
+    """
+    data = tuple(r._data for r in result) if isinstance(result, tuple) else result._data
+    stand_in = copy.copy(op)
+    stand_in.implementations = _Given(data)
+    call = _general(stand_in)
+    call.op = op
+    return call
+
+
+class _Given(dict):
+    """In place of an op's implementations: whatever the arrays, the result is known."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__()
+        self.data = data
+
+    def __missing__(self, cls: type) -> Callable[..., Any]:
+        return lambda *arrays, **keywords: self.data
+
+
+def _as_used(given: Any, array: Any, edge: Any) -> tuple[Any, Any]:
+    """An input as its rule will see it: in the common type. Its history is the original's."""
+    if not isinstance(given, Tensor) or given._data is array:
+        return given, edge
+    out = wrap(array)
+    out._edge = given._gradient_edge()
+    return out, out._edge
 
 
 def _saved(op: Op, outputs: Any, args: Any, keywords: Any, edges: Any) -> tuple[Any, ...]:
@@ -316,9 +364,8 @@ def _pack(node: Any, state: State) -> None:
             if isinstance(value, Tensor):
                 packed = Packed(hooks.pack(_alias(value)), hooks.unpack, value._gradient_edge())
                 value = packed
-            elif name in op.outputs:
-                edge = (node, op.outputs.index(name))
-                value = Packed(hooks.pack(wrap(value)), hooks.unpack, edge)
+            elif name in op.outputs:  # its edge is the node itself: a cycle, if kept here
+                value = Packed(hooks.pack(wrap(value)), hooks.unpack, None)
             elif value.__class__ is tuple and value and isinstance(value[0], Tensor):
                 value = tuple(
                     Packed(hooks.pack(_alias(v)), hooks.unpack, v._gradient_edge()) for v in value

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # not needed before a command line is parsed
+    import argparse
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """``python -m anadrome NAME``; returned by the hook ``register_commands``."""
 
     name: str

@@ -39,7 +39,7 @@ def tensor(
     if isinstance(data, Tensor):
         out = wrap(data._backend.asarray(data._data))
         if wanted is not None or device is not None:
-            out = out.to(device=device, dtype=wanted)  # type: ignore[attr-defined]
+            out = out.to(device=device, dtype=wanted)
         return _finish(out, requires_grad)
     backend = backends.for_device(device)
     on = None if device is None else Device(device)
@@ -79,7 +79,7 @@ def _inferred(backend: backends.Backend, data: Any, device: Device | None) -> An
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """As ``tensor``, but without a copy where there is nothing to change (``torch.as_tensor``)."""
     if isinstance(data, Tensor):
-        return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
+        return data.to(device=device, dtype=dtype)
     if type(data) in backends.by_type and device is None and dtype is None:
         return wrap(data)
     return tensor(data, dtype=dtype, device=device)

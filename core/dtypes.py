@@ -59,6 +59,52 @@ BY_NAME = {d.name: d for d in ALL}
 half, double, long, short = float16, float64, int64, int16
 int_, float_ = int32, float32
 
+#: Mantissa bits, exponent of the smallest normal number, exponent beyond the largest one.
+_FLOATS = {
+    "float16": (10, -14, 16),
+    "bfloat16": (7, -126, 128),
+    "float32": (23, -126, 128),
+    "float64": (52, -1022, 1024),
+}
+
+
+class finfo:
+    """Limits of a floating-point dtype (PyTorch: ``torch.finfo``).
+
+    Attributes: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``, ``dtype``.
+
+    >>> import anadrome as ad
+    >>> ad.finfo(ad.float16).max
+    65504.0
+    """
+
+    def __init__(self, type: dtype | None = None) -> None:
+        kind = _default if type is None else type
+        if kind.is_complex:
+            kind = float32 if kind is complex64 else float64
+        if kind.name not in _FLOATS:
+            raise TypeError(f"finfo() takes a floating-point dtype, not {kind!r}; use iinfo()")
+        mantissa, low, high = _FLOATS[kind.name]
+        self.dtype = kind.name
+        self.bits = kind.itemsize * 8
+        self.eps = 2.0**-mantissa
+        self.tiny = self.smallest_normal = 2.0**low
+        self.max = (2.0 - self.eps) * 2.0 ** (high - 1)
+        self.min = -self.max
+
+
+class iinfo:
+    """Limits of an integer dtype (PyTorch: ``torch.iinfo``): ``bits``, ``max``, ``min``."""
+
+    def __init__(self, type: dtype) -> None:
+        if type.category != _INT:
+            raise TypeError(f"iinfo() takes an integer dtype, not {type!r}; use finfo()")
+        self.dtype = type.name
+        self.bits = type.itemsize * 8
+        self.max = 2 ** (self.bits - type.is_signed) - 1
+        self.min = -(2 ** (self.bits - 1)) if type.is_signed else 0
+
+
 _default = float32
 
 

@@ -116,24 +116,25 @@ def run(
             observe(node, g, grads, node.frees and not keep)
         # All but the last gradient wait for their turn; with the last we may go straight on.
         last: Any = None
-        for edge, gradient in zip(node.next_functions, grads):
-            if edge is None or gradient is None or (needed is not None and edge[0] not in needed):
-                continue
-            if last is not None:
-                _deliver(last, g, pending, queue, owned, create_graph)
-            last = edge
-            g = gradient
+        if len(grads) == 1 and needed is None:
+            last = node.next_functions[0]
+            g = grads[0]
+        else:
+            for edge, gradient in zip(node.next_functions, grads):
+                if edge is None or gradient is None:
+                    continue
+                if needed is not None and edge[0] not in needed:
+                    continue
+                if last is not None:
+                    _deliver(last, g, pending, queue, owned, create_graph)
+                last = edge
+                g = gradient
         grads = gradient = node = None
-        if last is None:
+        if last is None or g is None:
             g = None
             continue
         target = last[0]
-        if (
-            create_graph
-            or target.multi
-            or target in pending
-            or (queue and queue[0][0] < -target.sequence)
-        ):
+        if create_graph or target.multi or (queue and queue[0][0] <= -target.sequence):
             _deliver(last, g, pending, queue, owned, create_graph)
             g = None
             continue

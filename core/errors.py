@@ -27,6 +27,10 @@ class ShapeError(AnadromeError, RuntimeError, ValueError):
     """Shapes that do not fit the op."""
 
 
+class RangeError(AnadromeError, IndexError):
+    """An index, or a class number, outside what there is."""
+
+
 class DeviceError(AnadromeError, RuntimeError):
     """Arrays of two devices in one op, or a device that is not there."""
 

@@ -42,7 +42,7 @@ def allclose(
     x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether all values agree within the tolerances (``torch.allclose``)."""
-    return bool(isclose(x, other, rtol, atol, equal_nan).all().item())  # type: ignore[attr-defined]
+    return bool(isclose(x, other, rtol, atol, equal_nan).all().item())
 
 
 def isclose(
@@ -51,12 +51,12 @@ def isclose(
     """Where values agree within the tolerances (``torch.isclose``)."""
     with modes.no_grad():
         out = ((x - other).abs() <= other.abs() * rtol + atol) | (x == other)
-        return out | (x.isnan() & other.isnan()) if equal_nan else out  # type: ignore[attr-defined]
+        return out | (x.isnan() & other.isnan()) if equal_nan else out
 
 
 def equal(x: Tensor, other: Tensor) -> bool:
     """Whether shape and all values are the same (``torch.equal``)."""
-    return x.shape == other.shape and bool((x == other).all().item())  # type: ignore[attr-defined]
+    return x.shape == other.shape and bool((x == other).all().item())
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
@@ -79,9 +79,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         from .creation import tensor
 
         src = tensor(src, device=self.device)
-    src = src.to(device=self.device, dtype=self.dtype)  # type: ignore[attr-defined]
+    src = src.to(device=self.device, dtype=self.dtype)
     if src.shape != self.shape:
-        src = src.expand(tuple(self.shape))  # type: ignore[attr-defined]
+        src = src.expand(tuple(self.shape))
     return assign(self, src, "copy_")
 
 
@@ -92,6 +92,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         return copy_(self, value)
     if modes.is_grad_enabled() and self.requires_grad:
         return assign(self, arithmetic.where(wrap(_truth(self)), value, self), "fill_")
+    modes.touch(self)
     self._data[...] = value
     self._shared_writes().bump()
     return self
@@ -109,6 +110,7 @@ def zero_(self: Tensor) -> Tensor:
 
 def _drawn(self: Tensor, kind: str, scale: float, shift: float, generator: Any) -> Tensor:
     check_writable(self)
+    modes.touch(self)
     shape = tuple(self._data.shape)
     values = draw(kind, shape, self.dtype, self.device, generator)
     self._data[...] = values * scale + shift
@@ -142,9 +144,9 @@ def _install() -> None:
         clamp_min, clamp_max,
     ):  # fmt: skip
         setattr(Tensor, function.__name__, function)
-    Tensor.multiply = arithmetic.mul  # type: ignore[attr-defined]
-    Tensor.std = reduce.std  # type: ignore[attr-defined]
-    Tensor.real = property(lambda self: convert.real(self))  # type: ignore[attr-defined]
+    Tensor.multiply = arithmetic.mul
+    Tensor.std = reduce.std
+    Tensor.real = property(lambda self: convert.real(self))
 
 
 _install()

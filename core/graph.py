@@ -84,8 +84,6 @@ class Node:
     """
 
     __slots__ = (
-        "__dict__",  # the rare attributes below
-        "__weakref__",
         "code",
         "dtype",
         "hooks",
@@ -94,15 +92,16 @@ class Node:
         "saved",
         "sequence",
         "shape",
+        "writes",
     )
 
     multi = False
     #: Whether it saves values that backward frees; a second backward is then an error.
     frees = False
-    #: Rare, hence not a slot: writes to its output.
-    writes: Writes | None = None
 
     hooks: Hooks | None
+    #: Writes in place to its output, once there may be any.
+    writes: Writes | None
     next_functions: tuple[Edge | None, ...]
     saved: Any
     sequence: int
@@ -121,7 +120,7 @@ class Node:
     @property
     def metadata(self) -> dict[str, Any]:
         """A dictionary for the user's own notes."""
-        return self.__dict__.setdefault("_metadata", {})
+        return self.hooked().notes
 
     @property
     def site(self) -> sites.Site:
@@ -163,14 +162,15 @@ class Node:
 
 
 class Hooks:
-    """What users hung on a node: for its outputs' gradients, before it runs, after it has run."""
+    """What users hung on a node: for its outputs' gradients, before it runs, after it has run; notes."""
 
-    __slots__ = ("after", "before", "of_outputs")
+    __slots__ = ("after", "before", "notes", "of_outputs")
 
     def __init__(self) -> None:
         self.of_outputs: dict[int, dict[int, Any]] = {}
         self.before: dict[int, Any] = {}
         self.after: dict[int, Any] = {}
+        self.notes: dict[str, Any] = {}
 
 
 class RemovableHandle:
@@ -180,6 +180,8 @@ class RemovableHandle:
 
     def __init__(self, table: dict[int, Any], hook: Any) -> None:
         self.id = next(self._ids)
+        while self.id in table:  # an unpickled table has ids of another process
+            self.id = next(self._ids)
         self._table = table
         table[self.id] = hook
 
@@ -207,11 +209,11 @@ def stale(node: Node, writes: Writes, value: Any) -> ModifiedInPlaceError:
 class AccumulateGrad(Node):
     """The end of the way: adds what arrives to a leaf's ``.grad``."""
 
-    __slots__ = ("variable",)
+    __slots__ = ("__weakref__", "variable")
 
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
-        self.hooks = None
+        self.hooks = self.writes = None
         self.next_functions = ()
         self.saved = ()
         self.sequence = tick()

@@ -35,6 +35,7 @@ def check_writable(target: Tensor) -> None:
 
 def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
     """Write ``value`` into ``target``'s memory; the one place where memory under a graph changes."""
+    modes.touch(target, value)
     data = target._data
     result = value._data
     if result.shape != data.shape:

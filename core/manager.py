@@ -12,7 +12,6 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -26,21 +25,36 @@ from .op import declared_by, table
 GROUP = "anadrome"
 
 
-@dataclass
 class Plugin:
     """What ``anadrome plugins`` shows of one."""
 
-    name: str
-    version: str
-    source: str
-    module: Any = None
-    error: str | None = None
-    adds: list[str] = field(default_factory=list)
+    def __init__(self, name: str, module: Any = None, point: metadata.EntryPoint | None = None):
+        self.name = name
+        self.module = module
+        self.error: str | None = None
+        self.adds: list[str] = []
+        self._point = point
 
     @property
     def loaded(self) -> bool:
         """Whether it takes part."""
         return self.error is None
+
+    # Asking a distribution for its name and version parses its metadata: not at every import.
+    @property
+    def version(self) -> str:
+        """The version of the distribution it comes from, ``?`` if that is unknown."""
+        if self._point is None or self._point.dist is None:
+            return getattr(self.module, "__version__", "?")
+        return self._point.dist.version
+
+    @property
+    def source(self) -> str:
+        """The distribution and module it comes from."""
+        if self._point is None:
+            return "registered by hand"
+        dist = self._point.dist
+        return f"{dist.name if dist is not None else '?'} ({self._point.value})"
 
 
 plugins: dict[str, Plugin] = {}
@@ -62,9 +76,7 @@ def load_all() -> None:
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: p.name):
         if point.name in plugins:
             continue
-        version, source = _origin(point)
-        plugin = Plugin(point.name, version, source)
-        plugins[point.name] = plugin
+        plugin = plugins[point.name] = Plugin(point.name, point=point)
         if point.name in disabled:
             plugin.error = "disabled by ANADROME_DISABLE_PLUGINS"
             continue
@@ -91,8 +103,7 @@ def register(module: Any, name: str | None = None) -> Plugin:
     name = name or getattr(module, "__name__", repr(module))
     if name in plugins and plugins[name].loaded:
         raise PluginError(f"a plugin named {name!r} is loaded already")
-    plugin = plugins[name] = Plugin(name, getattr(module, "__version__", "?"), "registered by hand")
-    plugin.module = module
+    plugin = plugins[name] = Plugin(name, module)
     _admit(plugin)
     _connect()
     if plugin.error is not None:
@@ -108,12 +119,6 @@ def unregister(name: str) -> None:
     if plugin.loaded:
         _pluggy.unregister(plugin.module)
         _connect()
-
-
-def _origin(point: Any) -> tuple[str, str]:
-    dist = point.dist
-    version = dist.version if dist is not None else "?"
-    return version, f"{dist.name if dist is not None else '?'} ({point.value})"
 
 
 def _admit(plugin: Plugin) -> None:
@@ -239,33 +244,58 @@ def _make_lazy(module: Any, waiting: dict[str, str]) -> None:
 def _connect() -> None:
     """Give engine and optimizers direct calls to the hooks that somebody implements."""
     global before_step, after_step
-    entry.around = _around if _implemented("around_backward") else None
-    engine.grad_ready = _caller("grad_ready", "tensor")
-    before_step = _caller("before_step", "optimizer")
-    after_step = _caller("after_step", "optimizer")
+    entry.around = _surrounding()
+    engine.grad_ready = _caller("grad_ready")
+    before_step = _caller("before_step")
+    after_step = _caller("after_step")
 
 
-def _implemented(name: str) -> bool:
-    return bool(getattr(_pluggy.hook, name).get_hookimpls())
+def _functions(name: str) -> list[Callable[[Any], Any]]:
+    """The plugins' functions for a hook of one argument, in pluggy's order (last come, first)."""
+    functions = []
+    for found in reversed(getattr(_pluggy.hook, name).get_hookimpls()):
+        if found.hookwrapper or found.wrapper:
+            raise PluginError(
+                f"plugin {found.plugin_name!r} wraps the hook {name!r}, which is called at work and "
+                "takes plain functions only"
+            )
+        function = found.function
+        functions.append(function if found.argnames else lambda value, call=function: call())
+    return functions
 
 
-def _caller(name: str, argument: str) -> Callable[[Any], None] | None:
-    if not _implemented(name):
-        return None
-    hook = getattr(_pluggy.hook, name)
+def _caller(name: str) -> Callable[[Any], None] | None:
+    functions = _functions(name)
+    if len(functions) < 2:
+        return functions[0] if functions else None
 
     def call(value: Any) -> None:
-        hook(**{argument: value})
+        for function in functions:
+            function(value)
 
     return call
 
 
+_NOTHING = contextlib.nullcontext()
+
+
+def _surrounding() -> Callable[[Any], contextlib.AbstractContextManager[Any]] | None:
+    functions = _functions("around_backward")
+    if not functions:
+        return None
+
+    def around(tensors: Any) -> contextlib.AbstractContextManager[Any]:
+        managers = [m for function in functions if (m := function(tensors)) is not None]
+        return _entered(managers) if managers else _NOTHING
+
+    return around
+
+
 @contextlib.contextmanager
-def _around(tensors: Any) -> Iterator[None]:
+def _entered(managers: list[Any]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        for manager in _pluggy.hook.around_backward(tensors=tensors):
-            if manager is not None:
-                stack.enter_context(manager)
+        for manager in managers:
+            stack.enter_context(manager)
         yield
 
 

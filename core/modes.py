@@ -6,17 +6,18 @@ nothing is active, and threads and asyncio tasks never see each other's modes.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
 class State:
     """What is active here. Never changed: a mode puts a new one in its place."""
 
-    __slots__ = ("grad", "inference", "modes", "saved_hooks")
+    __slots__ = ("grad", "inference", "modes", "partial", "saved_hooks")
 
     def __init__(
         self,
@@ -24,11 +25,14 @@ class State:
         inference: bool = False,
         modes: tuple[Mode, ...] = (),
         saved_hooks: tuple[saved_tensors_hooks, ...] = (),
+        partial: bool = False,
     ) -> None:
         self.grad = grad
         self.inference = inference
         self.modes = modes
         self.saved_hooks = saved_hooks
+        #: A backward is under way that delivers to chosen tensors only, not to every leaf.
+        self.partial = partial
 
     def but(self, **changes: Any) -> State:
         """The same state with some fields replaced."""
@@ -209,9 +213,28 @@ class Mode(Scope):
     1
     """
 
+    #: Whether this is a setting of the forward, such as autocast. It is then off while a backward
+    #: runs (a rule works in the precision that its op had), and a checkpointed segment is
+    #: recomputed under it.
+    forward_only = False
+
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer for one op call; ``op(*args, **kwargs)`` proceeds."""
         return op(*args, **kwargs)
+
+    def detached(self, source: Any, result: Any) -> None:
+        """Told of each ``source.detach()`` that cuts a graph while the mode is active."""
+
+    def touched(self, tensor: Any, new_grad: bool) -> None:
+        """Told before code outside an op reads or writes a Tensor's array, or replaces ``.grad``."""
+
+    def serve(self, backend: Any) -> Any:
+        """What makes new arrays here, in place of ``backend``."""
+        return backend
+
+    def live(self, fresh: Callable[[], Any]) -> Any:
+        """Answer for ``anadrome.modes.live``."""
+        return fresh()
 
     def change(self, state: State) -> State:
         return state.but(modes=(*state.modes, self))
@@ -246,14 +269,43 @@ set_state = _state.set
 reset_state = _state.reset
 
 
+#: The tape of the step that is being captured here, if one is; see ``tracing``.
+tape: contextvars.ContextVar[Any] = contextvars.ContextVar("tape", default=None)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """No mode sees what is done inside: it is no part of the step, but made once to last.
+
+    For what a first step sets up, such as an optimizer's state; a captured step does not repeat it.
+    """
+    token = tape.set(None)
+    scope = _state.set(_state.get().but(modes=()))
+    try:
+        yield
+    finally:
+        _state.reset(scope)
+        tape.reset(token)
+
+
 def live(fresh: Callable[[], Any]) -> Any:
     """A value from outside the arrays: a learning rate, a step count, random numbers.
 
     Eagerly that is ``fresh()``. While a step is captured, the call is recorded, so that a replay
     asks again instead of repeating the value of the first run.
     """
-    for mode in _state.get().modes:
-        ask = getattr(mode, "live", None)
-        if ask is not None:
-            return ask(fresh)
+    state = _state.get()
+    for mode in reversed(state.modes):
+        if type(mode).live is not Mode.live:
+            return mode.live(fresh)
     return fresh()
+
+
+def touch(*tensors: Any, new_grad: bool = False) -> None:
+    """Tell the active modes that the arrays of ``tensors`` are about to be read or written.
+
+    For code that does so outside an op. ``new_grad``: it is their ``.grad`` that is replaced.
+    """
+    for mode in _state.get().modes:
+        for tensor in tensors:
+            mode.touched(tensor, new_grad)

@@ -1,7 +1,7 @@
 """namespace: the public functions, under PyTorch's names.
 
 An op's own call takes what its forward takes; where PyTorch's signature is friendlier, the function
-here is the friendly one. Everything in ``__all__`` becomes ``anadrome.<name>``.
+here is the friendly one. Every public name here becomes ``anadrome.<name>``.
 """
 
 from __future__ import annotations
@@ -151,8 +151,4 @@ from .ops.shape import (
 
 multiply, subtract, divide, concat = mul, sub, div, cat
 
-__all__ = [name for name in dir() if not name.startswith("_") and name != "annotations"]
-
-from .nn.functional import softmax, log_softmax  # noqa: E402, I001
-
-__all__ += ["log_softmax", "softmax"]
+from .nn.functional import log_softmax, softmax  # noqa: E402

@@ -304,7 +304,7 @@ def op(
     call = build(declared)
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
-    call.op = declared  # type: ignore[attr-defined]
+    call.op = declared
     declared.call = call
     table[name] = declared
     if method and not hasattr(Tensor, name):

@@ -32,7 +32,7 @@ def tensor_repr(t: Tensor) -> str:
     from .dtypes import get_default_dtype
 
     prefix = "tensor("
-    data = t.detach()
+    data = t.data
     if t.numel() == 0 and t.ndim != 1:
         body = "[]"
     else:
@@ -55,7 +55,7 @@ def _body(t: Tensor, indent: int) -> str:
     short = t.numel() > options["threshold"]
     values = _edges(t) if short else t
     kind = t.dtype
-    flat = values.reshape(-1)  # type: ignore[attr-defined]
+    flat = values.reshape(-1)
     if kind.is_complex:
         items = [_complex(v) for v in flat.tolist()]
     elif kind.is_floating_point:
@@ -82,7 +82,7 @@ def _edges(t: Tensor) -> Tensor:
     edge = options["edgeitems"]
     for dim, n in enumerate(t.shape):
         if n > 2 * edge:
-            t = cat([t.narrow(dim, 0, edge), t.narrow(dim, n - edge, edge)], dim)  # type: ignore[attr-defined]
+            t = cat([t.narrow(dim, 0, edge), t.narrow(dim, n - edge, edge)], dim)
     return t
 
 

@@ -71,6 +71,9 @@ class Generator:
         return self._advance()
 
     def _advance(self) -> Key:
+        return live(self._next)
+
+    def _next(self) -> Key:
         with self._lock:
             number = self._count
             self._count = number + 1
@@ -157,11 +160,7 @@ def draw(
     stream = generator or default_generator
     native = backend.dtype(dtypes.as_dtype(dtype))
     draws = backend.generator(None if device is None else Device(device))
-
-    def fresh() -> Any:
-        return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)
-
-    return live(fresh)
+    return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)
 
 
 def _new(kind: str, size: Any, dtype: Any, device: Any, requires_grad: bool, generator: Any) -> Any:
@@ -219,7 +218,7 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> T
 def bernoulli(x: Tensor, *, generator: Any = None) -> Tensor:
     """1 with the probability that ``x`` says, else 0 (``torch.bernoulli``)."""
     u = rand(tuple(x.shape), generator=generator, dtype=x.dtype, device=x.device)
-    return (u < x).to(x.dtype)  # type: ignore[attr-defined]
+    return (u < x).to(x.dtype)
 
 
 def multinomial(
@@ -230,7 +229,7 @@ def multinomial(
 
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
-    rows = weights.detach().reshape(-1, weights.shape[-1])  # type: ignore[attr-defined]
+    rows = weights.detach().reshape(-1, weights.shape[-1])
     if not replacement and num_samples > rows.shape[-1]:
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
@@ -242,8 +241,8 @@ def multinomial(
         chosen = reduce.argmin(race, dim=-1, keepdim=True)
         picks.append(chosen)
         if not replacement:
-            taken = chosen == rows.new_tensor(list(range(rows.shape[-1])))  # type: ignore[attr-defined]
-            rows = rows.masked_fill(taken, value=0.0)  # type: ignore[attr-defined]
+            taken = chosen == rows.new_tensor(list(range(rows.shape[-1])))
+            rows = rows.masked_fill(taken, value=0.0)
     from .ops.joining import cat
 
     out = cat(picks, 1)

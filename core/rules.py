@@ -95,8 +95,8 @@ class OpNode(Node):
                     value = unpacked(value, self)
                 if name in self.op.outputs:
                     self.check_output(value)
-                    if create_graph and not isinstance(value, Tensor):
-                        value = wrap(value)
+                    if create_graph:
+                        value = value if isinstance(value, Tensor) else wrap(value)
                         value._edge = (self, self.op.outputs.index(name))
                 elif create_graph:
                     array_of(value, self)  # for its check
@@ -122,21 +122,46 @@ def node_type(op: Op) -> type[OpNode]:
     if op.together:
         space["apply"] = _apply_together
     elif len(op.inputs) == 1:
-        space["apply"] = _apply_one(op.plays[0])
+        space["apply"] = _apply_one(op)
     elif len(op.inputs) == 2:
         space["apply"] = _apply_two(*op.plays)
     return type(op.node_name, (OpNode,), space)
 
 
 # Written out because every node of every backward pays for it.
-def _apply_one(play: Play) -> Any:
+def _apply_one(op: Op) -> Any:
+    play = op.plays[0]
+    rule = op.rules[0]
+
     def apply(self: OpNode, grad: Any, create_graph: bool) -> Any:
         saved = self.saved
         if create_graph or saved.__class__ is not tuple:
             return self.apply_carefully(grad, create_graph)
         return (play(grad, saved, self),)
 
-    return apply
+    def apply_to_input(self: OpNode, grad: Any, create_graph: bool) -> Any:
+        saved = self.saved
+        if create_graph or saved.__class__ is not tuple:
+            return self.apply_carefully(grad, create_graph)
+        (value,) = saved
+        writes = value._writes
+        if writes is not None and writes.stamp > self.sequence:
+            raise stale(self, writes, value)
+        return (rule(grad, value._data),)
+
+    def apply_to_output(self: OpNode, grad: Any, create_graph: bool) -> Any:
+        saved = self.saved
+        if create_graph or saved.__class__ is not tuple:
+            return self.apply_carefully(grad, create_graph)
+        (value,) = saved
+        writes = self.writes
+        if writes is not None and writes.stamp > self.sequence:
+            raise stale(self, writes, value)
+        return (rule(grad, value),)
+
+    if op.saved_names[0] == op.inputs:
+        return apply_to_input
+    return apply_to_output if op.saved_names[0] == op.outputs else apply
 
 
 def _apply_two(play_a: Play, play_b: Play) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 class Arr(NamedTuple):
     """One array argument: values uniform in [low, high).
 
-    ``kind``: "float" (takes the dtype under test), "int" (indices), "bool" (masks).
+    ``kind``: "float" (takes the dtype under test), "int" (indices), "bool" (masks), "complex".
     ``distinct``: values far apart, for ops that are not differentiable at ties.
     """
 

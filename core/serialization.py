@@ -1,2 +1,241 @@
-def save(): ...
-def load(): ...
+"""serialization: state dicts to files and back; safetensors, never pickle.
+
+A file is written beside its name, synced and renamed over it, so that a kill at any moment leaves the
+old file or the new one. Reading runs no code: the format is a JSON header and raw bytes, checked by
+the safetensors library, and a checksum tells a flipped bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections import OrderedDict
+from typing import Any
+
+from . import backend as backends
+from . import dtypes
+from .device import device as Device
+from .errors import SerializationError
+from .tensor import Tensor, wrap
+
+_CODES = {
+    "F64": dtypes.float64, "F32": dtypes.float32, "F16": dtypes.float16, "BF16": dtypes.bfloat16,
+    "I64": dtypes.int64, "I32": dtypes.int32, "I16": dtypes.int16, "I8": dtypes.int8,
+    "U8": dtypes.uint8, "BOOL": dtypes.bool_, "C64": dtypes.complex64,
+}  # fmt: skip
+_STRUCTURE = "anadrome.structure"
+_CHECKSUM = "anadrome.crc32"
+
+
+def _library() -> Any:
+    try:
+        import safetensors
+    except ImportError as error:
+        raise SerializationError(
+            "saving and loading need the safetensors package: "
+            'pip install "anadrome[safetensors]"'
+        ) from error
+    return safetensors
+
+
+def save(obj: Any, f: Any) -> None:
+    """Write a ``state_dict`` to a safetensors file (``torch.save``, for state dicts).
+
+    ``obj``: a dict of Tensors, or dicts and lists of Tensors, numbers, strings, booleans and None
+    (an optimizer's state). ``f``: a path, or a binary file object. The path is replaced atomically.
+
+    >>> import anadrome as ad, tempfile, os
+    >>> path = os.path.join(tempfile.mkdtemp(), "weights.safetensors")
+    >>> ad.save({"w": ad.ones(2)}, path)
+    >>> ad.load(path)["w"]
+    tensor([1., 1.])
+    """
+    if not isinstance(obj, dict):
+        raise SerializationError(
+            f"save() takes a state_dict, not {type(obj).__name__}; for a Module write "
+            "`save(model.state_dict(), path)`"
+        )
+    tensors: dict[str, Tensor] = {}
+    flat = all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
+    metadata: dict[str, str] = {"format": "pt"}
+    if flat:
+        tensors = dict(obj)
+    else:
+        metadata[_STRUCTURE] = json.dumps(_described(obj, tensors, "state"))
+    data = _serialized(tensors, metadata)
+    if hasattr(f, "write"):
+        f.write(data)
+    else:
+        write_atomically(os.fspath(f), data)
+
+
+def _described(value: Any, tensors: dict[str, Tensor], where: str) -> Any:
+    """JSON for a nested value; its Tensors go into ``tensors``."""
+    if isinstance(value, Tensor):
+        name = f"{len(tensors)}"
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [
+            [_described(k, tensors, where), _described(v, tensors, f"{where}[{k!r}]")]
+            for k, v in value.items()
+        ]}  # fmt: skip
+    if isinstance(value, (list, tuple)):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_described(v, tensors, f"{where}[{i}]") for i, v in enumerate(value)]}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return {"value": value}
+    raise SerializationError(
+        f"{where} is a {type(value).__name__}; files hold Tensors, numbers, strings, booleans, "
+        "None, and dicts, lists and tuples of them"
+    )
+
+
+def _serialized(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    library = _library()
+    names = {d: code for code, d in _CODES.items()}
+    specs, alive = {}, []
+    checksum = 0
+    for name, tensor in sorted(tensors.items()):
+        if tensor.dtype not in names:
+            raise SerializationError(f"{name}: {tensor.dtype.name} has no form in safetensors files")
+        host = tensor._backend.to_host(tensor._data)
+        host = host.reshape(-1).copy() if not host.flags.c_contiguous else host.reshape(-1)
+        alive.append(host)
+        specs[name] = library.TensorSpec(
+            dtype=tensor.dtype.name,
+            shape=list(tensor._data.shape),
+            data_ptr=host.ctypes.data,
+            data_len=host.nbytes,
+        )
+        checksum = zlib.crc32(host.view("uint8"), checksum)
+    metadata[_CHECKSUM] = f"{checksum:08x}"
+    return bytes(library.serialize(specs, metadata=metadata))
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Old content or new content under ``path``, never half of it."""
+    import tempfile
+
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".saving-")
+    except OSError as error:
+        raise SerializationError(f"cannot write in {folder!r}: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise SerializationError(f"cannot write {path!r}: {error.strerror}") from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if hasattr(os, "O_DIRECTORY"):  # make the rename itself durable, where folders can be synced
+        folder_descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder_descriptor)
+        finally:
+            os.close(folder_descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(f: Any, map_location: Any = None) -> Any:
+    """What ``save`` wrote, or any safetensors file as a dict of Tensors (``torch.load``).
+
+    ``map_location``: the device to put Tensors on. Raises ``SerializationError`` (a RuntimeError and
+    ValueError) that names the file if it is truncated, corrupt, or of another format.
+    """
+    if hasattr(f, "read"):
+        name, data = getattr(f, "name", "the file object"), f.read()
+    else:
+        name = os.fspath(f)
+        with open(name, "rb") as file:
+            data = file.read()
+    library = _library()
+    # A whole file has its JSON header at byte 8; the eight before it may be any number.
+    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
+        raise SerializationError(
+            f"{name!r} is a pickle, which can run code when loaded; it is not read. Convert it where "
+            "it was made: safetensors.torch.save_file(model.state_dict(), path)"
+        )
+    try:
+        entries = library.deserialize(data)
+        metadata = _metadata(data)
+    except (library.SafetensorError, ValueError, UnicodeDecodeError, RecursionError) as error:
+        raise SerializationError(
+            f"{name!r} is not a whole safetensors file ({len(data)} bytes): {error}"
+        ) from error
+    _verify(name, entries, metadata)
+    tensors = {key: _tensor(name, key, entry, map_location) for key, entry in entries}
+    if _STRUCTURE not in metadata:
+        return OrderedDict((key, tensors[key]) for key in _order(data, tensors))
+    try:
+        return _rebuilt(json.loads(metadata[_STRUCTURE]), tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size])
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    return _header(data).get("__metadata__") or {}
+
+
+def _order(data: bytes, tensors: dict[str, Tensor]) -> list[str]:
+    return sorted(tensors, key=lambda k: _header(data)[k]["data_offsets"]) if tensors else []
+
+
+def _verify(name: str, entries: Any, metadata: dict[str, str]) -> None:
+    wanted = metadata.get(_CHECKSUM)
+    if wanted is None:  # written by someone else
+        return
+    checksum = 0
+    for _, entry in sorted(entries, key=lambda pair: pair[0]):
+        checksum = zlib.crc32(entry["data"], checksum)
+    if f"{checksum:08x}" != wanted:
+        raise SerializationError(f"{name!r} is corrupt: its checksum does not match its content")
+
+
+def _tensor(name: str, key: str, entry: Any, map_location: Any) -> Tensor:
+    kind = _CODES.get(entry["dtype"])
+    if kind is None:
+        raise SerializationError(f"{name!r}: {key!r} has the unsupported dtype {entry['dtype']}")
+    host = backends.get("numpy")
+    flat = host.xp.frombuffer(entry["data"], dtype=host.dtype(kind))
+    array = host.asarray(flat.reshape(entry["shape"]))
+    if map_location is None:
+        return wrap(array)
+    place = Device(map_location)
+    return wrap(array).to(place)
+
+
+def _rebuilt(node: Any, tensors: dict[str, Tensor]) -> Any:
+    ((kind, content),) = node.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "value":
+        return content
+    if kind == "dict":
+        return {_rebuilt(k, tensors): _rebuilt(v, tensors) for k, v in content}
+    if kind == "list":
+        return [_rebuilt(v, tensors) for v in content]
+    if kind == "tuple":
+        return tuple(_rebuilt(v, tensors) for v in content)
+    raise ValueError(f"unknown kind {kind!r}")

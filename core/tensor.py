@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import backend as backends
+from . import modes
 from .device import device
 from .dtypes import dtype, from_native
 from .errors import GraphError
@@ -50,6 +51,10 @@ class Tensor:
     _post_hooks: dict[int, Any] | None = None
     _retains_grad = False
     _detached_at: Any = None
+
+    if TYPE_CHECKING:  # the op table attaches methods at run time
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Any = (), *, dtype: Any = None, device: Any = None) -> None:
         from .creation import tensor
@@ -91,6 +96,7 @@ class Tensor:
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"`.data` must be set to a Tensor, not {type(value).__name__}")
+        modes.touch(self, value)
         self._data = value._data
         self.__dict__.pop("_accumulator", None)
 
@@ -160,6 +166,7 @@ class Tensor:
                     f"assigned grad has data of a different size: {tuple(value.shape)} for a "
                     f"Tensor of size {tuple(self.shape)}"
                 )
+        modes.touch(self, new_grad=True)
         self._grad = value
 
     @property
@@ -216,6 +223,8 @@ class Tensor:
             from .sites import caller
 
             out._detached_at = caller(2)
+            for mode in modes.current().modes:
+                mode.detached(self, out)
         return out
 
     def detach_(self) -> Tensor:
@@ -281,6 +290,7 @@ class Tensor:
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
                 "copy the tensor to host memory first."
             )
+        modes.touch(self)
         return self._backend.to_host(self._data)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -291,6 +301,7 @@ class Tensor:
 
     def item(self) -> Any:
         """The single value, as a Python number. It leaves the graph: no gradient flows back."""
+        modes.touch(self)
         data = self._data
         size = 1
         for n in data.shape:
@@ -304,6 +315,7 @@ class Tensor:
 
     def tolist(self) -> Any:
         """The values as nested lists (a number for zero dimensions)."""
+        modes.touch(self)
         return self._backend.to_host(self._data).tolist()
 
     def __bool__(self) -> bool:
@@ -330,7 +342,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if self._data.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(self.unbind(0))  # type: ignore[attr-defined]
+        return iter(self.unbind(0))
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self._data.ndim == 0 else str(self)
@@ -358,6 +370,13 @@ class Tensor:
             out._grad = self._grad.__deepcopy__(memo)
         return out
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as values, dtype, device and whether it requires a gradient; never its graph."""
+        host = self._backend.to_host(self._data)
+        attributes = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+        place = str(self.device)
+        return _unpickled, (type(self), host, self.dtype, place, self.requires_grad, attributes)
+
     def numel(self) -> int:
         """Number of elements."""
         size = 1
@@ -376,6 +395,17 @@ class Tensor:
     def element_size(self) -> int:
         """Bytes an element."""
         return self.dtype.itemsize
+
+
+def _unpickled(
+    cls: type, host: Any, kind: dtype, place: str, requires_grad: bool, attributes: dict[str, Any]
+) -> Any:
+    backend = backends.for_device(place)
+    out = _new(cls)
+    out._data = backend.asarray(host, dtype=backend.dtype(kind), device=device(place))
+    out._edge = LEAF if requires_grad else None
+    out.__dict__.update(attributes)
+    return out
 
 
 class Size(tuple):

@@ -40,7 +40,7 @@ def backward(
 
         observe = Narrator(roots)
     keep = create_graph if retain_graph is None else retain_graph
-    with _surroundings(roots, create_graph):
+    with _surroundings(roots, create_graph, partial=wanted is not None):
         found = engine.run(
             [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
             keep=keep,
@@ -90,7 +90,7 @@ def grad(
                 "`.requires_grad_()` on it before the forward"
             )
     wanted = _edges_of(chosen)
-    with _surroundings(roots, create_graph):
+    with _surroundings(roots, create_graph, partial=True):
         found = engine.run(
             [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
             keep=create_graph if retain_graph is None else retain_graph,
@@ -156,6 +156,7 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
             )
         if root._edge is None:
             raise GraphError(_no_graph(root))
+        modes.touch(root)
         data = root._data
         if seed is None:
             if root.numel() != 1:
@@ -192,9 +193,13 @@ def _no_graph(root: Tensor) -> str:
 
 
 @contextlib.contextmanager
-def _surroundings(roots: tuple[Tensor, ...], create_graph: bool) -> Any:
-    """Recording as asked, no interceptors of the forward, and the plugins' around_backward."""
-    scope = modes.set_state(modes.current().but(grad=create_graph, saved_hooks=()))
+def _surroundings(roots: tuple[Tensor, ...], create_graph: bool, partial: bool) -> Any:
+    """Recording as asked, no settings of the forward, and the plugins' around_backward."""
+    state = modes.current()
+    active = state.modes and tuple(m for m in state.modes if not m.forward_only)
+    scope = modes.set_state(
+        modes.State(create_graph, state.inference, modes=active, partial=partial)
+    )
     try:
         if around is None:
             yield

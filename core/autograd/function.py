@@ -16,7 +16,6 @@ from ..tensor import LEAF, Tensor, wrap
 class FunctionCtx(Node):
     """What ``forward`` and ``backward`` share; it is also the node of the call."""
 
-    __slots__ = ()
     multi = True
     _materialize = True
     _dirty: tuple[Tensor, ...] = ()
@@ -149,7 +148,7 @@ class Function(metaclass=_FunctionMeta):
         """Call the function and record it."""
         node = object.__new__(cls._node_type)
         node.saved = ()
-        node.hooks = None
+        node.hooks = node.writes = None
         node.code, node.instruction = sites.caller(2)
         state = modes.current()
         tensors = [a for a in args if isinstance(a, Tensor)]

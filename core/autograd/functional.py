@@ -90,7 +90,7 @@ def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False) 
             for row, g, x in zip(rows, found, xs):
                 row.append(zeros_like(x) if g is None else g)
         table = tuple(
-            stack(row).reshape((*o.shape, *x.shape)) if row else zeros_like(x).reshape(  # type: ignore[attr-defined]
+            stack(row).reshape((*o.shape, *x.shape)) if row else zeros_like(x).reshape(
                 (*o.shape, *x.shape))
             for row, x in zip(rows, xs)
         )  # fmt: skip
@@ -120,7 +120,7 @@ def _scalar(out: Tensor) -> Tensor:
             "The Tensor returned by the function given to hessian should contain a single element, "
             f"but has shape {tuple(out.shape)}"
         )
-    return out.reshape(())  # type: ignore[attr-defined]
+    return out.reshape(())
 
 
 def vhp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:

@@ -72,14 +72,14 @@ def _compare(
 
 def _analytic(out: Tensor, x: Tensor) -> list[list[float]]:
     rows = []
+    xp = by_type[out._data.__class__].xp
     for i in range(out.numel()):
-        seed = by_type[out._data.__class__].xp.zeros(out._data.shape, dtype=out._data.dtype)
-        flat = seed.reshape(-1)
-        flat[i] = 1.0
-        seed = flat.reshape(out._data.shape)
         if not out.requires_grad:
             rows.append([0.0] * x.numel())
             continue
+        seed = xp.zeros((out.numel(),), dtype=out._data.dtype)
+        seed[i] = 1.0
+        seed = xp.reshape(seed, out._data.shape)
         (g,) = grad(out, x, wrap(seed), retain_graph=True, allow_unused=True)
         rows.append([0.0] * x.numel() if g is None else g.reshape(-1).tolist())
     return rows
@@ -92,11 +92,11 @@ def _numeric(func: Any, args: Any, x: Tensor, number: int, eps: float) -> list[l
     for j in range(x.numel()):
         sides = []
         for sign in (1.0, -1.0):
-            moved = backend.asarray(saved).reshape(-1)
+            moved = backend.xp.reshape(backend.asarray(saved), (-1,))
             moved[j] += sign * eps
-            x._data = moved.reshape(saved.shape)
+            x._data = backend.xp.reshape(moved, saved.shape)
             try:
-                sides.append(_outputs(func(*args))[number].detach().reshape(-1).tolist())  # type: ignore[attr-defined]
+                sides.append(_outputs(func(*args))[number].detach().reshape(-1).tolist())
             finally:
                 x._data = saved
         columns.append([(a - b) / (2 * eps) for a, b in zip(*sides)])

@@ -32,14 +32,14 @@ softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
               samples=unary(-4, 4) + each("3", {"beta": 2.0}))  # fmt: skip
 relu = op("relu", lambda xp, x: xp.maximum(x, 0), x=lambda g, out: threshold_backward(g, out),
           inplace=True, samples=unary(0.1, 2) + unary(-2, -0.1))  # fmt: skip
-#: ``grad`` where the forward's result was positive.
-threshold_backward = op("threshold_backward", lambda xp, grad, y: xp.where(y > 0, grad, 0.0),
+#: ``grad`` unless the forward's result was zero (NaN lets it through, as in PyTorch).
+threshold_backward = op("threshold_backward", lambda xp, grad, y: xp.where(y <= 0, 0.0, grad),
                         grad=lambda g, y: threshold_backward(g, y), y=lambda g: g * 0.0,
-                        method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0.1, 1)))  # fmt: skip
+                        dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0.1, 1)))  # fmt: skip
 leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
                     xp.where(x > 0, x, x * negative_slope),
                 x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
-                method=False, samples=unary(0.1, 2) + unary(-2, -0.1))  # fmt: skip
+                dtype=FLOAT, method=False, samples=unary(0.1, 2) + unary(-2, -0.1))  # fmt: skip
 elu = op("elu", lambda xp, x, *, alpha=1.0:
              xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0.0)) * alpha),
          x=lambda g, x, alpha: where(x > 0, g, g * exp(where(x > 0, 0.0, x)) * alpha),
@@ -64,7 +64,7 @@ softmax = op("softmax", lambda xp, x, *, dim: _softmax(xp, x, dim),
 softmax_backward = op("softmax_backward", lambda xp, grad, y, *, dim: _softmax_back(xp, grad, y, dim),
                       grad=lambda g, y, dim: softmax_backward(g, y, dim=dim),
                       y=lambda g, grad, y, dim: _softmax_back_rule(g, grad, y, dim),
-                      method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0, 1), dim=-1))  # fmt: skip
+                      dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0, 1), dim=-1))  # fmt: skip
 log_softmax = op("log_softmax", lambda xp, x, *, dim: _log_softmax(xp, x, dim),
                  x=lambda g, out, dim: g - exp(out) * _total(g, dim),
                  dtype=FLOAT, amp=FULL, method=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import float32, from_native, get_default_dtype
 from ..op import FLOAT, FULL, KEEP, NONE, WIDEST, ZERO, op
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
@@ -44,13 +45,13 @@ atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
 logaddexp = op("logaddexp", lambda xp, a, b: xp.logaddexp(a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
                dtype=FLOAT, samples=binary())  # fmt: skip
-where = op("where", lambda xp, condition, a, b: xp.where(condition, a, b),
+where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a, b)),
            condition=NONE, a=lambda g, condition: where(condition, g, 0.0),
            b=lambda g, condition: where(condition, 0.0, g),
            dtype=KEEP, method=False,
            samples=call(Arr((3, 4), kind="bool"), Arr((3, 4)), Arr((4,)))
            + call(Arr((4,), kind="bool"), Arr(()), Arr((3, 1))))  # fmt: skip
-clamp = op("clamp", lambda xp, x, *, min=None, max=None: xp.clip(x, min, max),
+clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, max),
            x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True,
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])  # fmt: skip
@@ -59,13 +60,14 @@ lerp = op("lerp", lambda xp, a, b, weight: a + weight * (b - a),
           weight=lambda g, a, b: g * (b - a), amp=WIDEST, inplace=True,
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
           + call(Arr((3, 4)), Arr((4,)), 0.25))  # fmt: skip
-addcmul = op("addcmul", lambda xp, x, a, b, *, value=1.0: x + a * b * value,
+addcmul = op("addcmul", lambda xp, x, a, b, *, value=1: x + a * b * factor(x, value),
              x=lambda g: g, a=lambda g, b, value: g * b * value, b=lambda g, a, value: g * a * value,
              amp=WIDEST, inplace=True,
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))  # fmt: skip
-addcdiv = op("addcdiv", lambda xp, x, a, b, *, value=1.0: x + a / b * value,
+addcdiv = op("addcdiv", lambda xp, x, a, b, *, value=1: x + a / b * value,
              x=lambda g: g, a=lambda g, b, value: g / b * value,
-             b=lambda g, a, b, value: -g * a / (b * b) * value, amp=WIDEST, inplace=True,
+             b=lambda g, a, b, value: -g * a / (b * b) * value, dtype=FLOAT, amp=WIDEST,
+             inplace=True,
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))  # fmt: skip
 
 eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, samples=binary())
@@ -94,7 +96,42 @@ def _truth(xp: Any, x: Any) -> Any:
     return xp.astype(x, xp.bool) if hasattr(x, "dtype") else xp.asarray(bool(x))
 
 
+def alike(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """A Python number beside an array, as an array of its type."""
+    if not hasattr(a, "dtype"):
+        return xp.asarray(a, dtype=b.dtype), b
+    return a, b if hasattr(b, "dtype") else xp.asarray(b, dtype=a.dtype)
+
+
+def as_float(xp: Any, x: Any, *numbers: Any) -> Any:
+    """Integers beside a float become the default floating type, as PyTorch's do."""
+    from ..align import cast
+
+    if from_native[x.dtype].category < float32.category:
+        if any(isinstance(n, float) for n in numbers):
+            return cast(x, get_default_dtype())
+    return x
+
+
+def _clamped(xp: Any, x: Any, low: Any, high: Any) -> Any:
+    if low is None and high is None:
+        raise ValueError("At least one of 'min' or 'max' must not be None")
+    return xp.clip(as_float(xp, x, low, high), low, high)
+
+
+def factor(x: Any, value: Any) -> Any:
+    """A number to multiply ``x`` by; beside integers it must be whole."""
+    if isinstance(value, float) and from_native[x.dtype].category < float32.category:
+        if not value.is_integer():
+            raise TypeError(f"beside integers, the factor must be an integer, not {value}")
+        return int(value)
+    return value
+
+
 def _power(xp: Any, x: Any, exponent: float) -> Any:
+    x = as_float(xp, x, exponent)
+    if exponent < 0 and from_native[x.dtype].category < float32.category:
+        raise TypeError("Integers to negative integer powers are not allowed.")
     if exponent == 2:
         return x * x
     if exponent == 0.5:
@@ -121,12 +158,6 @@ def _inside(g: Any, x: Any, low: Any, high: Any) -> Any:
 def pow(a: Any, exponent: Any) -> Any:
     """``a ** exponent`` (PyTorch: ``torch.pow``); either may be a number."""
     if isinstance(exponent, (int, float)):
-        if isinstance(a, Tensor):
-            kind = a.dtype
-            if isinstance(exponent, float) and not (kind.is_floating_point or kind.is_complex):
-                a = a.float()  # type: ignore[attr-defined]
-            elif exponent < 0 and not (kind.is_floating_point or kind.is_complex):
-                raise RuntimeError("Integers to negative integer powers are not allowed.")
         return pow_number(a, exponent=exponent)
     return pow_tensor(a, exponent)
 
@@ -140,12 +171,12 @@ def _install_operators() -> None:
         setattr(Tensor, f"__{name}__", function)
         setattr(Tensor, f"__r{name}__", _reflected(function))
     for name, function in {"add": add, "sub": sub, "mul": mul, "truediv": div}.items():
-        op_name = function.op.name  # type: ignore[attr-defined]
+        op_name = function.op.name
         setattr(Tensor, f"__i{name}__", getattr(Tensor, op_name + "_"))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
         setattr(Tensor, f"__{name}__", function)
-    Tensor.__invert__ = bitwise_not  # type: ignore[attr-defined]
-    Tensor.pow = pow  # type: ignore[attr-defined]
+    Tensor.__invert__ = bitwise_not
+    Tensor.pow = pow
 
 
 def _reflected(function: Any) -> Any:
@@ -161,4 +192,4 @@ _install_operators()
 from .activation import sigmoid  # noqa: E402
 from .elementwise import floor, log, neg  # noqa: E402
 
-Tensor.__neg__ = neg  # type: ignore[attr-defined]
+Tensor.__neg__ = neg

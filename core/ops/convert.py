@@ -27,7 +27,8 @@ clone = op(
     dtype=KEEP,
     samples=call(Arr((3, 4))) + call(Arr(())),
 )
-real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False)
+real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False,
+          samples=call(Arr((3, 4), kind="complex")))  # fmt: skip
 to_device = op(
     "to_device",
     lambda xp, x, *, device, source: transfer(x, device),
@@ -90,12 +91,12 @@ def _install() -> None:
         "short": dtypes.int16, "bool": dtypes.bool_,
     }.items():  # fmt: skip
         setattr(Tensor, name, cast(d))
-    Tensor.to = to  # type: ignore[attr-defined]
-    Tensor.type_as = lambda self, other: to(self, other.dtype)  # type: ignore[attr-defined]
-    Tensor.cpu = lambda self: to(self, "cpu")  # type: ignore[attr-defined]
-    Tensor.cuda = lambda self, device=0: to(self, Device(f"cuda:{device}"))  # type: ignore[attr-defined]
-    Tensor.is_floating_point = lambda self: self.dtype.is_floating_point  # type: ignore[attr-defined]
-    Tensor.is_complex = lambda self: self.dtype.is_complex  # type: ignore[attr-defined]
+    Tensor.to = to
+    Tensor.type_as = lambda self, other: to(self, other.dtype)
+    Tensor.cpu = lambda self: to(self, "cpu")
+    Tensor.cuda = lambda self, device=0: to(self, Device(f"cuda:{device}"))
+    Tensor.is_floating_point = lambda self: self.dtype.is_floating_point
+    Tensor.is_complex = lambda self: self.dtype.is_complex
 
 
 _install()

@@ -2,7 +2,7 @@
 
 ``sum(g * conv(x, w))`` is linear in each of g, x and w. The three ops are its derivatives by g, x
 and w, so the rules of each are the other two, and derivatives of any order exist.
-Layout: x (N, C_in, *spatial), w (C_out, C_in / groups, *kernel), g (N, C_out, *out).
+Layout: x (N, C_in, *spatial), w (C_out, C_in / groups, *kernel), g (N, C_out, *out); b (C_out,).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from ..op import HALF, op
 from ..samples import Arr, Sample
 from .products import product
+from .reduce import sum
 
 _GEOMETRY = (
     ((2, 4, 5, 5), (6, 4, 3, 3), {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1)}),
@@ -21,18 +22,19 @@ _GEOMETRY = (
     ((2, 3, 7), (4, 3, 3), {"stride": (2,), "padding": (1,), "dilation": (1,)}),
 )
 
-conv = op("convolution", lambda xp, x, w, *, stride, padding, dilation, groups=1:
-              _forward(xp, x, w, stride, padding, dilation, groups),
+conv = op("convolution", lambda xp, x, w, b=None, *, stride, padding, dilation, groups=1:
+              _forward(xp, x, w, b, stride, padding, dilation, groups),
           x=lambda g, w, x_shape, stride, padding, dilation, groups: conv_input(
               g, w, shape=tuple(x_shape), stride=stride, padding=padding, dilation=dilation,
               groups=groups),
           w=lambda g, x, w_shape, stride, padding, dilation, groups: conv_weight(
               g, x, shape=tuple(w_shape), stride=stride, padding=padding, dilation=dilation,
               groups=groups),
+          b=lambda g: sum(g, dim=(0, *range(2, len(g.shape)))),
           amp=HALF, method=False,
           samples=[Sample((Arr(a), Arr(b)), kw) for a, b, kw in _GEOMETRY]
-          + [Sample((Arr((2, 4, 4, 4)), Arr((6, 2, 3, 3))),
-                    {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 2})])  # fmt: skip
+          + [Sample((Arr((2, 4, 4, 4)), Arr((6, 2, 3, 3)), Arr((6,))),
+                    {**_GEOMETRY[0][2], "groups": 2})])  # fmt: skip
 conv_input = op("conv_input", lambda xp, grad, w, *, shape, stride, padding, dilation, groups=1:
                     _input_gradient(xp, grad, w, shape, stride, padding, dilation, groups),
                 grad=lambda g, w, stride, padding, dilation, groups: conv(
@@ -90,29 +92,19 @@ def _columns(xp: Any, x: Any, kernel: Any, sizes: Any, stride: Any, dilation: An
     return xp.reshape(out, (n, c, len(positions), -1))
 
 
-def _check(x: Any, w: Any, sizes: Any, groups: int) -> None:
-    if x.shape[1] != w.shape[1] * groups:
-        raise ValueError(
-            f"Given groups={groups}, weight of size {list(w.shape)}, expected input"
-            f"{list(x.shape)} to have {w.shape[1] * groups} channels, but got {x.shape[1]} "
-            "channels instead"
-        )
-    if any(n <= 0 for n in sizes):
-        raise ValueError(
-            f"Kernel size can't be greater than actual input size: input {tuple(x.shape[2:])}, "
-            f"kernel {tuple(w.shape[2:])}"
-        )
-
-
-def _forward(xp: Any, x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def _forward(
+    xp: Any, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
     kernel = w.shape[2:]
     sizes = tuple(map(out_size, x.shape[2:], kernel, stride, padding, dilation))
-    _check(x, w, sizes, groups)
     columns = _columns(xp, padded(xp, x, padding), kernel, sizes, stride, dilation)
     n = x.shape[0]
     columns = xp.reshape(columns, (n, groups, -1, columns.shape[-1]))
     rows = xp.reshape(w, (groups, w.shape[0] // groups, -1))
-    return xp.reshape(product(xp, rows, columns), (n, w.shape[0], *sizes))
+    out = xp.reshape(product(xp, rows, columns), (n, w.shape[0], *sizes))
+    if b is not None:
+        out += xp.reshape(b, (1, -1) + (1,) * len(sizes))
+    return out
 
 
 def _input_gradient(

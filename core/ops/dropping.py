@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
-from ..op import KEEP, op
+from ..op import FLOAT, op
 from ..samples import Arr, call
 
 dropout = op("dropout", lambda xp, x, *, p, key, shape=None: _dropout(xp, x, p, key, shape),
              x=lambda g, p, key, shape: dropout(g, p=p, key=key, shape=shape),
-             dtype=KEEP, method=False, node="NativeDropoutBackward0",
+             dtype=FLOAT, method=False, node="NativeDropoutBackward0",
              samples=call(Arr((3, 4)), p=0.5, key=(7, 1))
              + call(Arr((3, 4)), p=0.3, key=(7, 2), shape=(3, 1)))  # fmt: skip
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from ..op import FLOAT, FULL, NONE, ZERO, op
+from ..dtypes import finfo, from_native
+from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import unary
 from ..special import erf_composed
 from .arithmetic import where
 
-abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x), samples=unary(0.1, 3), inplace=True)
+abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x),
+         samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)  # fmt: skip
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
 sign = op("sign", lambda xp, x: xp.sign(x), x=ZERO, samples=unary(0.1, 3), inplace=True)
 
@@ -75,16 +78,21 @@ isfinite = op("isfinite", lambda xp, x: xp.isfinite(x), x=NONE, samples=unary())
 logical_not = op(
     "logical_not", lambda xp, x: xp.logical_not(xp.astype(x, xp.bool)), x=NONE, samples=unary()
 )
-nan_to_num = op(
-    "nan_to_num",
-    lambda xp, x, *, nan=0.0, posinf=None, neginf=None: _nan_to_num(xp, x, nan, posinf, neginf),
-    x=lambda g, x: where(isfinite(x), g, 0.0),
-    samples=unary(),
-)
+nan_to_num = op("nan_to_num", lambda xp, x, *, nan=0.0, posinf=None, neginf=None:
+                    _nan_to_num(xp, x, nan, posinf, neginf),
+                x=lambda g, x: where(isfinite(x), g, 0.0), dtype=KEEP,
+                samples=unary(nan=0.5, posinf=4.0, neginf=-3.0))  # fmt: skip
 
 
-def _nan_to_num(xp, x, nan, posinf, neginf):
-    limits = xp.finfo(x.dtype)
-    x = xp.where(xp.isnan(x), nan or 0.0, x)
-    x = xp.where(x == math.inf, float(limits.max) if posinf is None else posinf, x)
-    return xp.where(x == -math.inf, float(limits.min) if neginf is None else neginf, x)
+def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
+    kind = from_native[x.dtype]
+    if not kind.is_floating_point:
+        return xp.asarray(x, copy=True)
+    top = finfo(kind).max
+    for hit, value in (
+        (xp.isnan(x), nan or 0.0),
+        (x == math.inf, top if posinf is None else posinf),
+        (x == -math.inf, -top if neginf is None else neginf),
+    ):
+        x = xp.where(hit, xp.asarray(value, dtype=x.dtype), x)
+    return x

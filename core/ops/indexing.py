@@ -7,16 +7,17 @@ from typing import Any
 from .. import backend as backends
 from .. import modes
 from ..engine import Patch
-from ..errors import DtypeError
+from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable
 from ..op import KEEP, NONE, SAME, op
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor, unwrap, wrap
 from ..views import follow
-from .arithmetic import where
+from .arithmetic import alike, where
 
 _INDICES = (
-    (0,), (slice(1, 3),), (slice(None), slice(None, None, 2)), (Ellipsis, None, -1), (1, 2),
+    (0, Ellipsis), (slice(1, 3), Ellipsis), (slice(None), slice(None, None, 2)),
+    (Ellipsis, None, -1), (1, 2, Ellipsis),
 )  # fmt: skip
 
 
@@ -35,8 +36,13 @@ def _fill(index: tuple[Any, ...]) -> Any:
     """How a gradient of ``x[index]`` is added into one of ``x``."""
     if is_basic(index):
 
+        # None makes a dimension when reading; the array API does not write through it.
+        region = tuple(i for i in index if i is not None)
+
         def fill(out: Any, value: Any) -> None:
-            out[index] += value
+            if len(region) != len(index):
+                value = backends.by_type[out.__class__].xp.reshape(value, out[region].shape)
+            out[region] += value
 
     else:
 
@@ -58,12 +64,12 @@ getitem = op("getitem", lambda xp, x, *, index: x[index],
              samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])  # fmt: skip
 index_backward = op("index_backward", lambda xp, g, *, shape, index: _scatter(xp, g, shape, index),
                     g=lambda g, index: getitem(g, index=index), dtype=KEEP, method=False,
-                    samples=call(Arr((4,)), shape=(3, 4), index=(1,))
+                    samples=call(Arr((4,)), shape=(3, 4), index=(1, Ellipsis))
                     + call(Arr((3, 2)), shape=(3, 4), index=(slice(None), slice(1, 3))))  # fmt: skip
 index_put_values = op("index_put", lambda xp, x, value, *, index: _put(xp, x, value, index),
                       x=lambda g, index: _put_zero(g, index),
                       value=lambda g, index: getitem(g, index=index), dtype=SAME, method=False,
-                      samples=call(Arr((3, 4)), Arr((4,)), index=(1,)))  # fmt: skip
+                      samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))  # fmt: skip
 #: The node of a write through a view: ``base`` with the region that ``path`` leads to replaced.
 #: The memory holds the result already, so the forward has nothing to do.
 write_region = op("write_region", lambda xp, base, value, *, path: base,
@@ -71,11 +77,12 @@ write_region = op("write_region", lambda xp, base, value, *, path: base,
                   value=lambda g, path: follow(path, g), dtype=KEEP, method=False,
                   node="CopySlices")  # fmt: skip
 zero_region = op("zero_region", lambda xp, x, *, path: _zeroed(xp, x, path),
-                 x=lambda g, path: zero_region(g, path=path), dtype=KEEP, method=False)  # fmt: skip
+                 x=lambda g, path: zero_region(g, path=path), dtype=KEEP, method=False,
+                 samples=call(Arr((3, 4)), path=((getitem, {"index": (1, Ellipsis)}),)))  # fmt: skip
 
-masked_fill = op("masked_fill", lambda xp, x, mask, *, value: xp.where(mask, value, x),
+masked_fill = op("masked_fill", lambda xp, x, mask, *, value: xp.where(mask, *alike(xp, value, x)),
                  x=lambda g, mask: where(mask, 0.0, g), mask=NONE, dtype=KEEP, inplace=True,
-                 samples=call(Arr((3, 4)), Arr((4,), kind="bool"), value=-1.5))  # fmt: skip
+                 samples=call(Arr((3, 4)), Arr((4,), kind="bool"), value=2.0))  # fmt: skip
 gather = op("gather", lambda xp, x, index, *, dim: xp.take_along_axis(x, index, axis=dim),
             x=lambda g, index, x_shape, dim: _gather_rule(g, index, dim, x_shape), index=NONE,
             dtype=KEEP, method=False,
@@ -96,7 +103,7 @@ embedding = op("embedding", lambda xp, weight, indices, *, padding_idx=None:
                    g, indices, shape=tuple(weight_shape), padding_idx=padding_idx),
                indices=NONE, dtype=KEEP, method=False,
                samples=call(Arr((5, 3)), Arr((2, 4), 0, 5, "int"))
-               + call(Arr((5, 3)), Arr((2,), 0, 5, "int"), padding_idx=1))  # fmt: skip
+               + call(Arr((5, 3)), Arr((2,), 0, 4, "int"), padding_idx=4))  # fmt: skip
 embedding_backward = op("embedding_backward", lambda xp, g, indices, *, shape, padding_idx=None:
                             _embed_back(xp, g, indices, shape, padding_idx),
                         g=lambda g, indices, padding_idx: _embed_masked(g, indices, padding_idx),
@@ -149,14 +156,19 @@ def _select_rule(g: Any, index: Any, shape: Any, dim: int) -> Any:
     return _index_rule(g, shape, (*prefix, unwrap(index)))
 
 
-def _checked(xp: Any, indices: Any, n: int) -> Any:
-    if indices.size and (bool(xp.min(indices) < 0) or bool(xp.max(indices) >= n)):
-        raise IndexError(f"index out of range: embedding has {n} rows")
+def _checked(indices: Any, n: int) -> Any:
+    backends.by_type[indices.__class__].require(
+        (indices >= 0) & (indices < n),
+        lambda: RangeError(
+            "index out of range in self: the embedding has rows 0 to "
+            f"{n - 1}, and an index is {int(indices[(indices < 0) | (indices >= n)][0])}"
+        ),
+    )
     return indices
 
 
 def _embed(xp: Any, weight: Any, indices: Any) -> Any:
-    flat = xp.reshape(_checked(xp, indices, weight.shape[0]), (-1,))
+    flat = xp.reshape(_checked(indices, weight.shape[0]), (-1,))
     return xp.reshape(xp.take(weight, flat, axis=0), (*indices.shape, *weight.shape[1:]))
 
 
@@ -184,6 +196,7 @@ def normalized(index: Any) -> tuple[Any, ...]:
     out = []
     for i in index:
         if isinstance(i, Tensor):
+            modes.touch(i)
             data = i._data
             kind = i.dtype
             if kind.is_floating_point or kind.is_complex:
@@ -221,19 +234,20 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         backend = backends.by_type[self._data.__class__]
         value = wrap(backend.asarray(value, dtype=self._data.dtype))
     if value.dtype.category > self.dtype.category:
-        value = value.to(self.dtype)  # type: ignore[attr-defined]
+        value = value.to(self.dtype)
     if is_basic(index):
         region = getitem(self, index=index)
         if value.shape != region.shape:
             value = _fitted(value, region)
-        assign(region, value.to(self.dtype), "setitem")  # type: ignore[attr-defined]
+        assign(region, value.to(self.dtype), "setitem")
         return
-    value = value.to(self.dtype)  # type: ignore[attr-defined]
+    value = value.to(self.dtype)
     if modes.is_grad_enabled() and (self.requires_grad or value.requires_grad):
         source = wrap(self._data)
         source._edge = self._gradient_edge()
         assign(self, index_put_values(source, value, index=index), "setitem")
     else:
+        modes.touch(self, value)
         self._data[index] = value._data
         self._shared_writes().bump()
 
@@ -243,7 +257,7 @@ def _fitted(value: Tensor, region: Tensor) -> Tensor:
     while len(shape) > region.ndim and shape[0] == 1:
         shape = shape[1:]
     try:
-        return value.reshape(shape).expand(tuple(region.shape))  # type: ignore[attr-defined]
+        return value.reshape(shape).expand(tuple(region.shape))
     except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
@@ -283,8 +297,8 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     """The values where ``mask`` is true, in one dimension (PyTorch: ``torch.masked_select``)."""
-    shape = tuple((x * 0 + mask.to(x.dtype) * 0).shape)  # type: ignore[attr-defined]
-    return x.expand(shape)[mask.expand(shape)]  # type: ignore[attr-defined]
+    shape = tuple((x * 0 + mask.to(x.dtype) * 0).shape)
+    return x.expand(shape)[mask.expand(shape)]
 
 
 def _where(condition: Tensor, a: Any = None, b: Any = None) -> Any:
@@ -299,7 +313,7 @@ def _where(condition: Tensor, a: Any = None, b: Any = None) -> Any:
         from ..dtypes import promote_types
 
         common = promote_types(a.dtype, b.dtype)
-        a, b = a.to(common), b.to(common)  # type: ignore[attr-defined]
+        a, b = a.to(common), b.to(common)
     if condition.dtype.name != "bool":
         condition = condition != 0
     return where(condition, a, b)
@@ -307,6 +321,7 @@ def _where(condition: Tensor, a: Any = None, b: Any = None) -> Any:
 
 def nonzero(x: Tensor, as_tuple: bool = False) -> Any:
     """Indices of the values that are not zero, one row each (PyTorch: ``torch.nonzero``)."""
+    modes.touch(x)
     backend = backends.by_type[x._data.__class__]
     found = tuple(wrap(i) for i in backend.xp.nonzero(x._data))
     if as_tuple:
@@ -317,9 +332,9 @@ def nonzero(x: Tensor, as_tuple: bool = False) -> Any:
 
 
 def _install() -> None:
-    Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
-    Tensor.__setitem__ = _setitem  # type: ignore[attr-defined]
-    Tensor.gather = _gather  # type: ignore[attr-defined]
+    Tensor.__getitem__ = _getitem
+    Tensor.__setitem__ = _setitem
+    Tensor.gather = _gather
     for function in (index_select, select, narrow, masked_select, nonzero):
         setattr(Tensor, function.__name__, function)
     Tensor.where = lambda self, condition, other: _where(condition, self, other)  # type: ignore

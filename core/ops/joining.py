@@ -25,14 +25,14 @@ def _cat_rule(g: Any, shapes: Any, dim: int) -> list[Any]:
     start = 0
     for shape in shapes:
         stop = start + shape[axis]
-        out.append(g[(slice(None),) * axis + (slice(start, stop),)])
+        out.append(g[(*(slice(None),) * axis, slice(start, stop), Ellipsis)])
         start = stop
     return out
 
 
 def _stack_rule(g: Any, shapes: Any, dim: int) -> list[Any]:
     axis = dim % len(g.shape)
-    return [g[(slice(None),) * axis + (i,)] for i in range(len(shapes))]
+    return [g[(*(slice(None),) * axis, i, Ellipsis)] for i in range(len(shapes))]
 
 
 def cat(tensors: Any, dim: int = 0) -> Any:
@@ -96,6 +96,6 @@ def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(x[(*prefix, i)] for i in range(x.shape[dim]))
 
 
-Tensor.split = split  # type: ignore[attr-defined]
-Tensor.chunk = chunk  # type: ignore[attr-defined]
-Tensor.unbind = unbind  # type: ignore[attr-defined]
+Tensor.split = split
+Tensor.chunk = chunk
+Tensor.unbind = unbind

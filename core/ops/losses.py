@@ -1,93 +1,312 @@
-"""losses: what a model is trained on, where a fused form is more exact or cheaper than its parts."""
+"""losses: what a model is trained on, where a fused form is more exact or cheaper than its parts.
+
+``reduction`` is "none", "mean" or "sum", as in PyTorch. Half precision is reduced in float32.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..op import FULL, KEEP, NONE, SAME, op
+from .. import backend as backends
+from ..dtypes import from_native
+from ..errors import RangeError
+from ..op import FLOAT, FULL, KEEP, NONE, op
 from ..samples import Arr, call
-from .activation import sigmoid
-from .elementwise import sign
+from .activation import sigmoid, softplus
+from .arithmetic import clamp, maximum
+from .elementwise import exp, log, sign
+from .reduce import _mean, _sum, sum
 
-mse = op("mse_loss", lambda xp, x, y: (x - y) ** 2,
-         x=lambda g, x, y: g * (x - y) * 2.0, y=lambda g, x, y: g * (y - x) * 2.0,
-         amp=FULL, method=False, samples=call(Arr((3, 4)), Arr((3, 4))))  # fmt: skip
-l1 = op("l1_loss", lambda xp, x, y: xp.abs(x - y),
-        x=lambda g, x, y: g * sign(x - y), y=lambda g, x, y: g * sign(y - x),
-        amp=FULL, method=False, samples=call(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))  # fmt: skip
-#: Picks ``-x[i, target[i]] * weight[target[i]]``; classes are dimension 1. See functional.nll_loss.
-nll = op("nll_loss", lambda xp, x, target, weight, *, ignore_index:
-             _nll(xp, x, target, weight, ignore_index),
-         x=lambda g, target, weight, x_shape, ignore_index: nll_backward(
-             g, target, weight, shape=tuple(x_shape), ignore_index=ignore_index),
+_PAIR = (Arr((3, 4)), Arr((3, 4)))
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def _each(*args: Any, **keywords: Any) -> list[Any]:
+    return [s for r in _REDUCTIONS for s in call(*args, reduction=r, **keywords)]
+
+
+# -- regression ---------------------------------------------------------------------------------
+mse = op("mse_loss", lambda xp, x, y, *, reduction: _reduced(xp, _square(x - y), reduction),
+         x=lambda g, x, y, reduction: _mse_rule(g, x, y, reduction),
+         y=lambda g, x, y, reduction: _mse_rule(g, y, x, reduction),
+         dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR))  # fmt: skip
+l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
+        x=lambda g, x, y, reduction: sign(x - y) * _shared(g, x - y, reduction),
+        y=lambda g, x, y, reduction: sign(y - x) * _shared(g, x - y, reduction),
+        dtype=FLOAT, amp=FULL, method=False,
+        samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))  # fmt: skip
+smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
+                   _reduced(xp, _smooth(xp, x - y, beta), reduction),
+               x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, 1.0, reduction),
+               y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, 1.0, reduction),
+               node="SmoothL1LossBackward0", dtype=FLOAT, amp=FULL, method=False,
+               samples=_each(*_PAIR, beta=0.5))  # fmt: skip
+huber = op("huber_loss", lambda xp, x, y, *, delta, reduction:
+               _reduced(xp, _smooth(xp, x - y, delta) * delta, reduction),
+           x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, delta, reduction),
+           y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, delta, reduction),
+           dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))  # fmt: skip
+
+# -- classes ------------------------------------------------------------------------------------
+#: ``-x[i, target[i]] * weight[target[i]]``; classes are dimension 1; "mean" divides by the weights.
+nll = op("nll_loss", lambda xp, x, target, weight=None, *, ignore_index, reduction:
+             _nll(xp, x, target, weight, ignore_index, reduction),
+         x=lambda g, target, weight, x_shape, ignore_index, reduction: nll_backward(
+             g, target, weight, shape=tuple(x_shape), ignore_index=ignore_index,
+             reduction=reduction),
          target=NONE, weight=NONE, dtype=KEEP, amp=FULL, method=False,
-         samples=call(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
-         + call(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1), ignore_index=1))  # fmt: skip
-nll_backward = op("nll_backward", lambda xp, grad, target, weight, *, shape, ignore_index:
-                      _nll_back(xp, grad, target, weight, shape, ignore_index),
-                  grad=lambda g, target, weight, ignore_index: nll(
-                      g, target, weight, ignore_index=ignore_index),
-                  target=NONE, weight=NONE, dtype=KEEP, method=False)  # fmt: skip
+         samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
+         + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
+                 ignore_index=1))  # fmt: skip
+nll_backward = op("nll_backward",
+                  lambda xp, grad, target, weight=None, *, shape, ignore_index, reduction:
+                      _nll_back(xp, grad, target, weight, shape, ignore_index, reduction),
+                  grad=lambda g, target, weight, ignore_index, reduction: nll(
+                      g, target, weight, ignore_index=ignore_index, reduction=reduction),
+                  target=NONE, weight=NONE, dtype=KEEP, method=False,
+                  samples=call(Arr((4,)), Arr((4,), 0, 3, "int"), None, shape=(4, 3),
+                               ignore_index=1, reduction="none")
+                  + call(Arr(()), Arr((4,), 0, 3, "int"), Arr((3,), 0.5, 1), shape=(4, 3),
+                         ignore_index=-100, reduction="mean"))  # fmt: skip
+#: ``nll(log_softmax(x))`` in one, with what its backward needs as a second output.
+cross_entropy = op("cross_entropy",
+                   lambda xp, x, target, weight=None, *, ignore_index, reduction:
+                       _cross_entropy(xp, x, target, weight, ignore_index, reduction),
+                   x=lambda g, target, weight, log_probs, ignore_index, reduction:
+                       _cross_entropy_rule(g, target, weight, log_probs, ignore_index, reduction),
+                   target=NONE, weight=NONE, outputs=("loss", "log_probs"),
+                   dtype=KEEP, amp=FULL, method=False, node="NllLossBackward0",
+                   samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
+                   + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
+                           ignore_index=1))  # fmt: skip
+#: ``(softmax - onehot)`` times each row's share of the gradient.
+cross_entropy_backward = op(
+    "cross_entropy_backward",
+    lambda xp, grad, log_probs, target, weight=None, *, ignore_index, reduction:
+        _cross_entropy_back(xp, grad, log_probs, target, weight, ignore_index, reduction),
+    grad=lambda g, log_probs, target, weight, ignore_index, reduction: nll(
+        g - sum(g * exp(log_probs), dim=1, keepdim=True), target, weight,
+        ignore_index=ignore_index, reduction=reduction),
+    log_probs=lambda g, grad, log_probs, target, weight, ignore_index, reduction:
+        g * _softmax_part(grad, log_probs, target, weight, ignore_index, reduction),
+    target=NONE, weight=NONE, dtype=KEEP, method=False,
+    samples=call(Arr((4,)), Arr((4, 3)), Arr((4,), 0, 3, "int"), None,
+                 ignore_index=1, reduction="none")
+    + call(Arr(()), Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
+           ignore_index=-100, reduction="mean"))  # fmt: skip
+
+# -- probabilities ------------------------------------------------------------------------------
+bce = op("binary_cross_entropy", lambda xp, x, y, weight=None, *, reduction:
+             _reduced(xp, _weighted(_bce(xp, x, y), weight), reduction),
+         x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
+         y=lambda g, x, y, weight, reduction:
+             _weighted(_shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight),
+         weight=NONE, dtype=FLOAT, amp=FULL, method=False,
+         samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
+         + _each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)))  # fmt: skip
 bce_with_logits = op("binary_cross_entropy_with_logits",
-                     lambda xp, x, y, pos_weight: _bce(xp, x, y, pos_weight),
-                     x=lambda g, x, y, pos_weight: _bce_rule(g, x, y, pos_weight),
-                     y=lambda g, x, pos_weight: _bce_target_rule(g, x, pos_weight),
-                     pos_weight=NONE, dtype=SAME, amp=FULL, method=False,
-                     samples=call(Arr((3, 4)), Arr((3, 4), 0, 1), None)
-                     + call(Arr((3, 4)), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)))  # fmt: skip
+                     lambda xp, x, y, weight=None, pos_weight=None, *, reduction: _reduced(
+                         xp, _weighted(_bce_logits(xp, x, y, pos_weight), weight), reduction),
+                     x=lambda g, x, y, weight, pos_weight, reduction: _weighted(
+                         _shared(g, x, reduction) * _bce_slope(x, y, pos_weight), weight),
+                     y=lambda g, x, y, weight, pos_weight, reduction: _weighted(
+                         _shared(g, x, reduction) * _bce_target_slope(x, pos_weight), weight),
+                     weight=NONE, pos_weight=NONE, dtype=FLOAT, amp=FULL, method=False,
+                     samples=_each(*_PAIR, None, None)
+                     + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)))  # fmt: skip
 
 
-def _pick(xp: Any, target: Any, ignore_index: int, classes: int) -> tuple[Any, Any]:
+def _reduced(xp: Any, values: Any, reduction: str) -> Any:
+    if reduction == "none":
+        return values
+    return (_mean if reduction == "mean" else _sum)(xp, values, None, False)
+
+
+def _shared(g: Any, like: Any, reduction: str) -> Any:
+    """What one value's loss gets of the gradient of the reduced loss."""
+    if reduction != "mean":
+        return g
+    count = 1
+    for n in like.shape:
+        count *= n
+    return g * (1.0 / max(count, 1))
+
+
+def _weighted(values: Any, weight: Any) -> Any:
+    return values if weight is None else values * weight
+
+
+def _square(x: Any) -> Any:
+    return x * x
+
+
+def _mse_rule(g: Any, x: Any, y: Any, reduction: str) -> Any:
+    difference = x - y
+    return difference * (_shared(g, difference, reduction) * 2.0)
+
+
+def _smooth(xp: Any, difference: Any, beta: float) -> Any:
+    size = xp.abs(difference)
+    return xp.where(size < beta, size * size * (0.5 / beta), size - 0.5 * beta)
+
+
+def _smooth_rule(g: Any, x: Any, y: Any, beta: float, scale: float, reduction: str) -> Any:
+    difference = x - y
+    slope = clamp(difference * (1.0 / beta), min=-1.0, max=1.0)
+    return slope * (_shared(g, difference, reduction) * scale)
+
+
+# -- class numbers ------------------------------------------------------------------------------
+def _pick(xp: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Class numbers with a class dimension, ignored ones replaced by 0, and who counts."""
     counts = target != ignore_index
-    safe = xp.where(counts, target, 0)
-    if safe.size and (bool(xp.min(safe) < 0) or bool(xp.max(safe) >= classes)):
-        raise IndexError(
-            f"Target {int(xp.max(safe)) if int(xp.min(safe)) >= 0 else int(xp.min(safe))} is out "
-            f"of bounds: the classes are 0 to {classes - 1}"
+    safe = xp.astype(xp.where(counts, target, 0), xp.int64)
+    return xp.expand_dims(safe, axis=1), xp.expand_dims(counts, axis=1)
+
+
+def _check(safe: Any, classes: int) -> None:
+    fits = (safe >= 0) & (safe < classes)
+    backends.by_type[safe.__class__].require(
+        fits,
+        lambda: RangeError(
+            f"Target {int(safe[~fits][0])} is out of bounds: the input has {classes} classes, "
+            f"0 to {classes - 1}"
+        ),
+    )
+
+
+def _wide(xp: Any, x: Any) -> Any:
+    """Half precision as float32: these ops take indices too, so nobody else widens for them."""
+    kind = from_native[x.dtype]
+    return xp.astype(x, xp.float32) if kind.is_floating_point and kind.itemsize == 2 else x
+
+
+def _importance(xp: Any, like: Any, safe: Any, counts: Any, weight: Any) -> Any:
+    """Each row's weight: that of its class, 0 where ignored."""
+    if weight is None:
+        return xp.astype(counts, like.dtype)
+    of_class = xp.reshape(xp.take(weight, xp.reshape(safe, (-1,)), axis=0), safe.shape)
+    return xp.where(counts, xp.astype(of_class, like.dtype), 0.0)
+
+
+def _nll(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
+    safe, counts = _pick(xp, target, ignore_index)
+    _check(safe, x.shape[1])
+    picked = -_wide(xp, xp.take_along_axis(x, safe, axis=1))
+    rows = _importance(xp, picked, safe, counts, weight)
+    # Not only a product: where ignored, the value may be infinite.
+    picked = xp.where(counts, picked * rows, 0.0)
+    if reduction == "none":
+        out = xp.squeeze(picked, axis=1)
+    else:
+        out = xp.sum(picked) / xp.sum(rows) if reduction == "mean" else xp.sum(picked)
+    return xp.astype(out, x.dtype, copy=False)
+
+
+def _row_shares(xp: Any, grad: Any, safe: Any, counts: Any, weight: Any, reduction: str) -> Any:
+    """What each row gets of the gradient, with a class dimension."""
+    rows = _importance(xp, grad, safe, counts, weight)
+    if reduction == "mean":
+        return rows * (grad / xp.sum(rows))
+    return rows * (xp.expand_dims(grad, axis=1) if reduction == "none" else grad)
+
+
+def _chosen(xp: Any, safe: Any, classes: int) -> Any:
+    """True at each row's class."""
+    line = xp.arange(classes, dtype=xp.int64)
+    return safe == xp.reshape(line, (1, -1) + (1,) * (safe.ndim - 2))
+
+
+def _nll_back(
+    xp: Any, grad: Any, target: Any, weight: Any, shape: Any, ignore_index: int, reduction: str
+) -> Any:
+    safe, counts = _pick(xp, target, ignore_index)
+    shares = _row_shares(xp, _wide(xp, grad), safe, counts, weight, reduction)
+    return xp.astype(xp.where(_chosen(xp, safe, shape[1]), -shares, 0.0), grad.dtype, copy=False)
+
+
+def _cross_entropy(
+    xp: Any, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    wide = _wide(xp, x)
+    shifted = wide - xp.max(wide, axis=1, keepdims=True)
+    log_probs = shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+    loss = _nll(xp, log_probs, target, weight, ignore_index, reduction)
+    return xp.astype(loss, x.dtype, copy=False), xp.astype(log_probs, x.dtype, copy=False)
+
+
+def _cross_entropy_back(
+    xp: Any, grad: Any, log_probs: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    safe, counts = _pick(xp, target, ignore_index)
+    shares = _row_shares(xp, _wide(xp, grad), safe, counts, weight, reduction)
+    out = xp.exp(_wide(xp, log_probs)) * shares
+    out = xp.where(_chosen(xp, safe, log_probs.shape[1]), out - shares, out)
+    return xp.astype(out, log_probs.dtype, copy=False)
+
+
+def _cross_entropy_rule(
+    g: Any, target: Any, weight: Any, log_probs: Any, ignore_index: int, reduction: str
+) -> Any:
+    of_loss, of_log_probs = g
+    out = None
+    if of_loss is not None:
+        out = cross_entropy_backward(
+            of_loss, log_probs, target, weight, ignore_index=ignore_index, reduction=reduction
         )
-    return xp.expand_dims(xp.astype(safe, xp.int64), axis=1), counts
+    if of_log_probs is not None:
+        rest = of_log_probs - exp(log_probs) * sum(of_log_probs, dim=1, keepdim=True)
+        out = rest if out is None else out + rest
+    return out
 
 
-def _weights(xp: Any, weight: Any, safe: Any) -> Any:
-    return xp.reshape(xp.take(weight, xp.reshape(safe, (-1,)), axis=0), safe.shape)
+def _softmax_part(
+    grad: Any, log_probs: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    """cross_entropy_backward without its one-hot part: the part that depends on log_probs."""
+    settings = {"ignore_index": ignore_index, "reduction": reduction}
+    return cross_entropy_backward(grad, log_probs, target, weight, **settings) - nll_backward(
+        grad, target, weight, shape=tuple(log_probs.shape), **settings
+    )
 
 
-def _nll(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
-    safe, counts = _pick(xp, target, ignore_index, x.shape[1])
-    picked = -xp.take_along_axis(x, safe, axis=1)
-    if weight is not None:
-        picked = picked * _weights(xp, weight, safe)
-    return xp.where(counts, xp.squeeze(picked, axis=1), 0.0)
+# -- binary -------------------------------------------------------------------------------------
+def _bce(xp: Any, x: Any, y: Any) -> Any:
+    def log_(p: Any) -> Any:
+        return xp.maximum(xp.log(p), -100.0)  # as PyTorch: a certain mistake costs 100, not inf
+
+    backends.by_type[x.__class__].require(
+        (x >= 0) & (x <= 1),
+        lambda: ValueError(
+            "all elements of input should be between 0 and 1; apply sigmoid() first, or use "
+            "binary_cross_entropy_with_logits"
+        ),
+    )
+    return -(y * log_(x) + (1.0 - y) * xp.maximum(xp.log1p(-x), -100.0))
 
 
-def _nll_back(xp: Any, grad: Any, target: Any, weight: Any, shape: Any, ignore_index: int) -> Any:
-    safe, counts = _pick(xp, target, ignore_index, shape[1])
-    value = xp.expand_dims(xp.where(counts, -grad, 0.0), axis=1)
-    if weight is not None:
-        value = value * _weights(xp, weight, safe)
-    classes = xp.reshape(xp.arange(shape[1], dtype=xp.int64), (1, -1) + (1,) * (len(shape) - 2))
-    return xp.where(safe == classes, value, 0.0)
+def _bce_rule(g: Any, x: Any, y: Any, weight: Any) -> Any:
+    return _weighted(g * (x - y) / maximum(x * (1.0 - x), 1e-12), weight)
 
 
-def _bce(xp: Any, x: Any, y: Any, pos_weight: Any) -> Any:
+def _log(p: Any) -> Any:
+    return clamp(log(p), min=-100.0)
+
+
+def _bce_logits(xp: Any, x: Any, y: Any, pos_weight: Any) -> Any:
     soft = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0.0)  # log(1 + exp(-x))
     if pos_weight is None:
         return (1.0 - y) * x + soft
     return (1.0 - y) * x + ((pos_weight - 1.0) * y + 1.0) * soft
 
 
-def _bce_rule(g: Any, x: Any, y: Any, pos_weight: Any) -> Any:
+def _bce_slope(x: Any, y: Any, pos_weight: Any) -> Any:
     if pos_weight is None:
-        return g * (sigmoid(x) - y)
-    return g * ((1.0 - y) - ((pos_weight - 1.0) * y + 1.0) * sigmoid(-x))
+        return sigmoid(x) - y
+    return (1.0 - y) - ((pos_weight - 1.0) * y + 1.0) * sigmoid(-x)
 
 
-def _bce_target_rule(g: Any, x: Any, pos_weight: Any) -> Any:
+def _bce_target_slope(x: Any, pos_weight: Any) -> Any:
     if pos_weight is None:
-        return g * -x
-    from .activation import softplus
-
-    return g * ((pos_weight - 1.0) * softplus(-x, threshold=float("inf")) - x)
-
-
+        return -x
+    return (pos_weight - 1.0) * softplus(-x, threshold=float("inf")) - x

@@ -1,98 +1,221 @@
-"""normalise: batch and layer normalisation; one joint rule each, since the gradients share work."""
+"""normalise: batch and layer normalisation.
+
+Both are ``x`` standardised (mean 0, variance 1) over some axes, times weight, plus bias. The one
+gradient that takes work is that of the standardising. With the standardised values h, the inverse
+deviation r, and means over those axes (Ioffe & Szegedy, arXiv:1502.03167; Ba et al., 1607.06450):
+
+    gx = r * (g - mean(g) - h * mean(g * h))
+
+That is the op ``standardise_backward``. It is made of products and means, so it can be
+differentiated again. The forwards hand out h and r (or the variance) as further outputs; they are saved, not x.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..op import FULL, SAME, op
+from ..op import FULL, KEEP, SAME, op
 from ..samples import Arr, call
-from .reduce import mean, sum, var
+from .reduce import count_of, mean, sum
+from .shape import expand, reshape
 
 #: Over the last ``dims`` dimensions; ``weight`` and ``bias`` may be None.
-layer_norm = op("layer_norm", lambda xp, x, weight, bias, *, dims, eps:
+layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps:
                     _layer_norm(xp, x, weight, bias, dims, eps),
-                joint=lambda g, x, weight, bias, dims, eps, needs:
-                    layer_norm_rule(g, x, weight, bias, dims, eps, needs),
-                dtype=SAME, amp=FULL, method=False, node="NativeLayerNormBackward0",
+                joint=lambda g, weight, normal, scale, dims, needs:
+                    _layer_norm_rule(g, weight, normal, scale, dims, needs),
+                outputs=("out", "normal", "scale"), dtype=SAME, amp=FULL, method=False,
+                node="NativeLayerNormBackward0",
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))  # fmt: skip
-#: Training's: over all dimensions but the second.
-batch_norm = op("batch_norm", lambda xp, x, weight, bias, *, eps:
+#: Training's: over all dimensions but the second. ``var`` is the biased one.
+batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm(xp, x, weight, bias, eps),
-                joint=lambda g, x, weight, bias, eps, needs:
-                    _batch_norm_rule(g, x, weight, bias, eps, needs),
-                dtype=SAME, method=False, node="NativeBatchNormBackward0",
+                joint=lambda g, weight, normal, var, eps, needs:
+                    _batch_norm_rule(g, weight, normal, var, eps, needs),
+                outputs=("out", "normal", "mean", "var"), dtype=SAME, method=False,
+                node="NativeBatchNormBackward0",
                 samples=call(Arr((4, 3)), Arr((3,)), Arr((3,)), eps=1e-5)
                 + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))  # fmt: skip
+#: Evaluation's: with statistics that are given, so each channel is only scaled and shifted.
+batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bias=None, *, eps:
+                         _batch_norm_eval(xp, x, mean, var, weight, bias, eps),
+                     joint=lambda g, x, mean, var, weight, eps, needs:
+                         _batch_norm_eval_rule(g, x, mean, var, weight, eps, needs),
+                     dtype=SAME, method=False, node="NativeBatchNormBackward0",
+                     samples=call(Arr((4, 3)), Arr((3,)), Arr((3,), 0.5, 2), Arr((3,)), Arr((3,)),
+                                  eps=1e-5)
+                     + call(Arr((2, 3, 2, 2)), Arr((3,)), Arr((3,), 0.5, 2), None, None,
+                            eps=1e-5))  # fmt: skip
+#: The running statistics take a step of ``momentum`` toward those of the batch.
+batch_norm_track = op("batch_norm_track",
+                      lambda xp, running_mean, running_var, mean, var, *, momentum, correction:
+                          _track(running_mean, running_var, mean, var, momentum, correction),
+                      mutates=("running_mean", "running_var"), dtype=KEEP,
+                      method=False)  # fmt: skip
+standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale, *, axes:
+                              _standardise_back(xp, grad, normal, scale, axes),
+                          grad=lambda g, normal, scale, axes:
+                              standardise_backward(g, normal, scale, axes=axes),
+                          normal=lambda g, grad, normal, scale, axes:
+                              _normal_rule(g, grad, normal, scale, axes),
+                          scale=lambda g, grad, normal, scale, axes: sum(
+                              g * standardise_backward(grad, normal, 1.0, axes=axes), dim=axes,
+                              keepdim=True),
+                          dtype=SAME, method=False,
+                          samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2),
+                                       axes=(-1,)))  # fmt: skip
 
 
-def _standard(xp: Any, x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    centred = x - xp.mean(x, axis=axes, keepdims=True)
-    return centred / xp.sqrt(xp.mean(centred * centred, axis=axes, keepdims=True) + eps)
+def _standard(xp: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """x less its mean, the mean, the variance."""
+    centre = xp.mean(x, axis=axes, keepdims=True)
+    centred = x - centre
+    return centred, centre, xp.mean(centred * centred, axis=axes, keepdims=True)
 
 
 def _layer_norm(xp: Any, x: Any, weight: Any, bias: Any, dims: int, eps: float) -> Any:
-    out = _wide(xp, x, lambda w: _standard(xp, w, tuple(range(-dims, 0)), eps))
-    if weight is not None:
-        out = out * weight
-    return out if bias is None else out + bias
+    centred, _, var = _standard(xp, x, tuple(range(-dims, 0)))
+    scale = 1.0 / xp.sqrt(var + eps)
+    normal = centred * scale
+    out = normal if weight is None else normal * weight
+    if bias is not None:
+        out = out + bias
+    # Two outputs must not be one array: a write into the first would be one into the second.
+    return xp.asarray(out, copy=True) if out is normal else out, normal, scale
 
 
-def _wide(xp: Any, x: Any, function: Any) -> Any:
-    """Statistics of half precision are taken in float32."""
-    from ..dtypes import from_native
-
-    kind = from_native[x.dtype]
-    if kind.is_floating_point and kind.itemsize == 2:
-        return xp.astype(function(xp.astype(x, xp.float32)), x.dtype)
-    return function(x)
-
-
-def _backward(g: Any, x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any]:
-    """The standardised x, and the gradient of x for ``g`` of the standardised x."""
-    centre = mean(x, dim=axes, keepdim=True)
-    scale = (var(x, dim=axes, correction=0, keepdim=True) + eps) ** -0.5
-    standard = (x - centre) * scale
-    gx = (
-        g - mean(g, dim=axes, keepdim=True) - standard * mean(g * standard, dim=axes, keepdim=True)
-    ) * scale
-    return standard, gx
-
-
-def layer_norm_rule(
-    g: Any, x: Any, weight: Any, bias: Any, dims: int, eps: float, needs: Any
+def _layer_norm_rule(
+    g: Any, weight: Any, normal: Any, scale: Any, dims: int, needs: Any
 ) -> tuple[Any, Any, Any]:
-    """The gradients of layer_norm's x, weight and bias."""
     axes = tuple(range(-dims, 0))
-    standard, gx = _backward(g if weight is None else g * weight, x, axes, eps)
-    lead = tuple(range(len(x.shape) - dims))
+    of_out, of_normal, of_scale = g
+    gx = None
+    if needs[0]:
+        gx = _through(_inner(of_out, of_normal, weight), normal, scale, axes)
+        if of_scale is not None:
+            rest = normal * scale * scale * of_scale * (-1.0 / count_of(normal.shape, axes))
+            gx = rest if gx is None else gx + rest
+    lead = tuple(range(len(normal.shape) - dims))
     return (
-        gx if needs[0] else None,
-        sum(g * standard, dim=lead) if needs[1] and lead else (g * standard if needs[1] else None),
-        sum(g, dim=lead) if needs[2] and lead else g,
+        gx,
+        _summed(of_out * normal, lead) if needs[1] and of_out is not None else None,
+        _summed(of_out, lead) if needs[2] and of_out is not None else None,
     )
 
 
-def _per_channel(v: Any, x: Any) -> Any:
-    from .shape import reshape
+def _inner(of_out: Any, of_normal: Any, weight: Any) -> Any:
+    """The gradient of the standardised values."""
+    if of_out is None:
+        return of_normal
+    g = of_out if weight is None else of_out * weight
+    return g if of_normal is None else g + of_normal
 
-    return reshape(v, shape=(1, -1) + (1,) * (len(x.shape) - 2))
+
+def _through(g: Any, normal: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    return None if g is None else standardise_backward(g, normal, scale, axes=axes)
+
+
+def _summed(g: Any, axes: tuple[int, ...]) -> Any:
+    return sum(g, dim=axes) if axes else g
+
+
+def _standardise_back(xp: Any, grad: Any, normal: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    along = xp.mean(grad * normal, axis=axes, keepdims=True)
+    out = grad - xp.mean(grad, axis=axes, keepdims=True)
+    out -= normal * along
+    out *= scale
+    return out
+
+
+def _normal_rule(g: Any, grad: Any, normal: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    scaled = g * scale
+    return -(
+        scaled * mean(grad * normal, dim=axes, keepdim=True)
+        + grad * mean(scaled * normal, dim=axes, keepdim=True)
+    )
+
+
+# -- batches ------------------------------------------------------------------------------------
+def _channels(ndim: int) -> tuple[int, ...]:
+    """The shape that puts a vector along dimension 1."""
+    return (1, -1) + (1,) * (ndim - 2)
+
+
+def _over_channels(function: Callable[..., Any], v: Any, ndim: int) -> Any:
+    return None if v is None else function(v, shape=_channels(ndim))
 
 
 def _batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> Any:
     axes = (0, *range(2, x.ndim))
-    out = _wide(xp, x, lambda w: _standard(xp, w, axes, eps))
-    shape = (1, -1) + (1,) * (x.ndim - 2)
+    centred, centre, var = _standard(xp, x, axes)
+    normal = centred / xp.sqrt(var + eps)
+    out = normal if weight is None else normal * xp.reshape(weight, _channels(x.ndim))
+    if bias is not None:
+        out = out + xp.reshape(bias, _channels(x.ndim))
+    out = xp.asarray(out, copy=True) if out is normal else out
+    return out, normal, xp.reshape(centre, (-1,)), xp.reshape(var, (-1,))
+
+
+def _batch_norm_rule(g: Any, weight: Any, normal: Any, var: Any, eps: float, needs: Any) -> Any:
+    ndim = len(normal.shape)
+    axes = (0, *range(2, ndim))
+    of_out, of_normal, of_mean, of_var = g
+    gx = None
+    if needs[0]:
+        scale = (reshape(var, shape=_channels(ndim)) + eps) ** -0.5
+        inner = _inner(of_out, of_normal, _over_channels(reshape, weight, ndim))
+        gx = _through(inner, normal, scale, axes)
+        share = 1.0 / count_of(normal.shape, axes)
+        if of_mean is not None:
+            rest = expand(_over_channels(reshape, of_mean * share, ndim), shape=normal.shape)
+            gx = rest if gx is None else gx + rest
+        if of_var is not None:
+            rest = _over_channels(reshape, of_var * (2.0 * share), ndim) * normal / scale
+            gx = rest if gx is None else gx + rest
+    return (
+        gx,
+        sum(of_out * normal, dim=axes) if needs[1] and of_out is not None else None,
+        sum(of_out, dim=axes) if needs[2] and of_out is not None else None,
+    )
+
+
+def _batch_norm_eval(
+    xp: Any, x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float
+) -> Any:
+    scale = 1.0 / xp.sqrt(var + eps)
     if weight is not None:
-        out = out * xp.reshape(weight, shape)
-    return out if bias is None else out + xp.reshape(bias, shape)
+        scale = scale * weight
+    shift = -mean * scale
+    if bias is not None:
+        shift = shift + bias
+    shape = _channels(x.ndim)
+    return x * xp.reshape(scale, shape) + xp.reshape(shift, shape)
 
 
-def _batch_norm_rule(g: Any, x: Any, weight: Any, bias: Any, eps: float, needs: Any) -> Any:
-    axes = (0, *range(2, len(x.shape)))
-    standard, gx = _backward(g if weight is None else g * _per_channel(weight, x), x, axes, eps)
+def _batch_norm_eval_rule(
+    g: Any, x: Any, mean: Any, var: Any, weight: Any, eps: float, needs: Any
+) -> Any:
+    ndim = len(x.shape)
+    axes = (0, *range(2, ndim))
+    scale = (reshape(var, shape=_channels(ndim)) + eps) ** -0.5
+    inner = g if weight is None else g * reshape(weight, shape=_channels(ndim))
+    centred = x - reshape(mean, shape=_channels(ndim))
+    gx = inner * scale if needs[0] or needs[1] else None
     return (
         gx if needs[0] else None,
-        sum(g * standard, dim=axes) if needs[1] else None,
-        sum(g, dim=axes) if needs[2] else None,
+        -sum(gx, dim=axes) if needs[1] else None,
+        sum(inner * centred * scale**3 * -0.5, dim=axes) if needs[2] else None,
+        sum(g * centred * scale, dim=axes) if needs[3] else None,
+        sum(g, dim=axes) if needs[4] else None,
     )
+
+
+def _track(
+    running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: float, correction: float
+) -> None:
+    for running, now in ((running_mean, mean), (running_var, var * correction)):
+        running *= 1.0 - momentum
+        running += now * momentum
+

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..op import KEEP, NONE, op
-from ..samples import Arr, Sample
+from ..samples import Arr, Sample, call
 from .convolve import offsets
 
 _WINDOW = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}
@@ -27,27 +27,40 @@ max_pool = op("max_pool",
 pool_scatter = op("pool_scatter", lambda xp, grad, indices, *, shape:
                       _scatter(xp, grad, indices, shape),
                   grad=lambda g, indices: pool_gather(g, indices), indices=NONE,
-                  dtype=KEEP, method=False)  # fmt: skip
+                  dtype=KEEP, method=False,
+                  samples=call(Arr((2, 3, 2)), Arr((2, 3, 2), 0, 8, "int"),
+                               shape=(2, 3, 2, 4)))  # fmt: skip
 pool_gather = op("pool_gather", lambda xp, x, indices: _gather(xp, x, indices),
                  x=lambda g, indices, x_shape: pool_scatter(g, indices, shape=tuple(x_shape)),
-                 indices=NONE, dtype=KEEP, method=False)  # fmt: skip
-avg_pool = op("avg_pool", lambda xp, x, *, kernel, stride, padding, ceil_mode=False, count_pad=True:
-                  _avg_pool(xp, x, kernel, stride, padding, ceil_mode, count_pad),
-              x=lambda g, x_shape, kernel, stride, padding, ceil_mode, count_pad: avg_pool_backward(
-                  g, shape=tuple(x_shape), kernel=kernel, stride=stride, padding=padding,
-                  ceil_mode=ceil_mode, count_pad=count_pad),
+                 indices=NONE, dtype=KEEP, method=False,
+                 samples=call(Arr((2, 3, 2, 4)), Arr((2, 3, 2), 0, 8, "int")))  # fmt: skip
+#: ``divisor``: divides every sum by it, instead of by the number of values in the window.
+avg_pool = op("avg_pool",
+              lambda xp, x, *, kernel, stride, padding, ceil_mode=False, count_pad=True,
+                  divisor=None:
+                  _avg_pool(xp, x, kernel, stride, padding, ceil_mode, count_pad, divisor),
+              x=lambda g, x_shape, kernel, stride, padding, ceil_mode, count_pad, divisor:
+                  avg_pool_backward(
+                      g, shape=tuple(x_shape), kernel=kernel, stride=stride, padding=padding,
+                      ceil_mode=ceil_mode, count_pad=count_pad, divisor=divisor),
               method=False, node="AvgPool2DBackward0",
               samples=[Sample((Arr((2, 3, 4, 4)),), _WINDOW),
                        Sample((Arr((1, 2, 5, 5)),), _OVERLAP),
                        Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "count_pad": False}),
+                       Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "divisor": 3}),
                        Sample((Arr((1, 2, 6, 5)),), _CEIL)])  # fmt: skip
 avg_pool_backward = op("avg_pool_backward",
-                       lambda xp, grad, *, shape, kernel, stride, padding, ceil_mode, count_pad:
-                           _avg_back(xp, grad, shape, kernel, stride, padding, ceil_mode, count_pad),
-                       grad=lambda g, kernel, stride, padding, ceil_mode, count_pad: avg_pool(
-                           g, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode,
-                           count_pad=count_pad),
-                       method=False)  # fmt: skip
+                       lambda xp, grad, *, shape, kernel, stride, padding, ceil_mode, count_pad,
+                           divisor:
+                           _avg_back(xp, grad, shape, kernel, stride, padding, ceil_mode, count_pad,
+                                     divisor),
+                       grad=lambda g, kernel, stride, padding, ceil_mode, count_pad, divisor:
+                           avg_pool(g, kernel=kernel, stride=stride, padding=padding,
+                                    ceil_mode=ceil_mode, count_pad=count_pad, divisor=divisor),
+                       method=False,
+                       samples=[Sample((Arr((1, 2, 3, 6)),),
+                                       {"shape": (1, 2, 5, 5), **_OVERLAP, "ceil_mode": False,
+                                        "count_pad": False, "divisor": None})])  # fmt: skip
 
 
 def _first(g: Any) -> Any:
@@ -66,19 +79,11 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
 def _windows(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any,
              ceil_mode: bool, fill: float) -> tuple[Any, Any, Any]:  # fmt: skip
     """The input padded so that each window is whole, the output's sizes, the windows' slices."""
-    for k, p in zip(kernel, padding):
-        if 2 * p > k:
-            raise ValueError(f"pad should be at most half of kernel size, but got {p} and {k}")
     spatial = x.shape[2:]
     sizes = tuple(
         pooled_size(n, k, s, p, d, ceil_mode)
         for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation)
     )
-    if min(sizes) <= 0:
-        raise ValueError(
-            f"the input {tuple(spatial)} is smaller than the window {tuple(kernel)}: the output "
-            f"would be {sizes}"
-        )
     lengths = tuple(
         max((o - 1) * s + d * (k - 1) + 1, n + 2 * p)
         for o, k, s, p, d, n in zip(sizes, kernel, stride, padding, dilation, spatial)
@@ -122,7 +127,9 @@ def _places(xp: Any, chosen: Any, spatial: Any, kernel: Any, stride: Any, paddin
         inside = xp.reshape(xp.take(table, xp.reshape(chosen, (-1,)), axis=0), chosen.shape)
         start = xp.arange(sizes[axis], dtype=xp.int64) * stride[axis] - padding[axis]
         shape = tuple(sizes[axis] if j == axis else 1 for j in range(ndim))
-        flat = flat * spatial[axis] + inside + xp.reshape(start, shape)
+        # Among values of -inf the padding may have been chosen; then the nearest real place is.
+        place = xp.clip(inside + xp.reshape(start, shape), 0, spatial[axis] - 1)
+        flat = flat * spatial[axis] + place
     return flat
 
 
@@ -148,8 +155,10 @@ def _gather(xp: Any, x: Any, indices: Any) -> Any:
 
 
 def _counts(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, sizes: Any,
-            count_pad: bool) -> Any:  # fmt: skip
+            count_pad: bool, divisor: Any) -> Any:  # fmt: skip
     """How many values each window's mean is over; padding counts, what ceil_mode adds does not."""
+    if divisor is not None:
+        return divisor
     ndim = len(kernel)
     total: Any = 1.0
     for axis, (n, k, s, p, o) in enumerate(zip(x.shape[2:], kernel, stride, padding, sizes)):
@@ -161,21 +170,21 @@ def _counts(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, sizes: Any,
 
 
 def _avg_pool(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool,
-              count_pad: bool) -> Any:  # fmt: skip
+              count_pad: bool, divisor: Any) -> Any:  # fmt: skip
     ones = (1,) * len(kernel)
     whole, sizes, windows = _windows(xp, x, kernel, stride, padding, ones, ceil_mode, 0.0)
     total = xp.asarray(whole[windows[0]], copy=True)
     for window in windows[1:]:
         total += whole[window]
-    return total / _counts(xp, x, kernel, stride, padding, sizes, count_pad)
+    return total / _counts(xp, x, kernel, stride, padding, sizes, count_pad, divisor)
 
 
 def _avg_back(xp: Any, grad: Any, shape: Any, kernel: Any, stride: Any, padding: Any,
-              ceil_mode: bool, count_pad: bool) -> Any:  # fmt: skip
+              ceil_mode: bool, count_pad: bool, divisor: Any) -> Any:  # fmt: skip
     ones = (1,) * len(kernel)
     empty = xp.zeros(shape, dtype=grad.dtype)
     whole, sizes, windows = _windows(xp, empty, kernel, stride, padding, ones, ceil_mode, 0.0)
-    share = grad / _counts(xp, empty, kernel, stride, padding, sizes, count_pad)
+    share = grad / _counts(xp, empty, kernel, stride, padding, sizes, count_pad, divisor)
     for window in windows:
         whole[window] += share
     inner = tuple(slice(p, p + n) for p, n in zip(padding, shape[2:]))

@@ -8,6 +8,8 @@ from ..dtypes import from_native
 from ..op import HALF, op
 from ..samples import shapes
 from ..tensor import Tensor
+from .arithmetic import factor
+from .shape import reshape
 
 
 def product(xp: Any, a: Any, b: Any) -> Any:
@@ -51,31 +53,43 @@ addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a,
            b=lambda g, a, alpha: mm(swap(a), g) if alpha == 1 else mm(swap(a), g) * alpha,
            amp=HALF, method=False,
            samples=shapes("4 2,3 3,4", "2,4 2,3 3,4") + shapes("4 2,3 3,4", beta=0.5, alpha=2.0))  # fmt: skip
-#: ``x @ weight.T + bias`` for any number of leading dimensions.
-linear = op("linear", lambda xp, x, weight, bias: _linear(xp, x, weight, bias),
-            x=lambda g, weight: matmul_batched(g, weight),
+#: ``x @ weight.T + bias`` for any number of leading dimensions. One op rather than ``addmm`` of a
+#: transposed weight, because so the weight's gradient comes out in the weight's own layout.
+linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bias),
+            x=lambda g, weight: _like(mm(_rows(g), weight), g),
             weight=lambda g, x: mm(swap(_rows(g)), _rows(x)),
             bias=lambda g: g,
-            amp=HALF, method=False, samples=shapes("5,2,3 4,3 4", "2,2,2,3 4,3 4"))  # fmt: skip
+            amp=HALF, method=False, node="AddmmBackward0",
+            samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))  # fmt: skip
 
 
 def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
     out = product(xp, a, b)
     if alpha != 1:
-        out = out * alpha
-    return out + (x if beta == 1 else x * beta)
+        out = out * factor(x, alpha)
+    return out + (x if beta == 1 else x * factor(x, beta))
 
 
 def _linear(xp: Any, x: Any, weight: Any, bias: Any) -> Any:
-    rows = xp.reshape(x, (-1, x.shape[-1]))
-    out = product(xp, rows, weight.T) + bias
-    return xp.reshape(out, (*x.shape[:-1], weight.shape[0]))
+    out = product(xp, _rows(x), weight.T)
+    if bias is not None:
+        out += bias
+    return out if x.ndim == 2 else xp.reshape(out, (*x.shape[:-1], weight.shape[0]))
 
 
 def _rows(x: Any) -> Any:
-    from .shape import reshape
+    """Two dimensions: the last one, and all others together."""
+    if len(x.shape) == 2:
+        return x
+    rows = 1
+    for n in x.shape[:-1]:
+        rows *= n
+    return reshape(x, shape=(rows, x.shape[-1]))
 
-    return reshape(x, shape=(-1, x.shape[-1]))
+
+def _like(rows: Any, x: Any) -> Any:
+    """``rows`` with the leading dimensions of ``x``."""
+    return rows if len(x.shape) == 2 else reshape(rows, shape=(*x.shape[:-1], rows.shape[-1]))
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
@@ -165,9 +179,9 @@ def matmul(a: Any, b: Any) -> Any:
     if m == 2 and n == 1:
         return mv(a, b)
     if n == 1:
-        return matmul_batched(a, b.unsqueeze(-1)).squeeze(-1)  # type: ignore[attr-defined]
+        return matmul_batched(a, b.unsqueeze(-1)).squeeze(-1)
     if m == 1:
-        return matmul_batched(a.unsqueeze(0), b).squeeze(-2)  # type: ignore[attr-defined]
+        return matmul_batched(a.unsqueeze(0), b).squeeze(-2)
     if m == 3 and n == 3 and a._data.shape[0] == b._data.shape[0]:
         return bmm(a, b)
     return matmul_batched(a, b)
@@ -179,7 +193,7 @@ def _install() -> None:
         "matmul": matmul, "__matmul__": matmul,
     }.items():  # fmt: skip
         setattr(Tensor, name, function)
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]
+    Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
 
 
 _install()

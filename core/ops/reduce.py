@@ -57,18 +57,14 @@ def count_of(shape: Any, dim: Any) -> int:
     return n
 
 
-def _narrow(xp: Any, x: Any) -> bool:
-    kind = from_native[x.dtype]
-    return kind.is_floating_point and kind.itemsize == 2
+def _long(xp: Any, x: Any) -> Any:
+    """Integers and booleans are summed and multiplied as int64."""
+    whole = from_native[x.dtype].category < dtypes.float32.category
+    return xp.astype(x, xp.int64) if whole else x
 
 
 def _sum(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
-    axis = _axis(dim, x)
-    if _narrow(xp, x):  # accumulated in float32, rounded once
-        return xp.astype(xp.sum(xp.astype(x, xp.float32), axis=axis, keepdims=keepdim), x.dtype)
-    if from_native[x.dtype].category < dtypes.float32.category:
-        return xp.sum(xp.astype(x, xp.int64), axis=axis, keepdims=keepdim)
-    return xp.sum(x, axis=axis, keepdims=keepdim)
+    return xp.sum(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim)
 
 
 def _mean(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
@@ -78,9 +74,6 @@ def _mean(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
             f"dtype. Got: {from_native[x.dtype].name}; write e.g. `x.float().mean()`"
         )
     n = count_of(x.shape, dim)
-    if _narrow(xp, x):
-        wide = _sum(xp, xp.astype(x, xp.float32), dim, keepdim)
-        return xp.astype(wide / n if n else wide * math.nan, x.dtype)
     total = _sum(xp, x, dim, keepdim)
     return total / n if n else total * math.nan
 
@@ -93,7 +86,7 @@ mean = op("mean", lambda xp, x, *, dim=None, keepdim=False: _mean(xp, x, dim, ke
               spread(g / (count_of(x_shape, dim) or math.nan), x_shape, dim, keepdim),
           method=False, samples=each("2,3,4", *_DIMS) + each("-", {}))  # fmt: skip
 prod = op("prod", lambda xp, x, *, dim=None, keepdim=False:
-              xp.prod(x, axis=_axis(dim, x), keepdims=keepdim),
+              xp.prod(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim),
           x=lambda g, x, dim, keepdim: _prod_rule(g, x, dim, keepdim),
           amp=FULL, samples=each("2,3", *_DIMS, low=0.5, high=2))  # fmt: skip
 var = op("var", lambda xp, x, *, dim=None, correction=1, keepdim=False:
@@ -125,7 +118,7 @@ logsumexp = op("logsumexp", lambda xp, x, *, dim, keepdim=False: _logsumexp(xp, 
                    spread(g, x_shape, dim, keepdim) * exp(x - spread(out, x_shape, dim, keepdim)),
                dtype=FLOAT, amp=FULL,
                samples=each("3,4", {"dim": 0}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}))  # fmt: skip
-cumsum = op("cumsum", lambda xp, x, *, dim: xp.cumulative_sum(x, axis=dim) if x.ndim else x + 0,
+cumsum = op("cumsum", lambda xp, x, *, dim: _cumsum(xp, _long(xp, x), dim),
             x=lambda g, dim: _reverse_cumsum(g, dim),
             amp=FULL, samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))  # fmt: skip
 max_dim = op("max_dim", lambda xp, x, *, dim, keepdim=False: _extreme(xp, xp.argmax, x, dim, keepdim),
@@ -140,7 +133,7 @@ min_dim = op("min_dim", lambda xp, x, *, dim, keepdim=False: _extreme(xp, xp.arg
                       for d in (0, -1) for k in (False, True)])  # fmt: skip
 #: Undoes broadcasting: sums what was repeated. The engine's own tool.
 sum_to_size = op("sum_to_size", lambda xp, x, *, size: _sum_to_size(xp, x, size),
-                 x=lambda g, x_shape: expand(g, shape=tuple(x_shape)), dtype=KEEP, spread="size",
+                 x=lambda g, x_shape: expand(g, shape=tuple(x_shape)), spread="size",
                  samples=each("2,3,4", {"size": (3, 1)}, {"size": (1, 3, 4)}, {"size": ()}))  # fmt: skip
 
 
@@ -162,7 +155,7 @@ def _prod_rule(g: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     shape = tuple(x.shape)
     axes = axes_of(dim, len(shape))
     g = spread(g, shape, dim, keepdim)
-    if not shape:
+    if not shape or 0 in shape:
         return g
     kept = [i for i in range(len(shape)) if i not in axes]
     order = (*kept, *axes)
@@ -183,12 +176,10 @@ def _prod_rule(g: Any, x: Any, dim: Any, keepdim: bool) -> Any:
 
 def _var(xp: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
     n = count_of(x.shape, dim)
-    wide = xp.astype(x, xp.float32) if _narrow(xp, x) else x
-    centred = wide - _mean(xp, wide, dim, True)
+    centred = x - _mean(xp, x, dim, True)
     left = n - correction
     total = _sum(xp, centred * centred, dim, keepdim)
-    out = total / left if left > 0 else total * math.nan
-    return xp.astype(out, x.dtype) if out.dtype != x.dtype else out
+    return total / left if left > 0 else total * math.nan
 
 
 def _var_rule(g: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
@@ -207,8 +198,7 @@ def _extreme_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
 def _arg(function: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
     if dim is None:
         axes_of(dim, x.ndim)
-        out = function(x)
-        return out.reshape((1,) * x.ndim) if keepdim else out
+        return function(x, keepdims=keepdim)
     return function(x, axis=_axis(dim, x), keepdims=keepdim)
 
 
@@ -245,6 +235,11 @@ def _logsumexp(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     if keepdim or not x.ndim:
         return out
     return xp.squeeze(out, axis=axes_of(dim, x.ndim))
+
+
+def _cumsum(xp: Any, x: Any, dim: int) -> Any:
+    axes = axes_of(dim, x.ndim)
+    return xp.cumulative_sum(x, axis=axes[0]) if axes else xp.asarray(x, copy=True)
 
 
 def _reverse_cumsum(g: Any, dim: int) -> Any:
@@ -326,16 +321,27 @@ def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
 
 #: The 2-norm has a rule of its own: its derivative at zero is zero, not NaN.
 norm2 = op("norm2", lambda xp, x, *, dim=None, keepdim=False:
-               xp.sqrt(_sum(xp, x * x, dim, keepdim)),
+               _norm2(xp, x, dim, keepdim),
            x=lambda g, x, out, dim, keepdim: x * spread(
                where(out == 0.0, 0.0, g / where(out == 0.0, 1.0, out)), x.shape, dim, keepdim),
            amp=FULL, method=False, node="LinalgVectorNormBackward0",
            samples=each("3,4", *_DIMS[:3]) + call(Arr((2, 3), 0.5, 1)))  # fmt: skip
 
-Tensor.sum = _summed  # type: ignore[attr-defined]
-Tensor.mean = _meaned  # type: ignore[attr-defined]
-Tensor.var = variance  # type: ignore[attr-defined]
-Tensor.std = std  # type: ignore[attr-defined]
-Tensor.max = max  # type: ignore[attr-defined]
-Tensor.min = min  # type: ignore[attr-defined]
-Tensor.norm = norm  # type: ignore[attr-defined]
+
+def _norm2(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    kind = from_native[x.dtype]
+    if kind.category < dtypes.float32.category:
+        raise TypeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{kind.name}; write e.g. `x.float().norm()`"
+        )
+    return xp.sqrt(_sum(xp, x * x, dim, keepdim))
+
+
+Tensor.sum = _summed
+Tensor.mean = _meaned
+Tensor.var = variance
+Tensor.std = std
+Tensor.max = max
+Tensor.min = min
+Tensor.norm = norm

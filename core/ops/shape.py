@@ -99,7 +99,7 @@ pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0: _padded(x
                   x=lambda g, padding: _unpad(g, padding), dtype=KEEP, method=False,
                   node="ConstantPadNdBackward0",
                   samples=each("2,3,4", {"padding": ((0, 0), (1, 2), (0, 1))},
-                               {"padding": ((1, 0), (0, 0), (2, 2)), "value": 1.5}))  # fmt: skip
+                               {"padding": ((1, 0), (0, 0), (2, 2)), "value": 2.0}))  # fmt: skip
 
 
 def _swapped(xp: Any, x: Any, dim0: int, dim1: int) -> Any:
@@ -248,4 +248,4 @@ def _view(self: Any, *shape: Any) -> Any:
     return reshape(self, *shape)
 
 
-Tensor.view = _view  # type: ignore[attr-defined]
+Tensor.view = _view

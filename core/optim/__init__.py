@@ -1,1 +1,13 @@
-"""placeholder"""
+"""optim: optimizers and learning rate schedulers (PyTorch: ``torch.optim``).
+
+In reading order: ``optimizer`` (groups, state, saving), ``stepping`` (what is called around a
+step), ``flat`` (one update of many parameters), ``plan`` (which, and where their state lives),
+``sgd``, ``lr_scheduler``. Adam comes from a plugin.
+"""
+
+from . import lr_scheduler as lr_scheduler
+from .flat import FlatOptimizer, blocks
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "FlatOptimizer", "Optimizer", "blocks", "lr_scheduler"]

@@ -140,7 +140,11 @@ def _differences(
 def check_readings(
     op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0
 ) -> None:
-    """A rule over arrays and over Tensors (``create_graph``) gives the same bits."""
+    """A rule over arrays and over Tensors (``create_graph``) gives the same bits.
+
+    In bfloat16 the same values but for rounding: NumPy makes float32 of it beside a Python number,
+    so over arrays a rule is rounded once, at its end, and over Tensors at each op.
+    """
     args, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
     if not is_float(dtype) or not reference.varied(op, args):
         return
@@ -150,7 +154,11 @@ def check_readings(
         what = f"gradient {i} of {op.name}, over arrays and over Tensors"
         assert (a is None) == (b is None), f"{what}: {a} and {b}"
         if a is not None and b is not None:
-            assert_same_bits(a, b, what)
+            if dtype is dtypes.bfloat16:
+                rtol, atol = tolerance_of(dtype)
+                assert_close(a, b, rtol=rtol, atol=atol)
+            else:
+                assert_same_bits(a, b, what)
 
 
 def check_outputs(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:

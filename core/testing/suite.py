@@ -29,7 +29,7 @@ CHECKS: dict[str, Callable[..., None]] = {
 }
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
-WHOLE = ("int64", "int32", "uint8")
+WHOLE = ("int64", "int32")
 _ONLY = {
     "gradcheck": ("float64",),
     "gradgradcheck": ("float64",),
@@ -37,8 +37,6 @@ _ONLY = {
     "gradient": FLOATS,
     "readings": FLOATS,
     "nonfinite": FLOATS,
-    "value": (*FLOATS, "int64", "int32"),  # unsigned results wrap around, their float64 does not
-    "empty": (*FLOATS, "int64"),
 }
 
 

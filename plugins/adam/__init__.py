@@ -1,1 +1,22 @@
-"""placeholder"""
+"""The `adam` plugin: ``optim.Adam`` and ``optim.AdamW``."""
+
+from __future__ import annotations
+
+from anadrome import hookimpl
+
+ANADROME_API = (1, 1)
+
+
+@hookimpl
+def register_ops() -> None:
+    """Declare ``adam_update``."""
+    from . import rule  # noqa: F401
+
+
+@hookimpl
+def register_exports() -> dict[str, str]:
+    """The two optimizers, imported when first used."""
+    return {
+        "optim.Adam": "anadrome.plugins.adam.adam:Adam",
+        "optim.AdamW": "anadrome.plugins.adam.adam:AdamW",
+    }

@@ -1,1 +1,71 @@
-"""placeholder"""
+"""Automatic mixed precision: each op in the precision that suits it, and a scale for the loss.
+
+Reading order: `lists` (what PyTorch leaves out on the CPU), `autocasting` (the mode), `functions`
+(custom autograd Functions), `ops` and `scaler` (loss scaling), `guard` (a step taken on gradients
+that are still scaled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from anadrome import Tensor, hookimpl
+
+from . import guard
+
+ANADROME_API = (1, 1)
+
+_AUTOCASTING = f"{__name__}.autocasting"
+_FUNCTIONS = f"{__name__}.functions"
+_SCALER = f"{__name__}.scaler"
+
+
+@hookimpl
+def register_ops() -> None:
+    """The two steps of loss scaling that change arrays."""
+    from . import ops  # noqa: F401
+
+
+@hookimpl
+def register_exports() -> Mapping[str, Any]:
+    """PyTorch's names, the older ones below `cuda.amp` and `cpu.amp` among them."""
+    return {
+        "autocast": f"{_AUTOCASTING}:autocast",
+        "is_autocast_enabled": f"{_AUTOCASTING}:is_autocast_enabled",
+        "get_autocast_dtype": f"{_AUTOCASTING}:get_autocast_dtype",
+        "amp.autocast": f"{_AUTOCASTING}:autocast",
+        "amp.is_autocast_available": f"{_AUTOCASTING}:is_autocast_available",
+        "amp.custom_fwd": f"{_FUNCTIONS}:custom_fwd",
+        "amp.custom_bwd": f"{_FUNCTIONS}:custom_bwd",
+        "amp.GradScaler": f"{_SCALER}:GradScaler",
+        "amp.StepResult": f"{_SCALER}:StepResult",
+        "amp.ScaledGradientsWarning": f"{__name__}.guard:ScaledGradientsWarning",
+        "cuda.amp.autocast": f"{_AUTOCASTING}:cuda_autocast",
+        "cuda.amp.custom_fwd": f"{_FUNCTIONS}:cuda_custom_fwd",
+        "cuda.amp.custom_bwd": f"{_FUNCTIONS}:cuda_custom_bwd",
+        "cuda.amp.GradScaler": f"{_SCALER}:CudaGradScaler",
+        "cpu.amp.autocast": f"{_AUTOCASTING}:cpu_autocast",
+        "cpu.amp.GradScaler": f"{_SCALER}:CpuGradScaler",
+    }
+
+
+@hookimpl
+def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
+    """Notice a backward from a scaled loss."""
+    return guard.noticing(tensors) if guard.watching else None
+
+
+@hookimpl
+def grad_ready(tensor: Tensor) -> None:
+    """Mark the gradients that come from it."""
+    if guard.watching:
+        guard.mark(tensor)
+
+
+@hookimpl
+def before_step(optimizer: Any) -> None:
+    """Warn when a step is about to be taken on such gradients."""
+    if guard.watching:
+        guard.check(optimizer)

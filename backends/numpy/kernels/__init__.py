@@ -1,11 +1,38 @@
-"""NumPy's own forwards, keyed by op name; one file a family."""
+"""NumPy's own forwards, keyed by op name; one file a family.
+
+A kernel is called as ``kernel(*arrays, **metadata)`` with the arguments of the op's forward. It takes
+the common case and leaves the rest to the declaration (``common.declared``); it writes into none of
+its arguments. Those of one ufunc are that ufunc, so that no Python frame lies in between.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise
+from . import (
+    activation,
+    elementwise,
+    indexing,
+    losses,
+    masking,
+    normalise,
+    optimizers,
+    products,
+    reduce,
+    shape,
+)
 
-KERNELS: dict[str, Callable[..., Any]] = {**elementwise.KERNELS}
+KERNELS: dict[str, Callable[..., Any]] = {
+    **elementwise.KERNELS,
+    **activation.KERNELS,
+    **indexing.KERNELS,
+    **losses.KERNELS,
+    **masking.KERNELS,
+    **normalise.KERNELS,
+    **optimizers.KERNELS,
+    **products.KERNELS,
+    **reduce.KERNELS,
+    **shape.KERNELS,
+}
 OUT_KERNELS: dict[str, Callable[..., Any]] = {**elementwise.OUT_KERNELS}

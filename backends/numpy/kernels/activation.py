@@ -1,0 +1,176 @@
+"""activation: the non-linear functions, in blocks that stay in the cache between passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .common import BLAS, F32, HALVES, declared, in_float32, ones, row_spans, spans
+from .masking import without
+from .rational import ERF, GELU_SLOPE, NORMAL
+
+_add, _divide, _multiply, _subtract = np.add, np.divide, np.multiply, np.subtract
+_HALF = np.array(0.5, F32)
+_ONE = np.array(1.0, F32)
+#: Below this many elements one expression is faster than a loop over blocks.
+_SMALL = 1024
+#: Up to this many elements Python's own ``math`` is faster than any array function.
+_FEW = 24
+_SQRT_HALF = math.sqrt(0.5)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+
+
+def _each(function: Callable[[float], float], x: Any) -> Any:
+    """The function of each value: for a handful, Python's mathematics has less overhead."""
+    if x.ndim == 0:
+        return np.array(function(float(x)), F32)
+    return np.array([function(v) for v in x.reshape(-1).tolist()], F32).reshape(x.shape)
+
+
+def _gelu(x: float) -> float:
+    return x * (math.erf(x * _SQRT_HALF) + 1.0) * 0.5
+
+
+def _slope(x: float) -> float:
+    return (math.erf(x * _SQRT_HALF) + 1.0) * 0.5 + x * math.exp(x * x * -0.5) * _DENSITY
+
+
+def erf(x: Any) -> Any:
+    """The error function."""
+    if x.dtype is F32:
+        return _each(math.erf, x) if x.size <= _FEW else ERF.of(x)
+    return in_float32(erf, x) if x.dtype in HALVES else declared("erf")(x)
+
+
+def gelu(x: Any, *, approximate: str = "none") -> Any:
+    """``x`` times the normal distribution function of ``x``."""
+    if approximate != "none":
+        return declared("gelu")(x, approximate=approximate)
+    if x.dtype is F32:
+        return _each(_gelu, x) if x.size <= _FEW else NORMAL.of(x, _HALF, x)
+    return in_float32(gelu, x) if x.dtype in HALVES else declared("gelu")(x)
+
+
+def gelu_backward(grad: Any, x: Any, *, approximate: str = "none") -> Any:
+    """``grad`` times the derivative of GELU at ``x``."""
+    kind = getattr(grad, "dtype", None)
+    if approximate != "none" or kind is not x.dtype or grad.shape != x.shape:
+        return declared("gelu_backward")(grad, x, approximate=approximate)
+    if kind is F32:
+        return grad * _each(_slope, x) if x.size <= _FEW else GELU_SLOPE.of(x, _HALF, grad)
+    if kind in HALVES:
+        return in_float32(gelu_backward, grad, x)
+    return declared("gelu_backward")(grad, x)
+
+
+def relu(x: Any) -> Any:
+    """The larger of ``x`` and zero; NaN stays NaN."""
+    if x.size < _SMALL or x.dtype not in BLAS:
+        return np.maximum(x, 0)
+    return x.clip(0.0, np.inf)  # in a third of np.maximum's time
+
+
+def threshold_backward(grad: Any, y: Any) -> Any:
+    """``grad``, and zero where ``y`` is not above zero."""
+    if y.size < _SMALL or getattr(grad, "shape", None) != y.shape:
+        return declared("threshold_backward")(grad, y)
+    return without(grad, np.less_equal(y, 0))
+
+
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``."""
+    if x.size < _SMALL or x.dtype not in BLAS:
+        return in_float32(sigmoid, x) if x.dtype in HALVES else 1.0 / (np.exp(-x) + 1.0)
+    return _logistic(x, None)
+
+
+def silu(x: Any) -> Any:
+    """``x`` times its sigmoid."""
+    if x.size < _SMALL or x.dtype not in BLAS:
+        return in_float32(silu, x) if x.dtype in HALVES else x / (np.exp(-x) + 1.0)
+    return _logistic(x, x)
+
+
+def _logistic(x: Any, factor: Any) -> Any:
+    """``factor / (1 + exp(-x))``; a factor of 1 if None."""
+    out = np.empty(x.shape, x.dtype)
+    source, target = x.reshape(-1), out.reshape(-1)
+    for start, stop in spans(target.size):
+        block = target[start:stop]
+        np.negative(source[start:stop], block)
+        np.exp(block, block)
+        _add(block, _ONE, block)
+        _divide(_ONE if factor is None else source[start:stop], block, block)
+    return out
+
+
+def _rows(x: Any, dim: int) -> Any:
+    """``x`` as a matrix whose rows lie along ``dim``; None if that would need a copy."""
+    if x.ndim == 0 or x.dtype not in BLAS or dim not in (-1, x.ndim - 1) or not x.size:
+        return None
+    return x.reshape(-1, x.shape[-1]) if x.flags.c_contiguous else None
+
+
+def softmax(x: Any, *, dim: int) -> Any:
+    """``exp(x)`` divided by its sum along ``dim``."""
+    rows = _rows(x, dim)
+    if rows is None:
+        return declared("softmax")(x, dim=dim)
+    out = np.empty(x.shape, x.dtype)
+    target = out.reshape(rows.shape)
+    summing = ones(rows.shape[1], x.dtype)
+    for start, stop in row_spans(*rows.shape):
+        block = target[start:stop]
+        top = np.maximum.reduce(rows[start:stop], 1, keepdims=True)
+        _subtract(rows[start:stop], top, block)
+        np.exp(block, block)
+        block /= block.dot(summing)[:, None]
+    return out
+
+
+def log_softmax(x: Any, *, dim: int) -> Any:
+    """The logarithm of ``softmax``, without the detour."""
+    rows = _rows(x, dim)
+    if rows is None:
+        return declared("log_softmax")(x, dim=dim)
+    return log_softmax_rows(rows).reshape(x.shape)
+
+
+def log_softmax_rows(rows: Any) -> Any:
+    """``log_softmax`` of each row of a matrix."""
+    out = np.subtract(rows, np.maximum.reduce(rows, 1, keepdims=True))
+    out -= np.log(np.exp(out).dot(ones(rows.shape[1], rows.dtype)))[:, None]
+    return out
+
+
+def softmax_backward(grad: Any, y: Any, *, dim: int) -> Any:
+    """``y * (grad - sum(grad * y))``."""
+    rows = _rows(y, dim)
+    if rows is None or getattr(grad, "shape", None) != y.shape or grad.dtype is not y.dtype:
+        return declared("softmax_backward")(grad, y, dim=dim)
+    out = np.empty(y.shape, y.dtype)
+    target = out.reshape(rows.shape)
+    factor = grad.reshape(rows.shape)
+    for start, stop in row_spans(*rows.shape):
+        block = target[start:stop]
+        along = np.vecdot(factor[start:stop], rows[start:stop])
+        _subtract(factor[start:stop], along[:, None], block)
+        _multiply(block, rows[start:stop], block)
+    return out
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "erf": erf,
+    "gelu": gelu,
+    "gelu_backward": gelu_backward,
+    "relu": relu,
+    "threshold_backward": threshold_backward,
+    "sigmoid": sigmoid,
+    "silu": silu,
+    "softmax": softmax,
+    "softmax_backward": softmax_backward,
+    "log_softmax": log_softmax,
+}

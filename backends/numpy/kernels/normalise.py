@@ -1,0 +1,107 @@
+"""normalise: standardising in few passes; sums along the rows are products, left to BLAS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .common import BLAS, HALVES, declared, in_float32, ones, row_spans
+from .reduce import total
+
+_add, _multiply, _subtract = np.add, np.multiply, np.subtract
+
+
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: float) -> Any:
+    """The result, the standardised values, the inverse deviation."""
+    if x.dtype in HALVES:
+        return in_float32(layer_norm, x, weight, bias, dims=dims, eps=eps)
+    shape = x.shape
+    lead, inner = shape[: len(shape) - dims], shape[len(shape) - dims :]
+    whole = all(p is None or p.shape == inner for p in (weight, bias))
+    if x.dtype not in BLAS or not x.size or not whole:
+        return declared("layer_norm")(x, weight, bias, dims=dims, eps=eps)
+    width = math.prod(inner)
+    source = x.reshape(-1, width)
+    out, normal = np.empty((2, *source.shape), x.dtype)
+    scale = np.empty((len(source), 1), x.dtype)
+    weight = None if weight is None else weight.reshape(width)
+    bias = None if bias is None else bias.reshape(width)
+    averaging = ones(width, x.dtype)
+    for start, stop in row_spans(*source.shape):
+        block, centred, r = source[start:stop], normal[start:stop], scale[start:stop]
+        _subtract(block, (block.dot(averaging) / width)[:, None], centred)
+        r[:, 0] = np.vecdot(centred, centred)
+        r /= width
+        r += eps
+        np.sqrt(r, r)
+        np.divide(1.0, r, r)
+        centred *= r
+        result = out[start:stop]
+        _multiply(centred, 1.0 if weight is None else weight, result)
+        if bias is not None:
+            result += bias
+    return out.reshape(shape), normal.reshape(shape), scale.reshape(lead + (1,) * dims)
+
+
+def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    """The result, the standardised values, the mean, the variance."""
+    if x.dtype in HALVES:
+        return in_float32(batch_norm, x, weight, bias, eps=eps)
+    if x.dtype not in BLAS or not x.size:
+        return declared("batch_norm")(x, weight, bias, eps=eps)
+    axes = (0, *range(2, x.ndim))
+    channels = (-1,) + (1,) * (x.ndim - 2)
+    count = x.size // x.shape[1]
+    centre = total(x, axes, False) / count
+    normal = _subtract(x, centre.reshape(channels))
+    out = np.square(normal)
+    var = total(out, axes, False) / count
+    normal *= (1.0 / np.sqrt(var + eps)).reshape(channels)
+    _multiply(normal, 1.0 if weight is None else weight.reshape(channels), out)
+    if bias is not None:
+        out += bias.reshape(channels)
+    return out, normal, centre, var
+
+
+def standardise_backward(grad: Any, normal: Any, scale: Any, *, axes: Any) -> Any:
+    """``scale * (grad - mean(grad) - normal * mean(grad * normal))``, means over the axes."""
+    shape = normal.shape
+    places = [a % len(shape) for a in axes]
+    kept = tuple(1 if i in places else n for i, n in enumerate(shape))
+    if normal.dtype not in BLAS or not normal.size or (grad.shape, scale.shape) != (shape, kept):
+        if normal.dtype in HALVES:
+            return in_float32(standardise_backward, grad, normal, scale, axes=axes)
+        return declared("standardise_backward")(grad, normal, scale, axes=axes)
+    if places == [*range(len(shape) - len(places), len(shape))]:
+        return _along_rows(grad, normal, scale, math.prod(shape[a] for a in places))
+    count = math.prod(shape[a] for a in places)
+    out = _multiply(grad, normal)
+    _multiply(normal, total(out, axes, True) / count, out)
+    _subtract(grad, out, out)
+    out -= total(grad, axes, True) / count
+    out *= scale
+    return out
+
+
+def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
+    """The same over the last dimensions, ``width`` values together."""
+    factor, standard, r = (a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1)))
+    out = np.empty(factor.shape, grad.dtype)
+    averaging = ones(width, grad.dtype)
+    for start, stop in row_spans(*out.shape):
+        g, h, result = factor[start:stop], standard[start:stop], out[start:stop]
+        _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
+        _subtract(g, result, result)
+        result -= (g.dot(averaging) / width)[:, None]
+        result *= r[start:stop]
+    return out.reshape(grad.shape)
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "layer_norm": layer_norm,
+    "batch_norm": batch_norm,
+    "standardise_backward": standardise_backward,
+}

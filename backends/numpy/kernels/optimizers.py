@@ -1,0 +1,120 @@
+"""optimizers: updates that keep their temporaries in one block of scratch memory.
+
+The pieces that ``blocks`` gives fit the cache together with the scratch; half precision arrives as
+float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from anadrome.optim import blocks
+
+
+def flat_gather(*tensors: Any) -> Any:
+    return np.concatenate(tensors, axis=None)
+
+
+def flat_scatter(*tensors: Any) -> None:
+    flat = tensors[-1]
+    start = 0
+    for t in tensors[:-1]:
+        stop = start + t.size
+        t[...] = flat[start:stop].reshape(t.shape)
+        start = stop
+
+
+def sgd_update(
+    param: Any,
+    grad: Any,
+    momentum_buffer: Any = None,
+    *,
+    lr: float,
+    weight_decay: float | None,
+    momentum: float,
+    carry: float,
+    share: float | None,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    for p, b, g in blocks(param, momentum_buffer, read=grad):
+        t = np.empty(p.shape, p.dtype)
+        g = _gradient(p, g, t, weight_decay, maximize)
+        if b is None:
+            np.multiply(g, lr, t)
+            np.subtract(p, t, p)
+            continue
+        np.multiply(b, carry, b)
+        if share is None:
+            np.add(b, g, b)
+        else:
+            np.add(b, g * share, b)
+        if nesterov:
+            g = g + b * momentum
+            np.multiply(g, lr, t)
+        else:
+            np.multiply(b, lr, t)
+        np.subtract(p, t, p)
+
+
+def adam_update(
+    param: Any,
+    grad: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    max_exp_avg_sq: Any = None,
+    *,
+    beta1: float,
+    rest1: float,
+    beta2: float,
+    rest2: float,
+    step_size: float,
+    root: float,
+    eps: float,
+    decay: float | None,
+    weight_decay: float | None,
+    maximize: bool,
+) -> None:
+    # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the arrays.
+    eps = eps * root
+    step_size = step_size * root
+    pieces = blocks(param, exp_avg, exp_avg_sq, max_exp_avg_sq, read=grad)
+    for p, m, v, largest, g in pieces:
+        t = np.empty(p.shape, p.dtype)
+        if decay is not None:
+            np.multiply(p, decay, p)
+        if maximize or weight_decay is not None:
+            g = _gradient(p, g, np.empty(p.shape, p.dtype), weight_decay, maximize)
+        np.multiply(m, beta1, m)
+        np.multiply(g, rest1, t)
+        np.add(m, t, m)
+        np.multiply(v, beta2, v)
+        np.multiply(g, g, t)
+        np.multiply(t, rest2, t)
+        np.add(v, t, v)
+        if largest is not None:
+            np.maximum(largest, v, largest)
+            v = largest
+        np.sqrt(v, t)
+        np.add(t, eps, t)
+        np.divide(m, t, t)
+        np.multiply(t, step_size, t)
+        np.subtract(p, t, p)
+
+
+def _gradient(p: Any, g: Any, t: Any, weight_decay: float | None, maximize: bool) -> Any:
+    """The gradient that the update is made of; written into ``t`` unless it is ``g`` itself."""
+    if weight_decay is not None:
+        np.multiply(p, weight_decay, t)
+        return np.subtract(t, g, t) if maximize else np.add(t, g, t)
+    return np.negative(g, t) if maximize else g
+
+
+KERNELS = {
+    "flat_gather": flat_gather,
+    "flat_scatter": flat_scatter,
+    "sgd_update": sgd_update,
+    "adam_update": adam_update,
+}

@@ -1,0 +1,59 @@
+"""shape: views, by the array's own methods; what they refuse, the declaration explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .common import declared
+
+_FLAGS = ("multi_index", "refs_ok", "zerosize_ok")
+_READONLY = ("readonly",)
+
+
+def reshape(x: Any, *, shape: Any) -> Any:
+    """The same values in another shape; a view where the layout allows it."""
+    try:
+        return x.reshape(shape)
+    except (ValueError, TypeError):
+        return declared("reshape")(x, shape=shape)
+
+
+def expand(x: Any, *, shape: Any) -> Any:
+    """A read-only view that repeats ``x``: np.broadcast_to without its handling of arguments."""
+    try:
+        if x.ndim == 0:  # the gradient of a full sum
+            out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+            out.flags.writeable = False
+            return out
+        if -1 not in shape:
+            return np.nditer(x, _FLAGS, _READONLY, None, "C", itershape=shape).itviews[0]
+    except (ValueError, TypeError):
+        pass
+    return declared("expand")(x, shape=shape)
+
+
+def permute(x: Any, *, dims: Any) -> Any:
+    """The dimensions in another order."""
+    try:
+        return x.transpose(dims)
+    except (ValueError, TypeError):
+        return declared("permute")(x, dims=dims)
+
+
+def transpose(x: Any, *, dim0: int, dim1: int) -> Any:
+    """Two dimensions exchanged."""
+    try:
+        return x.swapaxes(dim0, dim1)
+    except ValueError:
+        return declared("transpose")(x, dim0=dim0, dim1=dim1)
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "reshape": reshape,
+    "expand": expand,
+    "permute": permute,
+    "transpose": transpose,
+}

@@ -1,0 +1,250 @@
+"""flat: one update of many parameters.
+
+An optimizer is declared by the arrays of state it keeps and by an op that updates one parameter.
+Here is what makes that fast whatever the optimizer: small parameters are gathered into one flat
+array and updated together, their state lives in flat arrays for good (each parameter's own entry is
+a view), and large parameters are updated in place, in blocks that fit the cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from .. import backend as backends
+from .. import modes, sites
+from ..dtypes import float32, from_native
+from ..graph import tick
+from ..op import KEEP, NONE, op
+from ..tensor import Tensor, unwrap
+from .optimizer import Optimizer
+from .plan import Plan, Unit
+
+
+def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:
+    """Matching pieces of the ``arrays`` that are updated, and last of the one that is ``read``.
+
+    The pieces are views, each small enough for the cache, so that the temporaries of an update
+    never leave it; the size is the backend's ``block``, without one a piece is the whole. A loop
+    writes into them in place, and leaves the last alone. An array may be None and stays so. Half
+    precision comes as float32, and is rounded once, when the loop goes on.
+
+    >>> import numpy as np
+    >>> import anadrome as ad
+    >>> total = np.zeros((300, 300))
+    >>> for t, g in ad.optim.blocks(total, read=np.ones((300, 300))):
+    ...     t += g
+    >>> float(total.sum())
+    90000.0
+    """
+    first = arrays[0]
+    if isinstance(first, Tensor):
+        yield (*arrays, read)
+        return
+    backend = backends.by_type[first.__class__]
+    size = backend.block
+    kind = from_native[first.dtype]
+    if size is None or math.prod(first.shape) <= size:
+        pieces = ((*arrays, read),)
+    else:
+        indices = _indices(tuple(first.shape), size)
+        pieces = (tuple(None if a is None else a[i] for a in (*arrays, read)) for i in indices)
+    if kind.itemsize > 2:
+        yield from pieces
+        return
+    xp = backend.xp
+    wide = backend.dtype(float32)
+    for narrow in pieces:
+        lifted = tuple(None if a is None else xp.astype(a, wide) for a in narrow)
+        yield lifted
+        for a, result in zip(narrow[:-1], lifted):
+            if a is not None:
+                a[...] = xp.astype(result, a.dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def _indices(shape: tuple[int, ...], size: int) -> tuple[tuple[Any, ...], ...]:
+    """Indices that cut a shape into pieces of about ``size``: rows, or parts of long rows."""
+    axis = 0
+    rest = math.prod(shape[1:])
+    while rest > size:
+        axis += 1
+        rest = math.prod(shape[axis + 1 :])
+    step = max(size // rest, 1)
+    cuts = [slice(i, i + step) for i in range(0, shape[axis], step)]
+    return tuple(
+        (*outer, cut) for outer in itertools.product(*map(range, shape[:axis])) for cut in cuts
+    )
+
+
+def _gather(xp: Any, *tensors: Any) -> Any:
+    return xp.concat([xp.reshape(t, (-1,)) for t in tensors])
+
+
+def _scatter(xp: Any, *tensors: Any) -> None:
+    flat = tensors[-1]
+    start = 0
+    for t in tensors[:-1]:
+        stop = start + math.prod(t.shape)
+        t[...] = xp.reshape(flat[start:stop], t.shape)
+        start = stop
+
+
+#: All values of the given Tensors, one after the other, as one flat Tensor.
+flat_gather = op("flat_gather", _gather, tensors=NONE, dtype=KEEP, method=False)
+#: The reverse: the last Tensor, flat, is written into those before it.
+flat_scatter = op("flat_scatter", _scatter, mutates=("tensors",), tensors=NONE, dtype=KEEP,
+                  method=False)  # fmt: skip
+
+
+class FlatOptimizer(Optimizer):
+    """An optimizer that is an update rule on arrays, and nothing else.
+
+    A subclass gives three things. ``update``: an op ``(xp, param, grad, *state, *, numbers)`` that
+    writes into ``param`` and the state (declare it with ``mutates=``; loop over ``blocks``).
+    ``state_names(group)``: the arrays of state, made of zeros in the parameter's shape.
+    ``numbers(group, step)``: the op's keywords. Numbers in it are asked for again in each replay of
+    a captured step; None and booleans choose the form of the update and stay.
+
+    >>> import anadrome as ad
+    >>> def rule(xp, param, grad, total, *, lr):
+    ...     for p, t, g in ad.optim.blocks(param, total, read=grad):
+    ...         t += g * g
+    ...         p -= lr * g / (xp.sqrt(t) + 1e-10)
+    >>> class Adagrad(ad.optim.FlatOptimizer):
+    ...     update = staticmethod(
+    ...         ad.op("doc_adagrad", rule, mutates=("param", "total"), dtype=ad.KEEP, method=False)
+    ...     )
+    ...     def state_names(self, group):
+    ...         return ("total",)
+    ...     def numbers(self, group, step):
+    ...         return {"lr": group["lr"]}
+    >>> x = ad.tensor([3.0], requires_grad=True)
+    >>> optimizer = Adagrad([x], {"lr": 0.5})
+    >>> x.sum().backward()
+    >>> optimizer.step()
+    >>> x
+    tensor([2.5000], requires_grad=True)
+    """
+
+    #: The op that updates one parameter.
+    update: ClassVar[Any]
+    #: Whether ``state[p]["step"]`` counts the updates of each parameter, as PyTorch's Adam does.
+    counts_steps: ClassVar[bool] = False
+
+    _plans: dict[int, Plan] | None = None
+
+    def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The arrays of state of a parameter in this group, in the order the op takes them."""
+        return ()
+
+    def numbers(self, group: dict[str, Any], step: int) -> dict[str, Any]:
+        """The keywords of the op. ``step``: 1 in a parameter's first update; later its number if
+        ``counts_steps``, else 2."""
+        return {}
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with modes.enable_grad():
+                loss = closure()
+        for number, group in enumerate(self.param_groups):
+            params = [p for p in group["params"] if p._grad is not None]
+            if not params:
+                continue
+            if group.get("differentiable"):
+                self._recorded_update(group, params)
+            else:
+                with modes.aside():  # the state lasts: a captured step does not make it again
+                    plan = self._plan(number, group, params)
+                for unit in plan.units:
+                    self._update(group, unit)
+        return loss
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._plans = None
+
+    def _update(self, group: dict[str, Any], unit: Unit) -> None:
+        numbers = self._numbers_now(group, unit)
+        params = unit.params
+        call = _through_modes if modes.current().modes else _straight
+        if not unit.flat:
+            call(self.update, params[0], params[0]._grad, *unit.state, **numbers)
+        else:
+            flat = call(flat_gather, *params)
+            grads = call(flat_gather, *[p._grad for p in params])
+            call(self.update, flat, grads, *unit.state, **numbers)
+            call(flat_scatter, *params, flat)
+        _note_writes(params)
+
+    def _recorded_update(self, group: dict[str, Any], params: list[Tensor]) -> None:
+        """The rule over Tensors, so that the step is part of the graph (``differentiable``)."""
+        import anadrome
+
+        names = self.state_names(group)
+        rule = self.update.op.forward
+        for p in params:
+            held = self.state[p]
+            unit = Unit([p], [held], names, self.counts_steps, None)
+            # Copies, since the graph of the last step may have saved what is written now.
+            state = [s.clone() for s in unit.state]  # type: ignore[attr-defined]
+            with modes.enable_grad():
+                rule(anadrome, p, p._grad, *state, **self.numbers(group, unit.advance()))
+            held.update(zip(names, state))
+
+    def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
+        """The numbers of this update; a captured step asks for them anew in each replay."""
+        if not modes.current().modes:
+            return self.numbers(group, unit.advance())
+        now: dict[str, Any] = {}
+
+        def refresh(name: str) -> Any:
+            now.update(self.numbers(group, unit.advance()))
+            return now[name]
+
+        with modes.aside():
+            out = self.numbers(group, unit.taken() + 1)
+        changing = [n for n, v in out.items() if v is not None and not isinstance(v, bool)]
+        for i, name in enumerate(changing):
+            # The first one asked for counts the step, and computes them all.
+            out[name] = modes.live(functools.partial(now.get if i else refresh, name))
+        return out
+
+    def _plan(self, number: int, group: dict[str, Any], params: list[Tensor]) -> Plan:
+        """The units that serve these parameters; made anew only when something has changed."""
+        names = self.state_names(group)
+        if self._plans is None:
+            self._plans = {}
+        plan = self._plans.get(number)
+        if plan is None or not plan.fits(group, params, names, self.state):
+            plan = self._plans[number] = Plan(self, group, params, names, plan)
+        return plan
+
+
+def _through_modes(function: Any, *tensors: Any, **numbers: Any) -> Any:
+    """An op call that modes see."""
+    return function(*tensors, **numbers)
+
+
+def _straight(function: Any, *tensors: Any, **numbers: Any) -> Any:
+    """The same on the bare arrays: there is no graph to record and no type to find."""
+    op = function.op
+    arrays = [unwrap(t) for t in tensors]
+    try:
+        return op.implementations[arrays[0].__class__](*arrays, **numbers)
+    except Exception as error:
+        raise op.explain(error, tensors) from error
+
+
+def _note_writes(params: list[Tensor]) -> None:
+    """Count one write to each parameter, all by the user's present line."""
+    site = sites.caller(2)
+    for p in params:
+        writes = p._shared_writes()
+        writes.count += 1
+        writes.stamp = tick()
+        writes.site = site

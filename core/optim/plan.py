@@ -1,0 +1,207 @@
+"""plan: which parameters are updated together, and where their state lives.
+
+A plan is made in the first step and kept while nothing changes: the parameters that have a
+gradient, their arrays, and their state. A unit is what one call of the update op serves: one
+parameter, or many small ones of one dtype and device that have taken equally many steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend as backends
+from ..dtypes import float32, float64, get_default_dtype
+from ..tensor import Tensor, wrap
+
+#: Parameters below this many elements are updated together with others.
+SMALL = 16384
+
+
+class Unit:
+    """Parameters that are updated by one call, with their state.
+
+    ``state``: one Tensor a name. For several parameters they are ``flat`` (one-dimensional, all
+    parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part.
+    """
+
+    __slots__ = ("_held", "_started", "_steps", "flat", "key", "params", "state")
+
+    def __init__(
+        self,
+        params: list[Tensor],
+        held: list[dict[str, Any]],
+        names: Sequence[str],
+        counts_steps: bool,
+        key: Any,
+    ) -> None:
+        self.params = params
+        self.key = key
+        self.flat = len(params) > 1
+        self._started = all(h.get(n) is not None for h in held for n in names)
+        self._steps = _joined_steps(held) if counts_steps else None
+        self.state = [_joined(name, params, held, self.flat) for name in names]
+        entries = (*names, "step") if counts_steps else tuple(names)
+        self._held = [
+            (p, p._backend.settled(p._data), h, [(name, h[name]) for name in entries])
+            for p, h in zip(params, held)
+        ]
+
+    def intact(self, state: dict[Any, Any]) -> bool:
+        """Whether the parameters' arrays and their state are still those the unit was made of."""
+        for p, data, held, entries in self._held:
+            if p._data is not data and p._backend.settled(p._data) is not data:
+                return False
+            if entries and state.get(p) is not held:
+                return False
+            for name, value in entries:
+                if held.get(name) is not value:
+                    return False
+        if self._steps is not None and len(self._held) > 1:
+            counts = self._steps.tolist()
+            return counts.count(counts[0]) == len(counts)
+        return True
+
+    def taken(self) -> int:
+        """Updates so far; without a count of steps, 0 before the first and then 1."""
+        if self._steps is None:
+            return int(self._started)
+        return int(self._steps._data[0])
+
+    def advance(self) -> int:
+        """Count one more update; returns its number."""
+        number = self.taken() + 1
+        if self._steps is None:
+            self._started = True
+        else:
+            self._steps._data[...] = number
+        return number
+
+
+class Plan:
+    """The units of one parameter group, and how to see that they no longer fit."""
+
+    __slots__ = ("_group", "_names", "_params", "units")
+
+    def __init__(
+        self,
+        optimizer: Any,
+        group: dict[str, Any],
+        params: list[Tensor],
+        names: tuple[str, ...],
+        old: Plan | None,
+    ) -> None:
+        self._group = group
+        self._params = params
+        self._names = names
+        # A unit that still stands keeps its arrays: a captured step may be writing into them.
+        known = {} if old is None or old._names != names else {u.key: u for u in old.units}
+        self.units: list[Unit] = []
+        counts_steps = optimizer.counts_steps
+        for key, members in _buckets(params, optimizer.state, names, counts_steps):
+            unit = known.get(key)
+            if unit is None or not unit.intact(optimizer.state):
+                held = [optimizer.state[p] if key[-1] else {} for p in members]
+                unit = known[key] = Unit(members, held, names, counts_steps, key)
+            self.units.append(unit)
+
+    def fits(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        names: tuple[str, ...],
+        state: dict[Any, Any],
+    ) -> bool:
+        """Whether the plan still serves these parameters with this state."""
+        if self._group is not group or self._names != names or len(self._params) != len(params):
+            return False
+        for p, q in zip(params, self._params):
+            if p is not q:
+                return False
+        return all(unit.intact(state) for unit in self.units)
+
+
+def _buckets(
+    params: list[Tensor], state: dict[Any, Any], names: tuple[str, ...], counts_steps: bool
+) -> list[tuple[Any, list[Tensor]]]:
+    """The parameters of each unit, with a key that tells units apart."""
+    keeps_state = bool(names) or counts_steps
+    repeated = len({id(p) for p in params}) < len(params)
+    found: dict[Any, list[Tensor]] = {}
+    alone = []
+    for p in params:
+        if repeated or p.numel() >= SMALL:
+            alone.append(((id(p), keeps_state), [p]))
+            continue
+        held = state.get(p, {})
+        phase: Any = all(held.get(name) is not None for name in names)
+        if counts_steps:
+            phase = (phase, _count(held.get("step")))
+        kind = (p._backend.name, p._data.dtype, str(p.device), phase)
+        found.setdefault(kind, []).append(p)
+    together = [((*map(id, members), keeps_state), members) for members in found.values()]
+    return [*together, *alone]
+
+
+def _count(step: Any) -> float:
+    """The value of a ``"step"`` entry: a Tensor, in old files a number, or nothing yet."""
+    if step is None:
+        return 0.0
+    return float(step.item() if isinstance(step, Tensor) else step)
+
+
+def _joined_steps(held: list[dict[str, Any]]) -> Tensor:
+    """The step counts as one array on the host; each ``"step"`` becomes a view of its own."""
+    host = backends.for_device("cpu")
+    kind = float64 if get_default_dtype() is float64 else float32
+    values = [_count(h.get("step")) for h in held]
+    steps = host.asarray(values, dtype=host.dtype(kind))
+    for i, h in enumerate(held):
+        _put(h, "step", host.xp.reshape(steps[i : i + 1], ()))
+    return wrap(steps)
+
+
+def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: bool) -> Tensor:
+    """The state of that name of all the parameters, made of zeros where there is none yet."""
+    first = params[0]
+    backend = first._backend
+    xp = backend.xp
+    parts = []
+    with backend.placed(first.device):
+        for p, h in zip(params, held):
+            entry = h.get(name)
+            if entry is None:
+                parts.append(xp.zeros(p._data.shape, dtype=p._data.dtype))
+                continue
+            _check(name, entry, p)
+            array = entry._data
+            parts.append(array if array.dtype == p._data.dtype else xp.astype(array, p._data.dtype))
+        if not flat:
+            _put(held[0], name, parts[0])
+            return held[0][name]
+        whole = xp.concat([xp.reshape(part, (-1,)) for part in parts])
+    start = 0
+    for p, h in zip(params, held):
+        stop = start + math.prod(p._data.shape)
+        _put(h, name, xp.reshape(whole[start:stop], p._data.shape))
+        start = stop
+    return wrap(whole)
+
+
+def _check(name: str, entry: Any, p: Tensor) -> None:
+    if not isinstance(entry, Tensor) or entry._data.shape != p._data.shape:
+        told = tuple(entry.shape) if isinstance(entry, Tensor) else type(entry).__name__
+        raise ValueError(
+            f"the optimizer's state {name!r} is {told} for a parameter of shape {tuple(p.shape)}; "
+            "was it loaded from the state_dict of another model?"
+        )
+
+
+def _put(held: dict[str, Any], name: str, array: Any) -> None:
+    """Keep the Tensor that users may hold, and move it to its new memory."""
+    entry = held.get(name)
+    if isinstance(entry, Tensor):
+        entry._data = array
+    else:
+        held[name] = wrap(array)

@@ -1,0 +1,70 @@
+"""stepping: what is called around an optimizer's ``step``: its own hooks, then the plugins'."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+
+def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A subclass's ``step`` with everything that is called around it."""
+
+    @functools.wraps(step)
+    def around(self: Any, *args: Any, **keywords: Any) -> Any:
+        if self.__dict__.get("_stepping"):  # `super().step()` inside a step
+            return step(self, *args, **keywords)
+        for hook in list(self._step_pre_hooks.values()):
+            changed = hook(self, args, keywords)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        f"a step pre-hook of {type(self).__name__} must return None or a tuple of "
+                        f"(new_args, new_kwargs), but got {changed!r}"
+                    )
+                args, keywords = changed
+        before = _manager().before_step
+        if before is not None:
+            args, keywords = _announced(self, before, args, keywords)
+        self._stepping = True
+        try:
+            out = step(self, *args, **keywords)
+        finally:
+            self._stepping = False
+        self._opt_called = True
+        after = _manager().after_step
+        if after is not None:
+            after(self)
+        for hook in list(self._step_post_hooks.values()):
+            hook(self, args, keywords)
+        return out
+
+    return around
+
+
+@functools.cache
+def _manager() -> Any:
+    from .. import manager  # which imports plugins, which import us
+
+    return manager
+
+
+def _announced(optimizer: Any, before: Any, args: Any, keywords: Any) -> Any:
+    """Fire ``before_step`` now or, if there is a closure, when it has first run."""
+    closure = args[0] if args else keywords.get("closure")
+    if closure is None:
+        before(optimizer)
+        return args, keywords
+    fired = False
+
+    def announcing() -> Any:
+        nonlocal fired
+        loss = closure()
+        if not fired:
+            fired = True
+            before(optimizer)
+        return loss
+
+    if args:
+        return (announcing, *args[1:]), keywords
+    return args, {**keywords, "closure": announcing}

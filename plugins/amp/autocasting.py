@@ -1,0 +1,251 @@
+"""The region in which each op runs in the precision that its `amp=` class asks for."""
+
+from __future__ import annotations
+
+import contextvars
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import anadrome as ad
+from anadrome import FULL, HALF, Mode, Tensor, backend
+from anadrome.errors import BackendError
+from anadrome.modes import Scope, State, current, is_grad_enabled
+
+from .lists import AS_GIVEN
+
+_HALVES = (ad.bfloat16, ad.float16)
+_CASTABLE = (*_HALVES, ad.float32)
+
+#: The casts of weights in the outermost region that is open here; None outside of any.
+_casts: contextvars.ContextVar[dict[Any, Any] | None] = contextvars.ContextVar(
+    "autocast_cache", default=None
+)
+
+
+class Region(Mode):
+    """What is active inside: casts the arguments of each op call."""
+
+    forward_only = True
+
+    def __init__(self, device_type: str, dtype: ad.dtype, casts: dict[Any, Any] | None) -> None:
+        self.device_type = device_type
+        self.dtype = dtype
+        self.casts = casts
+        self.as_given = AS_GIVEN.get(device_type, frozenset())
+
+    def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the op in the autocast dtype, in float32, in the widest type, or as it comes."""
+        kind = op.op.amp
+        if kind is None or op.op.name in self.as_given:
+            return op(*args, **kwargs)
+        if kind is HALF:
+            to = self.dtype
+        elif kind is FULL:
+            to = ad.float32
+        else:
+            to = self._widest(args)
+        return op(*[self._cast(a, to) if isinstance(a, Tensor) else a for a in args], **kwargs)
+
+    def _eligible(self, x: Tensor) -> bool:
+        """Whether autocast may change the type: not of float64, integers, or another device."""
+        return x.dtype in _CASTABLE and x.device.type == self.device_type
+
+    def _widest(self, args: tuple[Any, ...]) -> ad.dtype:
+        for a in args:
+            if isinstance(a, Tensor) and a.dtype is not self.dtype and self._eligible(a):
+                return ad.float32
+        return self.dtype
+
+    def _cast(self, x: Tensor, to: ad.dtype) -> Tensor:
+        if x.dtype is to or not self._eligible(x):
+            return x
+        if self.casts is None or not (x.is_leaf and x.requires_grad) or to is not self.dtype:
+            return x.to(to)
+        # A weight: cast once a region. Without recording the cast has no graph, so it is another.
+        key = (id(x), to, is_grad_enabled())
+        found = self.casts.get(key)
+        if found is not None and found[0] is x and found[1] == x._version:
+            return found[2]
+        cast = x.to(to)
+        self.casts[key] = (x, x._version, cast)
+        return cast
+
+
+class autocast(Scope):
+    """Mixed precision in a region of code (PyTorch: ``torch.autocast``, ``torch.amp.autocast``).
+
+    A context manager, and a decorator. Inside, ops that are mostly products and convolutions run
+    in ``dtype``, ops that lose too much in half precision run in float32, some run in the widest
+    type they are given, and all others as they come: each op's ``amp=`` in the op table says which,
+    and follows PyTorch's lists for the device. Float64 and integers are left alone, and so are
+    other devices. Weights (leaves that require a gradient) are cast once a region.
+
+    ``device_type``: ``"cpu"`` or ``"cuda"``. ``dtype``: ``float16`` or ``bfloat16``; by default
+    bfloat16 on the CPU, float16 elsewhere. ``enabled=False``: no casts inside, also within another
+    region. ``cache_enabled=False``: weights are cast for each use.
+
+    Backward belongs outside of the region; inside it works too, since a gradient is always computed
+    in the precision of its op. On the CPU half precision is a way to store: products are
+    accumulated in float32.
+
+    Raises RuntimeError for a device type that no backend serves. A dtype that is neither of the two,
+    or a GPU that is not there, disables the region with a warning.
+
+    >>> import anadrome as ad
+    >>> w = ad.ones(3, 2, requires_grad=True)
+    >>> with ad.autocast("cpu", dtype=ad.bfloat16):
+    ...     y = ad.ones(4, 3) @ w
+    >>> y.dtype
+    anadrome.bfloat16
+    >>> y.float().sum().backward()
+    >>> w.grad.dtype
+    anadrome.float32
+    """
+
+    def __init__(
+        self,
+        device_type: str,
+        dtype: ad.dtype | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> None:
+        _check_device_type(device_type)
+        self.device_type = device_type
+        self.dtype = get_autocast_dtype(device_type) if dtype is None else dtype
+        self.enabled = bool(enabled) and self._possible()
+        self.cache_enabled = True if cache_enabled is None else bool(cache_enabled)
+        self._outermost: list[contextvars.Token[Any] | None] = []
+
+    def _possible(self) -> bool:
+        if not is_available(self.device_type):
+            warnings.warn(
+                f"{self.device_type.upper()} is not available. Disabling autocast; write "
+                'device_type="cpu" to use half precision on the CPU.',
+                stacklevel=3,
+            )
+            return False
+        if self.dtype not in _HALVES:
+            name = self.device_type.upper()
+            warnings.warn(
+                f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{name} Autocast only supports dtypes of {', '.join(map(repr, _HALVES))} "
+                f"currently, not {self.dtype!r}.",
+                stacklevel=3,
+            )
+            return False
+        return True
+
+    def change(self, state: State) -> State:
+        """One region a device: the innermost replaces those around it."""
+        modes = tuple(
+            m
+            for m in state.modes
+            if not (isinstance(m, Region) and m.device_type == self.device_type)
+        )
+        if self.enabled:
+            casts = _casts.get() if self.cache_enabled else None
+            modes = (*modes, Region(self.device_type, self.dtype, casts))
+        return state.but(modes=modes)
+
+    def __enter__(self) -> autocast:
+        self._outermost.append(_casts.set({}) if _casts.get() is None else None)
+        return super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        token = self._outermost.pop()
+        if token is not None:
+            casts = _casts.get()
+            if casts is not None:
+                casts.clear()
+            _casts.reset(token)
+
+    def clone(self) -> Scope:
+        fresh = super().clone()
+        fresh.__dict__["_outermost"] = []
+        return fresh
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function):
+            raise TypeError(
+                "autocast()(func) requires a callable, but got "
+                f"{type(function).__name__}. Did you mean to use autocast as a context manager: "
+                "`with autocast(...):`?"
+            )
+        return super().__call__(function)
+
+
+class cuda_autocast(autocast):
+    """``autocast("cuda", ...)`` under its older name (PyTorch: ``torch.cuda.amp.autocast``)."""
+
+    def __init__(
+        self, enabled: bool = True, dtype: ad.dtype = ad.float16, cache_enabled: bool = True
+    ) -> None:
+        super().__init__("cuda", dtype, enabled, cache_enabled)
+
+
+class cpu_autocast(autocast):
+    """``autocast("cpu", ...)`` under its older name (PyTorch: ``torch.cpu.amp.autocast``)."""
+
+    def __init__(
+        self, enabled: bool = True, dtype: ad.dtype = ad.bfloat16, cache_enabled: bool = True
+    ) -> None:
+        super().__init__("cpu", dtype, enabled, cache_enabled)
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether ``autocast`` knows the device type (PyTorch: ``torch.amp.is_autocast_available``)."""
+    return device_type in backend.device_types()
+
+
+def is_autocast_enabled(device_type: str = "cuda") -> bool:
+    """Whether ops on the device type are being autocast here (``torch.is_autocast_enabled``)."""
+    return _region(device_type) is not None
+
+
+def get_autocast_dtype(device_type: str) -> ad.dtype:
+    """The half precision that is active here, or the default one (``torch.get_autocast_dtype``).
+
+    >>> import anadrome as ad
+    >>> ad.get_autocast_dtype("cpu")
+    anadrome.bfloat16
+    """
+    region = _region(device_type)
+    if region is not None:
+        return region.dtype
+    return ad.bfloat16 if device_type == "cpu" else ad.float16
+
+
+def is_available(device_type: str) -> bool:
+    """Whether the machine has such a device."""
+    if device_type == "cuda":
+        ask = getattr(getattr(ad, "cuda", None), "is_available", None)
+        if ask is not None:
+            return bool(ask())
+    try:
+        backend.for_device(device_type)
+    except (BackendError, ImportError):
+        return False
+    return True
+
+
+def _region(device_type: str) -> Region | None:
+    _check_device_type(device_type)
+    for mode in current().modes:
+        if isinstance(mode, Region) and mode.device_type == device_type:
+            return mode
+    return None
+
+
+def _check_device_type(device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        raise ValueError(
+            f"Expected `device_type` of type `str`, got: `{type(device_type).__name__}`; write "
+            '"cpu" or "cuda"'
+        )
+    if not is_autocast_available(device_type):
+        raise RuntimeError(
+            f"User specified an unsupported autocast device_type {device_type!r}; there are "
+            f"{', '.join(backend.device_types())}"
+        )

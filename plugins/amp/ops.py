@@ -1,0 +1,69 @@
+"""The ops of loss scaling. They change arrays in place and never ask for a value, so that a GPU's
+queue stays full."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anadrome import KEEP, backend, op
+from anadrome.dtypes import float32, from_native
+
+#: ``grad *= inv_scale``, and ``found_inf`` becomes 1 if a value is not finite; one pass.
+unscale = op(
+    "amp_unscale",
+    lambda xp, grad, found_inf, inv_scale: _unscale(xp, grad, found_inf, inv_scale),
+    mutates=("grad", "found_inf"),
+    dtype=KEEP,
+    method=False,
+)
+#: The scale after an iteration: less after an overflow, more after enough without one.
+update_scale = op(
+    "amp_update_scale",
+    lambda xp, scale, growth_tracker, found_inf, *, growth_factor, backoff_factor, growth_interval: (
+        _update(
+            xp, scale, growth_tracker, found_inf, growth_factor, backoff_factor, growth_interval
+        )
+    ),
+    mutates=("scale", "growth_tracker"),
+    dtype=KEEP,
+    method=False,
+)
+
+
+def _unscale(xp: Any, grad: Any, found_inf: Any, inv_scale: Any) -> None:
+    finite = xp.asarray(True)
+    for part in _blocks(xp, grad):
+        kind = from_native[part.dtype]
+        if kind.itemsize == 2:  # half precision is multiplied in float32
+            wide = xp.astype(part, xp.float32) * inv_scale
+            part[...] = xp.astype(wide, part.dtype)
+        else:
+            wide = part
+            wide *= inv_scale if kind is float32 else xp.astype(inv_scale, part.dtype)
+        finite = xp.logical_and(finite, xp.all(xp.isfinite(wide)))
+    found_inf[...] = xp.where(finite, found_inf, xp.ones_like(found_inf))
+
+
+def _blocks(xp: Any, grad: Any) -> list[Any]:
+    """Pieces that fit the cache, so that the check reads what the product has just written."""
+    adapter = backend.by_type[grad.__class__]
+    block = adapter.block
+    if block is None or grad.ndim == 0:
+        return [grad]
+    flat = xp.reshape(grad, (-1,))
+    size = flat.shape[0]
+    if size <= block or not adapter.shares(flat, grad):
+        return [grad]
+    return [flat[start : start + block] for start in range(0, size, block)]
+
+
+def _update(
+    xp: Any, scale: Any, tracker: Any, found_inf: Any, growth: float, backoff: float, interval: int
+) -> None:
+    overflowed = found_inf > 0
+    successes = tracker + 1
+    grown = scale * growth
+    due = xp.logical_and(successes == interval, xp.logical_not(overflowed))
+    kept = xp.where(xp.logical_and(due, xp.isfinite(grown)), grown, scale)
+    scale[...] = xp.where(overflowed, scale * backoff, kept)
+    tracker[...] = xp.where(xp.logical_or(overflowed, due), xp.zeros_like(tracker), successes)

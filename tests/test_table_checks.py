@@ -1,0 +1,57 @@
+"""Every check of the conformance kit, for every op, on NumPy and on the strict backend.
+
+A new op is tested here without a line of test code: its declaration carries its samples.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from anadrome import testing
+from anadrome.op import table
+
+#: Ops that have no samples, and why.
+WITHOUT_SAMPLES = {
+    "write_region": "its memory holds the result already; tests of in-place writes cover it",
+    "to_device": "between two backends; test_cross_backend covers it",
+}
+#: On the strict backend gradients are compared with those on NumPy (``gradient``), so finite
+#: differences, which are slow there, are left to NumPy.
+STRICT = [c for c in testing.CHECKS if c not in ("gradcheck", "gradgradcheck")]
+STRICT_DTYPES = ("float64", "float32", "int64")
+
+
+@pytest.mark.parametrize("case", testing.cases("numpy"), ids=str)
+def test_numpy(case: testing.Case) -> None:
+    case()
+
+
+@pytest.mark.parametrize(
+    "case", testing.cases("strict", checks=STRICT, dtypes=STRICT_DTYPES), ids=str
+)
+def test_strict(case: testing.Case) -> None:
+    case()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "case", testing.cases("strict", checks=("gradcheck", "gradgradcheck")), ids=str
+)
+def test_strict_differences(case: testing.Case) -> None:
+    case()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("name", sorted(n for n, o in table.items() if o.samples and not o.mutates))
+def test_other_seeds(name: str, seed: int) -> None:
+    assert testing.check_op(name, seed=seed)
+
+
+@pytest.mark.parametrize("name", sorted(table))
+def test_has_samples(name: str) -> None:
+    op = table[name]
+    if name in WITHOUT_SAMPLES:
+        assert not op.samples, f"{name} has samples now: take it off the list"
+    elif not op.mutates:
+        assert op.samples, f"op {name!r} needs `samples=`, or a reason in WITHOUT_SAMPLES"
