@@ -18,6 +18,7 @@ from .backend import by_type
 from .dtypes import float32, from_native
 from .errors import GraphError
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
+from .op import table
 from .tensor import Tensor, unwrap, wrap
 
 _getrefcount = sys.getrefcount
@@ -58,8 +59,7 @@ class Patch:
 
 
 def run(
-    roots: Sequence[tuple[Edge, Any]],
-    *,
+    roots: Sequence[tuple[Any, Any]],
     keep: bool,
     create_graph: bool,
     wanted: dict[Edge, int] | None = None,
@@ -151,16 +151,12 @@ def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
         gradient = gradient.dense()
     array = unwrap(gradient)
     if array.shape != shape:
-        from .ops.reduce import sum_to_size
-
-        gradient = sum_to_size(gradient, size=tuple(shape))
+        gradient = table["sum_to_size"].call(gradient, size=tuple(shape))
         array = unwrap(gradient)
     if array.dtype != dtype:
-        from .ops.convert import to_dtype
-
         if from_native[array.dtype].is_complex and not from_native[dtype].is_complex:
             gradient = gradient.real
-        gradient = to_dtype(gradient, dtype=from_native[dtype])
+        gradient = table["to_dtype"].call(gradient, dtype=from_native[dtype])
     return gradient
 
 
@@ -184,7 +180,8 @@ def _deliver(
             gradient = gradient.dense()
         slots[nr] = gradient if slots[nr] is None else slots[nr] + gradient
         return
-    gradient = fit(gradient, node.shape, node.dtype)
+    if create_graph or gradient.shape != node.shape or gradient.dtype is not node.dtype:
+        gradient = fit(gradient, node.shape, node.dtype)
     so_far = pending.get(node)
     if so_far is None:
         pending[node] = gradient

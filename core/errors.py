@@ -31,6 +31,10 @@ class RangeError(AnadromeError, IndexError):
     """An index, or a class number, outside what there is."""
 
 
+class DomainError(AnadromeError, RuntimeError, ValueError):
+    """A value outside those that the function is defined for."""
+
+
 class DeviceError(AnadromeError, RuntimeError):
     """Arrays of two devices in one op, or a device that is not there."""
 

@@ -80,9 +80,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
         src = tensor(src, device=self.device)
     src = src.to(device=self.device, dtype=self.dtype)
-    if src.shape != self.shape:
-        src = src.expand(tuple(self.shape))
-    return assign(self, src, "copy_")
+    return assign(self, convert.copy(self, src), "copy_")
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -91,16 +89,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return copy_(self, value)
     if modes.is_grad_enabled() and self.requires_grad:
-        return assign(self, arithmetic.where(wrap(_truth(self)), value, self), "fill_")
+        return assign(self, convert.fill(self, value=value), "fill_")
     modes.touch(self)
     self._data[...] = value
     self._shared_writes().bump()
     return self
-
-
-def _truth(like: Tensor) -> Any:
-    xp = by_type[like._data.__class__].xp
-    return xp.ones(like._data.shape, dtype=xp.bool)
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -113,6 +106,8 @@ def _drawn(self: Tensor, kind: str, scale: float, shift: float, generator: Any) 
     modes.touch(self)
     shape = tuple(self._data.shape)
     values = draw(kind, shape, self.dtype, self.device, generator)
+    if modes.is_grad_enabled() and self.requires_grad:
+        return copy_(self, wrap(values * scale + shift))
     self._data[...] = values * scale + shift
     self._shared_writes().bump()
     return self

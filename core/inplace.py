@@ -65,7 +65,7 @@ def rebase(target: Tensor, value: Tensor) -> None:
         if value._edge is not None:
             # The node's own saved output is `value`'s array, not this memory: later writes here
             # cannot make it stale.
-            target._edge = value._edge
+            target._edge = value._gradient_edge()
             refresh(target)
         return
     if value._edge is None and base._edge is None:

@@ -6,6 +6,7 @@ variable of the user's function alive; asking for the line number would cost mic
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import sys
@@ -26,6 +27,9 @@ _OURS = tuple(
 )
 
 
+#: Files of Python's own that stand between two frames of ours.
+_BETWEEN = ("<frozen importlib._bootstrap>", contextlib.__file__)
+
 #: File name to "is it ours", learnt once a file.
 known: dict[str, bool] = {}
 
@@ -34,7 +38,7 @@ def is_internal(filename: str) -> bool:
     """Whether a frame of that file is the framework's own."""
     ours = known.get(filename)
     if ours is None:
-        ours = filename.startswith(_OURS) or filename == "<frozen importlib._bootstrap>"
+        ours = filename.startswith(_OURS) or filename in _BETWEEN
         known[filename] = ours
     return ours
 

@@ -166,6 +166,7 @@ class Tensor:
                     f"assigned grad has data of a different size: {tuple(value.shape)} for a "
                     f"Tensor of size {tuple(self.shape)}"
                 )
+            modes.touch(value)
         modes.touch(self, new_grad=True)
         self._grad = value
 

@@ -332,6 +332,18 @@ class Tape:
         if grad is not None:
             self.lift(grad)
 
+    def drop_temporaries(self) -> None:
+        """Forget lifted Tensors that nobody else refers to, such as ``p.detach()`` in the step."""
+        for key, entry in list(self.lifted.items()):
+            tensor = weakref.ref(entry.tensor)
+            del entry.tensor
+            survivor = tensor()
+            if survivor is None:
+                del self.lifted[key]
+            else:
+                entry.tensor = survivor
+            del survivor
+
     def release(self) -> None:
         """Give every lifted Tensor a real array back, and forget the traced ones."""
         for entry in self.lifted.values():
@@ -373,15 +385,18 @@ class Tape:
                     return t
         several = type(out) in (tuple, list) and not effect
         results: list[Any] = []
+        made: list[int | None] = []
         for value in out if several else (out,):
             same = [w for w in written if w.value is value]
             if value is None or same:
                 results.append(same[0] if same else None)
+                made.append(None)
             else:
                 results.append(self._slot(value, None, self._sharing(name, value, traced)))
+                made.append(results[-1].slot)
         instruction = Instruction(
             function, name, refs, keyword_refs,
-            tuple(None if r is None or r in written else r.slot for r in results), several,
+            tuple(made), several,
             tuple(t.slot for t in traced), tuple(w.slot for w in written), sites.caller(), effect,
         )  # fmt: skip
         constant = not (written or effect or several) and all(t.constant for t in traced)
@@ -520,10 +535,8 @@ class TracingBackend(Backend):
                     return composed(*arrays, **keywords)
                 except ValueNeeded:
                     del tape.instructions[mark:]
-            writes = arrays if op.variadic else [
-                a for name, a in zip(op.inputs, arrays) if name in op.mutates
-            ]  # fmt: skip
-            writes = writes if op.mutates else ()
+            names = op.inputs * len(arrays) if op.variadic else op.inputs
+            writes = [a for n, a in zip(names, arrays) if n in op.mutates and a is not None]
             return apply(whole, arrays, keywords, name=op.name, writes=writes)
 
         return run

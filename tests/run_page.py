@@ -4,8 +4,8 @@ A page is one program. In its order, and in one namespace:
 
 - a ``python`` block is run; with ``title="train.py"`` errors name that file, counting lines from the
   block's first;
-- a block whose title has a folder (``title="mine/ops.py"``), or is no Python file, is written to the
-  working directory, where later blocks can import it;
+- a block whose title has a folder (``title="mine/ops.py"``), or is no Python, is written to the
+  working directory first, where all blocks can import it;
 - a ``text`` block right after a ``python`` block is what that block prints (``...`` stands for
   anything, line breaks may differ);
 - a ``pycon`` block is run by doctest;
@@ -81,15 +81,16 @@ def run(page: Path) -> list[str]:
     space: dict[str, Any] = {"__name__": "page"}
     found = list(blocks(text))
     problems = []
-    for block, after in zip(found, [*found[1:], None]):
-        if block.shown_only:
-            continue
-        place = f"{page}:{block.line}"
-        if block.is_file:
+    for block in found:
+        if block.is_file and not block.shown_only:
             path = Path(block.title)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.code, encoding="utf-8")
-        elif block.language == "python":
+    for block, after in zip(found, [*found[1:], None]):
+        if block.shown_only or block.is_file:
+            continue
+        place = f"{page}:{block.line}"
+        if block.language == "python":
             wanted = None
             if after is not None and after.language == "text" and not after.title:
                 if not "".join(lines[block.ends : after.line - 2]).strip():
@@ -134,5 +135,6 @@ def _run_session(block: Block, space: dict[str, Any], page: str) -> str:
 if __name__ == "__main__":
     sys.path.insert(0, "")
     wrong = run(Path(sys.argv[1]))
-    print("\n".join(wrong))
+    if wrong:
+        print("\n".join(wrong))
     sys.exit(bool(wrong))

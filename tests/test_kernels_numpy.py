@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -57,7 +59,7 @@ def check(name: str, *arrays: Any, tolerance: float = 1.0, **metadata: Any) -> N
     got = KERNELS[name](*arrays, **metadata)
     for before, after in zip(kept, arrays):
         if isinstance(before, np.ndarray):
-            np.testing.assert_array_equal(before, after, err_msg=f"{name} wrote into an argument")
+            assert before.tobytes() == after.tobytes(), f"{name} wrote into an argument"
     kinds = [a.dtype for a in arrays if getattr(a, "dtype", None) in TOLERANCE]
     exact = [
         a.astype(np.float64) if getattr(a, "dtype", None) in TOLERANCE else a for a in arrays
@@ -146,7 +148,7 @@ def test_gelu_has_exact_tails_and_a_good_middle() -> None:
     x = np.linspace(-12, 12, 100_001).astype(np.float32)
     cdf = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x.tolist()])
     density = np.exp(-x.astype(float) ** 2 / 2) / math.sqrt(2 * math.pi)
-    assert np.abs(KERNELS["gelu"](x) - x * cdf).max() < 8e-7
+    assert np.abs(KERNELS["gelu"](x) - x * cdf).max() < 1.2e-6  # two units in the last place of 5
     slope = KERNELS["gelu_backward"](np.ones_like(x), x)
     assert np.abs(slope - (cdf + x * density)).max() < 4e-7
     far = np.array([-1e30, -100, 100, 1e30] * 20, np.float32)
@@ -213,12 +215,12 @@ def test_masks(shape: Any, dtype: Any, layout: str, low: bool, seed: int) -> Non
         want = np.where(mask, np.asarray(value, dtype), x)
         got = KERNELS["masked_fill"](x, mask, value=value)
         assert got.dtype == dtype
-        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(got.astype(float), want.astype(float))
     for a, b in ((x, 0.0), (0.0, x), (x, y)):
         want = np.where(mask, np.asarray(a, dtype), np.asarray(b, dtype))
         got = KERNELS["where"](mask, a, b)
         assert got.dtype == dtype
-        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(got.astype(float), want.astype(float))
 
 
 @settings(max_examples=40, deadline=None)
@@ -436,6 +438,20 @@ def test_nor_does_a_backward() -> None:
         x.grad = None
         (1.0 / x).sum().backward()
     assert not caught
+
+
+def test_the_backend_brings_its_filter_along() -> None:
+    """In a fresh interpreter, where every other RuntimeWarning is an error."""
+    code = (
+        "import anadrome as ad, numpy as np, warnings\n"
+        "x = ad.tensor([0.0, -1.0], requires_grad=True)\n"
+        "(ad.log(x) / x).sum().backward()\n"
+        "try: np.log(np.zeros(1))\n"
+        "except RuntimeWarning: print('the user is warned')\n"
+    )
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("the user is warned\n", "")
 
 
 def test_the_users_own_numpy_still_warns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import ml_dtypes
@@ -11,9 +12,17 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
+from . import namespace, scatter
 from .kernels import KERNELS, OUT_KERNELS
 
 _CPU = device("cpu")
+
+# 1/0 is inf and log(-1) is NaN, and like PyTorch we leave it at that. NumPy warns on behalf of the
+# innermost Python frame, and that is one of ours; the user's own NumPy goes on warning. (Changing
+# ``np.errstate`` instead would cost more than a small op does.)
+warnings.filterwarnings(
+    "ignore", message=".* encountered in .*", category=RuntimeWarning, module=r"anadrome\b"
+)
 
 
 class NumpyBackend(Backend):
@@ -26,7 +35,7 @@ class NumpyBackend(Backend):
         np.float32, np.float64, np.float16, np.bool_, np.int64, np.int32, np.int16, np.int8,
         np.uint8, np.complex64, np.complex128, ml_dtypes.bfloat16,
     )  # fmt: skip
-    xp = np
+    xp = namespace
     kernels = KERNELS
     out_kernels = OUT_KERNELS
     block = 32768
@@ -57,7 +66,7 @@ class NumpyBackend(Backend):
         return np.may_share_memory(a, b)
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
-        np.add.at(target, index, source)
+        scatter.scatter_add(target, index, source)
 
     def generator(self, device: Any = None) -> Any:
         from .random import Draws

@@ -40,14 +40,7 @@ def backward(
 
         observe = Narrator(roots)
     keep = create_graph if retain_graph is None else retain_graph
-    with _surroundings(roots, create_graph, partial=wanted is not None):
-        found = engine.run(
-            [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
-            keep=keep,
-            create_graph=create_graph,
-            wanted=wanted,
-            observe=observe,
-        )
+    found = _run(roots, seeds, keep, create_graph, wanted, True, observe)
     if inputs is not None:
         for leaf, g in zip(chosen, found):
             if not leaf.is_leaf and g is not None:
@@ -90,14 +83,8 @@ def grad(
                 "`.requires_grad_()` on it before the forward"
             )
     wanted = _edges_of(chosen)
-    with _surroundings(roots, create_graph, partial=True):
-        found = engine.run(
-            [(r._gradient_edge(), s) for r, s in zip(roots, seeds)],  # type: ignore[misc]
-            keep=create_graph if retain_graph is None else retain_graph,
-            create_graph=create_graph,
-            wanted=wanted,
-            accumulate=False,
-        )
+    keep = create_graph if retain_graph is None else retain_graph
+    found = _run(roots, seeds, keep, create_graph, wanted, False, None)
     out: list[Any] = []
     for x in chosen:
         g = found[wanted[x._gradient_edge()]]  # type: ignore[index]
@@ -164,8 +151,7 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
                     "grad can be implicitly created only for scalar outputs, not for shape "
                     f"{tuple(root.shape)}; reduce it with .sum() or .mean(), or give `gradient=`"
                 )
-            xp = by_type[data.__class__].xp
-            value = xp.ones(data.shape, dtype=data.dtype)
+            value = _one(data)
             out.append(wrap(value) if create_graph else value)
             continue
         if not isinstance(seed, Tensor):
@@ -177,6 +163,21 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
             )
         out.append(seed if create_graph else seed._data)
     return out
+
+
+_ones: dict[Any, Any] = {}
+
+
+def _one(like: Any) -> Any:
+    """The seed: a one of the same shape. That of a zero-dimensional loss is made once."""
+    backend = by_type[like.__class__]
+    if like.shape or not backend.lasting_numbers:
+        return backend.xp.ones(like.shape, dtype=like.dtype)
+    key = (like.dtype, like.__class__, backend.device_of(like))
+    seed = _ones.get(key)
+    if seed is None:
+        seed = _ones[key] = backend.xp.ones((), dtype=like.dtype)
+    return seed
 
 
 def _no_graph(root: Tensor) -> str:
@@ -192,22 +193,32 @@ def _no_graph(root: Tensor) -> str:
     )
 
 
-@contextlib.contextmanager
-def _surroundings(roots: tuple[Tensor, ...], create_graph: bool, partial: bool) -> Any:
-    """Recording as asked, no settings of the forward, and the plugins' around_backward."""
+_WHOLE = modes.State(grad=False)
+
+
+def _run(
+    roots: tuple[Tensor, ...],
+    seeds: list[Any],
+    keep: bool,
+    create_graph: bool,
+    wanted: dict[Any, int] | None,
+    accumulate: bool,
+    observe: Callable[..., None] | None,
+) -> list[Any]:
+    """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
     state = modes.current()
-    active = state.modes and tuple(m for m in state.modes if not m.forward_only)
-    scope = modes.set_state(
-        modes.State(create_graph, state.inference, modes=active, partial=partial)
-    )
+    partial = wanted is not None
+    if state.modes or state.inference or create_graph or partial:
+        active = tuple([m for m in state.modes if not m.forward_only])
+        state = modes.State(create_graph, state.inference, modes=active, partial=partial)
+    else:
+        state = _WHOLE
+    scope = modes.set_state(state)
     try:
+        edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
         if around is None:
-            yield
-        else:
-            with around(roots):
-                yield
+            return engine.run(edges, keep, create_graph, wanted, accumulate, observe)
+        with around(roots):
+            return engine.run(edges, keep, create_graph, wanted, accumulate, observe)
     finally:
         modes.reset_state(scope)
-
-
-

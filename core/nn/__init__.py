@@ -1,1 +1,10 @@
-from . import functional
+"""nn: modules, the functions behind them, and starting values (PyTorch: ``torch.nn``)."""
+
+from __future__ import annotations
+
+from . import functional, init, modules, utils
+from .modules import *  # noqa: F403
+from .modules import __all__ as _names
+from .parameter import Buffer, Parameter
+
+__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils", *_names]

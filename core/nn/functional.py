@@ -1,2 +1,111 @@
-"""functional: stub"""
-from ..ops.activation import softmax, log_softmax
+"""functional: the functions that the modules call (PyTorch: ``torch.nn.functional``)."""
+
+from __future__ import annotations
+
+from .. import backend as backends
+from ..errors import DomainError, DtypeError
+from ..tensor import Tensor, wrap
+from ._activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
+from ._layers import (
+    batch_norm,
+    dropout,
+    embedding,
+    layer_norm,
+    linear,
+    normalize,
+    scaled_dot_product_attention,
+)
+from ._losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from ._spatial import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d, pad
+
+__all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "huber_loss",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pad",
+    "relu",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """1 at each class number and 0 elsewhere, along a new last dimension (``one_hot``).
+
+    ``tensor``: int64 (*); the result is int64 (*, num_classes). ``num_classes=-1``: as many as the
+    largest number asks for.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.one_hot(ad.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    if tensor.dtype.name != "int64":
+        raise DtypeError(
+            "one_hot is only applicable to index tensor of type LongTensor, not "
+            f"{tensor.dtype.name}; use `tensor.long()`"
+        )
+    if num_classes == -1:
+        if tensor.numel() == 0:
+            raise RuntimeError(
+                "Can not infer total number of classes from empty tensor; give num_classes"
+            )
+        num_classes = int(tensor.max().item()) + 1
+    elif num_classes < 1 and tensor.numel():
+        raise RuntimeError("num_classes should be positive")
+    data = tensor._data
+    backend = backends.by_type[data.__class__]
+    backend.require(data >= 0, lambda: DomainError("Class values must be non-negative."))
+    backend.require(
+        data < num_classes, lambda: DomainError("Class values must be smaller than num_classes.")
+    )
+    line = backend.asarray(list(range(num_classes)), dtype=data.dtype, device=tensor.device)
+    return (tensor.unsqueeze(-1) == wrap(line)).to(tensor.dtype)

@@ -57,7 +57,7 @@ clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, ma
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])  # fmt: skip
 lerp = op("lerp", lambda xp, a, b, weight: a + weight * (b - a),
           a=lambda g, weight: g * (1.0 - weight), b=lambda g, weight: g * weight,
-          weight=lambda g, a, b: g * (b - a), amp=WIDEST, inplace=True,
+          weight=lambda g, a, b: g * (b - a), inplace=True,
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
           + call(Arr((3, 4)), Arr((4,)), 0.25))  # fmt: skip
 addcmul = op("addcmul", lambda xp, x, a, b, *, value=1: x + a * b * factor(x, value),

@@ -7,7 +7,7 @@ from typing import Any
 from .. import backend as backends
 from .. import dtypes
 from ..device import device as Device
-from ..op import KEEP, op
+from ..op import KEEP, ZERO, op
 from ..samples import Arr, call, unary
 from ..tensor import Tensor
 
@@ -37,6 +37,14 @@ to_device = op(
     node="ToCopyBackward0",
     method=False,
 )
+
+
+#: What is written over ``x``: no gradient flows back to the values that are gone.
+copy = op("copy", lambda xp, x, src: xp.broadcast_to(src, x.shape), x=ZERO, src=lambda g: g,
+          dtype=KEEP, node="CopyBackwards", method=False,
+          samples=call(Arr((3, 4)), Arr((4,))))  # fmt: skip
+fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=KEEP, method=False,
+          samples=call(Arr((3, 4)), value=2.0))  # fmt: skip
 
 
 def transfer(array: Any, to: Device) -> Any:

@@ -33,7 +33,8 @@ sqrt = op("sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: g / (out * 2.0),
           dtype=FLOAT, samples=unary(0.2, 4), inplace=True)  # fmt: skip
 rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * out * out * out * -0.5,
            dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)  # fmt: skip
-square = op("square", lambda xp, x: x * x, x=lambda g, x: g * x * 2.0, samples=unary(), inplace=True)
+square = op("square", lambda xp, x: x * x, x=lambda g, x: g * x * 2.0,
+            amp=FULL, samples=unary(), inplace=True)  # fmt: skip
 reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * out * out,
                 dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)  # fmt: skip
 
@@ -56,7 +57,7 @@ cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
 tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g - g * out * out,
           dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
 erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
-         dtype=FLOAT, amp=FULL, samples=unary(-3, 3), inplace=True)  # fmt: skip
+         dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
 
 
 floor = op("floor", lambda xp, x: xp.floor(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)

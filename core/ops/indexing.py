@@ -9,7 +9,7 @@ from .. import modes
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable
-from ..op import KEEP, NONE, SAME, op
+from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor, unwrap, wrap
 from ..views import follow
@@ -68,8 +68,8 @@ index_backward = op("index_backward", lambda xp, g, *, shape, index: _scatter(xp
                     + call(Arr((3, 2)), shape=(3, 4), index=(slice(None), slice(1, 3))))  # fmt: skip
 index_put_values = op("index_put", lambda xp, x, value, *, index: _put(xp, x, value, index),
                       x=lambda g, index: _put_zero(g, index),
-                      value=lambda g, index: getitem(g, index=index), dtype=SAME, method=False,
-                      samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))  # fmt: skip
+                      value=lambda g, index: getitem(g, index=index), dtype=SAME, amp=WIDEST,
+                      method=False, samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))  # fmt: skip
 #: The node of a write through a view: ``base`` with the region that ``path`` leads to replaced.
 #: The memory holds the result already, so the forward has nothing to do.
 write_region = op("write_region", lambda xp, base, value, *, path: base,

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..dtypes import from_native
-from ..errors import RangeError
+from ..errors import DomainError, RangeError
 from ..op import FLOAT, FULL, KEEP, NONE, op
 from ..samples import Arr, call
 from .activation import sigmoid, softplus
@@ -277,7 +277,7 @@ def _bce(xp: Any, x: Any, y: Any) -> Any:
 
     backends.by_type[x.__class__].require(
         (x >= 0) & (x <= 1),
-        lambda: ValueError(
+        lambda: DomainError(
             "all elements of input should be between 0 and 1; apply sigmoid() first, or use "
             "binary_cross_entropy_with_logits"
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import from_native
-from ..op import HALF, op
+from ..op import HALF, WIDEST, op
 from ..samples import shapes
 from ..tensor import Tensor
 from .arithmetic import factor
@@ -43,7 +43,7 @@ mv = op("mv", lambda xp, a, b: product(xp, a, b),
         amp=HALF, method=False, samples=shapes("2,3 3"))  # fmt: skip
 dot = op("dot", lambda xp, a, b: product(xp, a, b),
          a=lambda g, b: g * b, b=lambda g, a: g * a,
-         amp=HALF, method=False, samples=shapes("3 3"))  # fmt: skip
+         amp=WIDEST, method=False, samples=shapes("3 3"))  # fmt: skip
 outer = op("outer", lambda xp, a, b: a[:, None] * b[None, :],
            a=lambda g, b: mv(g, b), b=lambda g, a: mv(swap(g), a),
            method=False, samples=shapes("2 3"))  # fmt: skip
@@ -117,6 +117,10 @@ def _by(x: Tensor) -> str:
 
 def _mm(self: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices (PyTorch: ``torch.mm``)."""
+    if isinstance(self, Tensor) and isinstance(mat2, Tensor):
+        a, b = self._data.shape, mat2._data.shape
+        if len(a) == 2 == len(b) and a[1] == b[0]:
+            return mm(self, mat2)
     _matrices("mm", ("self", self, 2), ("mat2", mat2, 2))
     _inner("mm", self, mat2)
     return mm(self, mat2)
@@ -167,13 +171,13 @@ def matmul(a: Any, b: Any) -> Any:
             f"matmul takes two Tensors, got {type(a).__name__} and {type(b).__name__}"
         )
     m, n = a._data.ndim, b._data.ndim
+    if m == 2 and n == 2 and a._data.shape[1] == b._data.shape[0]:
+        return mm(a, b)
     if m == 0 or n == 0:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D; use `*`"
         )
     _inner("matmul", a, b, 0 if n == 1 else -2)
-    if m == 2 and n == 2:
-        return mm(a, b)
     if m == 1 and n == 1:
         return dot(a, b)
     if m == 2 and n == 1:

@@ -158,9 +158,7 @@ class FlatOptimizer(Optimizer):
             if group.get("differentiable"):
                 self._recorded_update(group, params)
             else:
-                with modes.aside():  # the state lasts: a captured step does not make it again
-                    plan = self._plan(number, group, params)
-                for unit in plan.units:
+                for unit in self._plan(number, group, params).units:
                     self._update(group, unit)
         return loss
 
@@ -171,7 +169,8 @@ class FlatOptimizer(Optimizer):
     def _update(self, group: dict[str, Any], unit: Unit) -> None:
         numbers = self._numbers_now(group, unit)
         params = unit.params
-        call = _through_modes if modes.current().modes else _straight
+        seen = bool(modes.current().modes)
+        call = _through_modes if seen else _straight
         if not unit.flat:
             call(self.update, params[0], params[0]._grad, *unit.state, **numbers)
         else:
@@ -179,7 +178,8 @@ class FlatOptimizer(Optimizer):
             grads = call(flat_gather, *[p._grad for p in params])
             call(self.update, flat, grads, *unit.state, **numbers)
             call(flat_scatter, *params, flat)
-        _note_writes(params)
+        if not seen:
+            _note_writes(params)
 
     def _recorded_update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """The rule over Tensors, so that the step is part of the graph (``differentiable``)."""
@@ -221,7 +221,8 @@ class FlatOptimizer(Optimizer):
             self._plans = {}
         plan = self._plans.get(number)
         if plan is None or not plan.fits(group, params, names, self.state):
-            plan = self._plans[number] = Plan(self, group, params, names, plan)
+            with modes.aside():  # the state lasts: a captured step does not make it again
+                plan = self._plans[number] = Plan(self, group, params, names, plan)
         return plan
 
 

@@ -6,6 +6,7 @@ changes the rate that is there, where it can, so that several may work on one op
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import warnings
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .. import modes
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
@@ -86,6 +88,9 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one, or (deprecated) to ``epoch``; call it after ``optimizer.step()``."""
+        modes.live(functools.partial(self._advance, epoch))  # a captured step does so each time
+
+    def _advance(self, epoch: int | None) -> None:
         if self._step_count == 1:
             self._warn_of_order()
         self._step_count += 1
@@ -97,7 +102,7 @@ class LRScheduler:
                 "The epoch parameter in `scheduler.step()` was not necessary and is being "
                 "deprecated where possible. Please use `scheduler.step()` to step the scheduler.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=4,
             )
             self.last_epoch = epoch
             closed = getattr(self, "_get_closed_form_lr", None)
@@ -127,7 +132,7 @@ class LRScheduler:
                 "initialization. Please, make sure to call `optimizer.step()` before "
                 "`lr_scheduler.step()`.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         elif not optimizer._opt_called:
             warnings.warn(
@@ -135,7 +140,7 @@ class LRScheduler:
                 "the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure to "
                 "do this will result in skipping the first value of the learning rate schedule.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class OneCycleLR(LRScheduler):
     >>> import anadrome as ad
     >>> optimizer = ad.optim.SGD([ad.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
     >>> scheduler = ad.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
-    >>> scheduler.get_last_lr()
+    >>> [round(lr, 6) for lr in scheduler.get_last_lr()]
     [0.04]
     """
 

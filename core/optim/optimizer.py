@@ -145,7 +145,7 @@ class Optimizer:
         if names:
             param_group["param_names"] = names
         for p in params:
-            self._check_parameter(p)
+            self.check_parameter(p)
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(
@@ -173,7 +173,8 @@ class Optimizer:
             )
         self.param_groups.append(param_group)
 
-    def _check_parameter(self, p: Any) -> None:
+    def check_parameter(self, p: Any) -> None:
+        """Raise if ``p`` cannot be optimized; an optimizer may refuse more than the base does."""
         if not isinstance(p, Tensor):
             raise TypeError(
                 "optimizer can only optimize Tensors, but one of the params is "

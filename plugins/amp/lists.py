@@ -10,7 +10,7 @@ from __future__ import annotations
 AS_GIVEN_ON_CPU = frozenset(
     (
         "acos", "asin", "cosh", "exp", "expm1", "log", "log10", "log1p", "log2", "reciprocal",
-        "rsqrt", "sinh", "tan", "pow_number", "pow_tensor",
+        "rsqrt", "sinh", "square", "tan", "pow_number", "pow_tensor",
         "softmax", "log_softmax", "softplus", "layer_norm",
         "sum", "cumsum", "logsumexp", "norm2",
         "addcdiv", "addcmul", "atan2", "dot", "index_put",

@@ -13,7 +13,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Mode, Tensor, sites
-from anadrome.calls import replayed
+from anadrome.general import replayed
 from anadrome.modes import State, reset_state, set_state
 from anadrome.op import describe_argument
 

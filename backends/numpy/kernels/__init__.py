@@ -12,6 +12,7 @@ from typing import Any
 
 from . import (
     activation,
+    clipping,
     elementwise,
     indexing,
     losses,
@@ -26,6 +27,7 @@ from . import (
 KERNELS: dict[str, Callable[..., Any]] = {
     **elementwise.KERNELS,
     **activation.KERNELS,
+    **clipping.KERNELS,
     **indexing.KERNELS,
     **losses.KERNELS,
     **masking.KERNELS,

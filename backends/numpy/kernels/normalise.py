@@ -25,13 +25,14 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
         return declared("layer_norm")(x, weight, bias, dims=dims, eps=eps)
     width = math.prod(inner)
     source = x.reshape(-1, width)
-    out, normal = np.empty((2, *source.shape), x.dtype)
-    scale = np.empty((len(source), 1), x.dtype)
+    out, normal = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
+    scale = np.empty(lead + (1,) * dims, x.dtype)
+    results, normals, scales = (a.reshape(len(source), -1) for a in (out, normal, scale))
     weight = None if weight is None else weight.reshape(width)
     bias = None if bias is None else bias.reshape(width)
     averaging = ones(width, x.dtype)
     for start, stop in row_spans(*source.shape):
-        block, centred, r = source[start:stop], normal[start:stop], scale[start:stop]
+        block, centred, r = source[start:stop], normals[start:stop], scales[start:stop]
         _subtract(block, (block.dot(averaging) / width)[:, None], centred)
         r[:, 0] = np.vecdot(centred, centred)
         r /= width
@@ -39,11 +40,11 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
         np.sqrt(r, r)
         np.divide(1.0, r, r)
         centred *= r
-        result = out[start:stop]
+        result = results[start:stop]
         _multiply(centred, 1.0 if weight is None else weight, result)
         if bias is not None:
             result += bias
-    return out.reshape(shape), normal.reshape(shape), scale.reshape(lead + (1,) * dims)
+    return out, normal, scale
 
 
 def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
@@ -89,15 +90,16 @@ def standardise_backward(grad: Any, normal: Any, scale: Any, *, axes: Any) -> An
 def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
     """The same over the last dimensions, ``width`` values together."""
     factor, standard, r = (a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1)))
-    out = np.empty(factor.shape, grad.dtype)
+    out = np.empty(grad.shape, grad.dtype)
+    target = out.reshape(factor.shape)
     averaging = ones(width, grad.dtype)
-    for start, stop in row_spans(*out.shape):
-        g, h, result = factor[start:stop], standard[start:stop], out[start:stop]
+    for start, stop in row_spans(*factor.shape):
+        g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
         _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
         _subtract(g, result, result)
         result -= (g.dot(averaging) / width)[:, None]
         result *= r[start:stop]
-    return out.reshape(grad.shape)
+    return out
 
 
 KERNELS: dict[str, Callable[..., Any]] = {

@@ -62,15 +62,20 @@ def _by_products(x: Any, axes: list[int]) -> Any:
     if axes == [*range(ndim - count, ndim)]:
         width = math.prod(shape[ndim - count :])
         if width <= _FEW:
-            return x.reshape(-1, width).dot(ones(width, x.dtype)).reshape(shape[: ndim - count])
+            return _shaped(x.reshape(-1, width).dot(ones(width, x.dtype)), shape[: ndim - count])
     elif axes == [*range(count)]:
         rows = math.prod(shape[:count])
         if rows <= _FEW:
-            return ones(rows, x.dtype).dot(x.reshape(rows, -1)).reshape(shape[count:])
+            return _shaped(ones(rows, x.dtype).dot(x.reshape(rows, -1)), shape[count:])
     elif axes == [0, *range(2, ndim)]:
         inner = _by_products(x, axes[1:])
         return None if inner is None else _by_products(inner, [0])
     return None
+
+
+def _shaped(out: Any, shape: Any) -> Any:
+    """A vector in another shape; as it is where nothing changes, for a view owns no memory."""
+    return out if len(shape) == 1 else out.reshape(shape)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {"sum": sum, "mean": mean, "sum_to_size": sum_to_size}

@@ -1,7 +1,7 @@
 """module: a function with parameters (PyTorch: ``torch.nn.Module``).
 
-What is assigned to an attribute decides where it is kept: a Parameter in ``_parameters``, a Module in
-``_modules``, a Tensor under a registered name in ``_buffers``, anything else in the instance.
+What is assigned to an attribute decides where it is kept: a Parameter in ``_parameters``, a Module
+in ``_modules``, a Tensor under a registered name in ``_buffers``, anything else in the instance.
 """
 
 from __future__ import annotations
@@ -129,13 +129,10 @@ class Module(Tree, State):
             own["_modules"][name] = None
         elif isinstance(value, Buffer) or name in own["_buffers"]:
             if value is not None and not isinstance(value, Tensor):
-                raise _wrong(
-                    value, "buffer", name, "anadrome.nn.Buffer, anadrome.Tensor or None"
-                )
+                raise _wrong(value, "buffer", name, "anadrome.nn.Buffer, anadrome.Tensor or None")
             persistent = name not in own["_non_persistent_buffers_set"]
             if isinstance(value, Buffer):
                 persistent = value.persistent
-                own.pop(name, None)
             self.register_buffer(name, value, persistent)
         else:
             object.__setattr__(self, name, value)
@@ -155,6 +152,9 @@ class Module(Tree, State):
             del self._modules[name]
         else:
             object.__delattr__(self, name)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __dir__(self) -> list[str]:
         names = {*dir(type(self)), *self.__dict__}

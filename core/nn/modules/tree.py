@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Tree:
-    """The part of Module that walks; ``_parameters``, ``_buffers`` and ``_modules`` are Module's."""
+    """The part of Module that walks; the tables are Module's."""
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]

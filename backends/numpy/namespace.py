@@ -1,0 +1,36 @@
+"""namespace: NumPy as the forwards see it.
+
+NumPy's, but for a few functions of NumPy's that are written in Python. In those a floating-point
+warning is raised in NumPy's name, and ours could not be told from the user's; see ``adapter.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    """``x`` with another element type."""
+    return x.astype(dtype, copy=copy)
+
+
+def sum(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The sum over the axes."""
+    return np.add.reduce(x, axis, keepdims=keepdims)
+
+
+def prod(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The product over the axes."""
+    return np.multiply.reduce(x, axis, keepdims=keepdims)
+
+
+def mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The mean over the axes; NaN of nothing."""
+    total = np.add.reduce(x, axis, keepdims=keepdims)
+    return total / np.asarray(x.size // total.size if x.size else 0, total.dtype)
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(np, name)

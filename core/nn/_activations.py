@@ -1,0 +1,118 @@
+"""_activations: the non-linear functions, with PyTorch's signatures."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..errors import RangeError
+from ..inplace import inplace_form
+from ..ops import activation as ops
+from ..ops.elementwise import tanh as _tanh
+from ..tensor import Tensor
+
+_silu_ = inplace_form(ops.silu.op)  # type: ignore[attr-defined]
+_elu_ = inplace_form(ops.elu.op)  # type: ignore[attr-defined]
+_leaky_relu_ = inplace_form(ops.leaky_relu.op)  # type: ignore[attr-defined]
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``max(input, 0)`` (``torch.nn.functional.relu``)."""
+    return input.relu_() if inplace else ops.relu(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """``input`` where positive, else ``input * negative_slope``."""
+    function = _leaky_relu_ if inplace else ops.leaky_relu
+    return function(input, negative_slope=negative_slope)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """``input`` where positive, else ``alpha * (exp(input) - 1)`` (arXiv:1511.07289)."""
+    return (_elu_ if inplace else ops.elu)(input, alpha=alpha)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """``input * Φ(input)``, Φ the normal distribution (arXiv:1606.08415).
+
+    ``approximate="tanh"``: Φ by its usual approximation.
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(
+            f"approximate argument must be either none or tanh, not {approximate!r}."
+        )
+    return ops.gelu(input, approximate=approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``input * sigmoid(input)``, also called swish (arXiv:1702.03118)."""
+    return (_silu_ if inplace else ops.silu)(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return _tanh(input)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + exp(-input))``."""
+    return ops.sigmoid(input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """``log(sigmoid(input))``, exact also where the sigmoid is 0 in floating point."""
+    return ops.logsigmoid(input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta * input)) / beta``; ``input`` itself where ``beta * input > threshold``."""
+    return ops.softplus(input, beta=beta, threshold=threshold)
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """``exp(input)`` divided by its sum over ``dim`` (``torch.nn.functional.softmax``).
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.softmax(ad.zeros(4), dim=0)
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    if dtype is not None:
+        input = input.to(dtype)
+    return ops.softmax(input, dim=_dim("softmax", input, dim, _stacklevel))
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
+) -> Tensor:
+    """The logarithm of ``softmax``, computed without it."""
+    if dtype is not None:
+        input = input.to(dtype)
+    return ops.log_softmax(input, dim=_dim("log_softmax", input, dim, _stacklevel))
+
+
+def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+    ndim = input._data.ndim
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name} has been deprecated. Change the call to "
+            "include dim=X as an argument.",
+            stacklevel=stacklevel,
+        )
+        return 0 if ndim in (0, 1, 3) else 1
+    limit = ndim or 1
+    if not -limit <= dim < limit:
+        raise RangeError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
+            f"{dim})"
+        )
+    return dim
+
+
+def _install() -> None:
+    Tensor.softmax = lambda self, dim, dtype=None: softmax(self, dim, 3, dtype)
+    Tensor.log_softmax = lambda self, dim, dtype=None: log_softmax(self, dim, 3, dtype)
+
+
+_install()

@@ -1,0 +1,271 @@
+"""_layers: products, tables, normalisation and dropout, with PyTorch's signatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import modes
+from ..errors import DtypeError, ShapeError
+from ..inplace import inplace_form
+from ..modes import live
+from ..ops import indexing, normalise
+from ..ops.dropping import dropout as _dropout
+from ..ops.products import linear as _linear
+from ..random import default_generator
+from ..tensor import Tensor
+
+_dropout_ = inplace_form(_dropout.op)  # type: ignore[attr-defined]
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias`` (``torch.nn.functional.linear``).
+
+    ``input``: (*, in), ``weight``: (out, in) or (in,), ``bias``: (out,); the result is (*, out).
+    """
+    rows, table = input._data.shape, weight._data.shape
+    if len(table) != 2 or not rows or rows[-1] != table[1]:
+        return _unusual_linear(input, weight, bias)
+    return _linear(input, weight, bias)
+
+
+def _unusual_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    rows, table = input.shape, weight.shape
+    if len(table) == 1 and rows and rows[-1] == table[0]:
+        out = input @ weight
+        return out if bias is None else out + bias
+    if not rows or len(table) != 2:
+        raise ShapeError(
+            f"linear: expected an input (*, in) and a weight (out, in) or (in,), got {tuple(rows)} "
+            f"and {tuple(table)}"
+        )
+    count = input.numel() // rows[-1] if rows[-1] else 0
+    raise ShapeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({count}x{rows[-1]} and "
+        f"{table[1]}x{table[0]}): the input's last dimension is {rows[-1]}, the layer takes "
+        f"{table[1]}"
+    )
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of ``weight`` that ``input`` names (``torch.nn.functional.embedding``).
+
+    ``input``: integers (*), ``weight``: (n, d); the result is (*, d).
+    ``padding_idx``: a row that gets no gradient. ``max_norm``: rows that are used and are longer
+    are shortened in place first. ``scale_grad_by_freq``: a row's gradient is divided by how often
+    it was used. ``sparse`` is accepted; gradients are dense.
+    Raises IndexError for a row that is not there.
+    """
+    kind = input.dtype
+    if kind.is_floating_point or kind.is_complex or kind.name == "bool":
+        raise DtypeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got {kind.name} instead (while checking arguments for embedding); use "
+            "`input.long()`"
+        )
+    n = weight._data.shape[0]
+    if padding_idx is not None:
+        if not -n <= padding_idx < n:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= n
+    if max_norm is not None:
+        _shorten(weight, input, max_norm, norm_type)
+    out = indexing.embedding(weight, input, padding_idx=padding_idx)
+    if scale_grad_by_freq and out.requires_grad:
+        shares = 1.0 / _uses(input, n, weight)[input].unsqueeze(-1)
+        out.register_hook(lambda g: g * shares)
+    return out
+
+
+def _uses(input: Tensor, n: int, like: Tensor) -> Tensor:
+    """How often each of n rows is named."""
+    flat = input.reshape(-1)
+    ones = like.new_ones((flat.numel(),))
+    return indexing.scatter_into(ones, flat, dim=0, shape=(n,))
+
+
+def _shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    with modes.no_grad():
+        lengths = weight.norm(norm_type, 1)
+        long = (lengths > max_norm) & (_uses(input, weight.shape[0], weight) > 0)
+        factors = (max_norm / (lengths + 1e-7)).where(long, lengths * 0.0 + 1.0)
+        weight.mul_(factors.unsqueeze(1))
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Mean 0 and variance 1 over the last dimensions, times ``weight``, plus ``bias``.
+
+    ``normalized_shape``: the lengths of those dimensions, which weight and bias have too.
+    PyTorch: ``torch.nn.functional.layer_norm``; paper: arXiv:1607.06450.
+    """
+    dims = len(normalized_shape)
+    wanted = tuple(normalized_shape)
+    if tuple(input._data.shape[-dims:]) != wanted or not dims:
+        inner = ", ".join(map(str, wanted))
+        raise ShapeError(
+            f"Given normalized_shape={list(wanted)}, expected input with shape [*, {inner}], but "
+            f"got input of size{list(input.shape)}"
+        )
+    for name, value in (("weight", weight), ("bias", bias)):
+        if value is not None and tuple(value._data.shape) != wanted:
+            raise ShapeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(value.shape)} and normalized_shape = {list(wanted)}"
+            )
+    return normalise.layer_norm(input, weight, bias, dims=dims, eps=eps)[0]
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Mean 0 and variance 1 for each channel, times ``weight``, plus ``bias``.
+
+    ``input``: (N, C, *). ``training``: with the statistics of this batch, toward which the running
+    ones take a step of ``momentum``; otherwise with the running ones.
+    PyTorch: ``torch.nn.functional.batch_norm``; paper: arXiv:1502.03167.
+    """
+    shape = input._data.shape
+    if training and eps <= 0.0:
+        raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    if eps < 0.0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    given = {
+        "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None and value._data.shape != (shape[1],):
+            raise ShapeError(
+                f"{name} should contain {shape[1]} elements not {value.numel()}: one for each "
+                f"channel (dimension 1) of the input {tuple(shape)}"
+            )
+    if not training:
+        if running_mean is None or running_var is None:
+            missing = "running_mean" if running_mean is None else "running_var"
+            raise RuntimeError(f"{missing} must be defined in evaluation mode")
+        return normalise.batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
+    count = input.numel() // shape[1] if shape[1] else 0
+    if count == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
+        )
+    out, _, mean, var = normalise.batch_norm(input, weight, bias, eps=eps)
+    if running_mean is not None and running_var is not None:
+        normalise.batch_norm_track(
+            running_mean, running_var, mean, var,
+            momentum=momentum, correction=count / max(count - 1, 1),
+        )  # fmt: skip
+    return out
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Each value zero with probability ``p``, else divided by ``1 - p``.
+
+    Only while ``training``. The mask comes from the default generator's next key.
+    PyTorch: ``torch.nn.functional.dropout``; paper: arXiv:1207.0580.
+    """
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if not training or p == 0.0:
+        return input
+    function = _dropout_ if inplace else _dropout
+    return function(input, p=p, key=live(default_generator.next_key))
+
+
+def normalize(
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
+    """``input`` divided by its p-norm along ``dim``, or by ``eps`` where that is larger."""
+    result = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
+    if out is None:
+        return result
+    return out.copy_(result)
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``softmax(query @ key.T * scale) @ value`` (arXiv:1706.03762).
+
+    ``query``: (*, L, E), ``key``: (*, S, E), ``value``: (*, S, V); the result is (*, L, V).
+    ``attn_mask``: (*, L, S), True where attention is allowed, or floats that are added.
+    ``is_causal``: position i attends to 0 … i. ``scale``: by default ``1 / sqrt(E)``.
+    ``enable_gqa``: query may have a multiple of the heads (dimension -3) of key and value.
+    A row that may attend to nothing gives zeros.
+    PyTorch: ``torch.nn.functional.scaled_dot_product_attention``.
+    """
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise ShapeError(
+            "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
+            f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+        )
+    if is_causal and attn_mask is not None:
+        raise RuntimeError(
+            "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
+            "is_causal=True; combine them: attn_mask & anadrome.ones(L, S).tril().bool()"
+        )
+    if enable_gqa:
+        key, value = _repeated_heads(query, key), _repeated_heads(query, value)
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if is_causal:
+        attn_mask = query.new_ones(scores.shape[-2:]).tril() > 0
+    if attn_mask is None:
+        weights = scores.softmax(-1)
+    else:
+        weights = _masked_softmax(scores, attn_mask)
+    if dropout_p > 0.0:
+        weights = dropout(weights, dropout_p)
+    return weights @ value
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over what the mask allows; zeros, and no NaN in backward, where that is nothing."""
+    lowest = float("-inf")
+    if mask.dtype.name == "bool":
+        empty = ~mask.any(dim=-1, keepdim=True)
+        allowed = scores.masked_fill(~(mask | empty), value=lowest)
+    else:
+        empty = (mask == lowest).all(dim=-1, keepdim=True)
+        allowed = scores + mask.masked_fill(empty, value=0.0)
+    return allowed.softmax(-1).masked_fill(empty, value=0.0)
+
+
+def _repeated_heads(query: Tensor, x: Tensor) -> Tensor:
+    heads, own = query.shape[-3], x.shape[-3]
+    if heads % own:
+        raise ShapeError(
+            "Number of heads in key and value must divide the number of heads in query, got "
+            f"{own} and {heads}"
+        )
+    if heads == own:
+        return x
+    shape = tuple(x.shape)
+    wide = (*shape[:-2], heads // own, *shape[-2:])
+    return x.unsqueeze(-3).expand(wide).reshape((*shape[:-3], heads, *shape[-2:]))

@@ -1,0 +1,95 @@
+"""recording: the node for a call that has just been made, and the Tensors that hang on it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from .graph import Packed, PackedRows, tick
+from .modes import State
+from .op import Op
+from .sites import caller, known
+from .tensor import Tensor, wrap
+
+_new = object.__new__
+_getframe = sys._getframe
+
+
+def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
+    """A node for a call that has just been made, and the Tensor that hangs on it."""
+    node = _new(op.node_type)
+    node.next_functions = edges
+    node.saved = saved
+    node.hooks = node.writes = None
+    node.sequence = tick()
+    node.shape = data.shape
+    node.dtype = data.dtype
+    # The user's line; sites.caller() written out, since every recorded op pays for it.
+    frame: Any = _getframe(2)
+    code = frame.f_code
+    try:
+        while known[code.co_filename]:
+            frame = frame.f_back
+            code = frame.f_code
+        node.code = code
+        node.instruction = frame.f_lasti
+    except (KeyError, AttributeError):  # a new file, or only our own frames
+        node.code, node.instruction = caller(3)
+    if state.saved_hooks:
+        _pack(node, state)
+    out = _new(Tensor)
+    out._data = data
+    out._edge = (node, 0)
+    return out
+
+
+def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> tuple[Any, ...]:
+    """One node for an op of several outputs; only the first ones are differentiable."""
+    first = record(op, data[0], edges, saved, state)
+    node = first._edge[0]  # type: ignore[index]
+    node.shape = [d.shape for d in data]
+    node.dtype = [d.dtype for d in data]
+    outs = [first]
+    for nr, d in enumerate(data[1:], 1):
+        out = wrap(d)
+        if nr < op.differentiable:
+            out._edge = (node, nr)
+        outs.append(out)
+    return tuple(outs)
+
+
+def _pack(node: Any, state: State) -> None:
+    """Hand what a node saves to the innermost ``saved_tensors_hooks``."""
+    hooks = state.saved_hooks[-1]
+    op = node.op
+    rows = []
+    for names, values in zip(op.saved_names, (node.saved,) if op.one_row else node.saved):
+        row = []
+        for name, value in zip(names, values):
+            if isinstance(value, Tensor):
+                packed = Packed(hooks.pack(_alias(value)), hooks.unpack, value._gradient_edge())
+                value = packed
+            elif name in op.outputs:  # its edge is the node itself: a cycle, if kept here
+                value = Packed(hooks.pack(wrap(value)), hooks.unpack, None)
+            elif value.__class__ is tuple and value and isinstance(value[0], Tensor):
+                value = tuple(
+                    Packed(hooks.pack(_alias(v)), hooks.unpack, v._gradient_edge()) for v in value
+                )
+            row.append(value)
+        rows.append(tuple(row))
+    node.saved = PackedRows(tuple(rows))
+
+
+def _alias(value: Tensor) -> Tensor:
+    out = wrap(value._data)
+    out._writes = value._writes
+    return out
+
+
+def as_used(given: Any, array: Any, edge: Any) -> tuple[Any, Any]:
+    """An input as its rule will see it: in the common type. Its history is the original's."""
+    if not isinstance(given, Tensor) or given._data is array:
+        return given, edge
+    out = wrap(array)
+    out._edge = given._gradient_edge()
+    return out, out._edge

@@ -1,0 +1,8 @@
+"""Which watchers are open; apart from the hooks, so that loading the plugin costs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: The open watchers, innermost last.
+active: list[Any] = []
