@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from . import modes
-from .backend import by_type
 from .inplace import assign, check_writable
 from .ops import arithmetic, convert, reduce
 from .random import draw
@@ -66,7 +65,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     >>> ad.einsum("ij,kj->ik", ad.ones(2, 3), ad.ones(4, 3)).shape
     anadrome.Size([2, 4])
     """
-    from .einsum import einsum as compute
+    from .ops.einsum import einsum as compute
 
     return compute(equation, *operands)
 

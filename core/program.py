@@ -245,7 +245,7 @@ class _Writer:
         if value is None or cls is bool or cls is str:
             return repr(value)
         if cls is int or cls is float:
-            return repr(value) if math.copysign(1, value) > 0 else f"({value!r})"
+            return repr(value)
         if value is Ellipsis:
             return "..."
         if cls is tuple:
@@ -279,7 +279,8 @@ class _Writer:
             return f"{self.text(i.args[0])} {IN_PLACE[f]} {self.text(i.args[1])}"
         symbol = OPERATORS.get(f) or COMPARISONS.get(f)
         if symbol:
-            right = f"{self.text(i.args[0])} {symbol} {self.text(i.args[1])}"
+            left, right = (f"({a})" if a[0] == "-" else a for a in map(self.text, i.args))
+            right = f"{left} {symbol} {right}"
         elif f in UNARY:
             right = UNARY[f] + self.text(i.args[0])
         elif f is operator.getitem:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Iterator
@@ -37,9 +38,12 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream of ``seed``; returns self."""
-        self._seed = int(seed) % 2**64
-        self._count = 0
+        live(functools.partial(self._restart, int(seed) % 2**64))
         return self
+
+    def _restart(self, seed: int) -> None:
+        self._seed = seed
+        self._count = 0
 
     def seed(self) -> int:
         """Start a stream of a seed from the operating system; returns it."""
@@ -64,7 +68,7 @@ class Generator:
         self._count = count
 
     def next_key(self) -> Key:
-        """The key of the next draw."""
+        """The key of the next draw; in a captured step, of the next one in each replay."""
         tape = _tape.get()
         if tape is not None:
             return tape.key(self)

@@ -159,6 +159,9 @@ class TracedValue(Traced):
     __slots__ = ()
     __class__ = property(lambda self: type(self.value))  # type: ignore[assignment]
 
+    def __bool__(self) -> bool:
+        return bool(self.value) if type(self.value) is tuple else value_needed()
+
 
 def _install_operators() -> None:
     def plain(function: Any) -> Any:
@@ -485,6 +488,9 @@ class TracingBackend(Backend):
         self.scalar_types = (type("TracedScalar", (Traced,), space),)
         self.xp = _Recorded(real.xp)
         self.native_dtype = real.native_dtype  # type: ignore[method-assign]
+        # Once each, so that all calls of one are calls of the same object.
+        self._asarray, self._number = real.asarray, real.number
+        self._scatter_add = real.scatter_add
         self.placed = real.placed  # type: ignore[method-assign]
         self.synchronize = real.synchronize  # type: ignore[method-assign]
         self.to_host = self.require = value_needed  # type: ignore[method-assign]
@@ -492,13 +498,13 @@ class TracingBackend(Backend):
     def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
         options = {"dtype": dtype, "device": device}
         given = {k: v for k, v in options.items() if v is not None}
-        return apply(self.real.asarray, (data,), given, name="asarray")
+        return apply(self._asarray, (data,), given, name="asarray")
 
     def device_of(self, array: Any) -> Any:
         return self.real.device_of(lower(array))
 
     def number(self, value: Any, dtype: Any) -> Any:
-        return apply(self.real.number, (value, dtype), name="number")
+        return apply(self._number, (value, dtype), name="number")
 
     def settled(self, array: Any) -> Any:
         return lower(array)
@@ -511,7 +517,7 @@ class TracingBackend(Backend):
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         apply(
-            self.real.scatter_add, (target, index, source), name="scatter_add", writes=(target,)
+            self._scatter_add, (target, index, source), name="scatter_add", writes=(target,)
         )
 
     def generator(self, device: Any = None) -> Any:

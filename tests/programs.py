@@ -66,7 +66,7 @@ OPS: dict[str, tuple[int, Any]] = {
     "stack": (2, lambda L, a, b, n: L.stack([full(a), full(b)], n % 3).mean(n % 3)),
     "reshape": (1, lambda L, a, n: full(a).reshape(9)[n % 7:n % 7 + 3]),
     "index": (1, lambda L, a, n: full(a)[n % 3]),
-    "index_reversed": (1, lambda L, a, n: full(a)[:, L.tensor([2, 0, 2])]),
+    "index_reversed": (1, lambda L, a, n: full(a)[L.tensor([2, 0, 2]), L.tensor([n % 3, 1, 1])]),
     "index_select": (1, lambda L, a, n: L.index_select(full(a), n % 2, L.tensor([1, 1, 0]))),
     "mask": (1, lambda L, a, n: full(a).masked_fill(full(a) > 0.4, 0.25)),
     "detach": (1, lambda L, a, n: a.detach() * 0.5),

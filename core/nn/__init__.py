@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import functional, init, modules, utils
 from .modules import *  # noqa: F403
-from .modules import __all__ as _names
 from .parameter import Buffer, Parameter
 
-__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils", *_names]
+__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils"]
+__all__ += modules.__all__

@@ -7,7 +7,6 @@ from typing import Any
 from .. import modes
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
-from ..modes import live
 from ..ops import indexing, normalise
 from ..ops.dropping import dropout as _dropout
 from ..ops.products import linear as _linear
@@ -188,7 +187,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0.0:
         return input
     function = _dropout_ if inplace else _dropout
-    return function(input, p=p, key=live(default_generator.next_key))
+    return function(input, p=p, key=default_generator.next_key())
 
 
 def normalize(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, NoDerivativeError, ShapeError
+from ..modes import is_grad_enabled
 from ..ops import losses as ops
 from ..ops.activation import log_softmax
 from ..ops.arithmetic import where
@@ -295,6 +296,11 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
         )
     if weight is not None:
         _class_weights(weight, x[1] if len(x) > 1 else x[0])
+        if weight.requires_grad and is_grad_enabled():
+            raise NoDerivativeError(
+                "the derivative for 'weight' is not implemented: class weights are constants; use "
+                "`weight.detach()`"
+            )
 
 
 def nll_loss(

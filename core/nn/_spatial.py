@@ -257,8 +257,8 @@ def _window(
     if not batched:
         if input.ndim != n + 1:
             raise ShapeError(
-                f"{kind}_pool{n}d: Expected {n + 1}D or {n + 2}D (batch mode) tensor for input, but "
-                f"got: {list(input.shape)}"
+                f"{kind}_pool{n}d: Expected {n + 1}D or {n + 2}D (batch mode) tensor for input, "
+                f"but got: {list(input.shape)}"
             )
         input = input.unsqueeze(0)
     kernel = ntuple(kernel_size, n, "kernel_size")

@@ -19,6 +19,7 @@ from .reduce import _mean, _sum, sum
 
 _PAIR = (Arr((3, 4)), Arr((3, 4)))
 _REDUCTIONS = ("none", "mean", "sum")
+_ALWAYS = float("inf")  # softplus's threshold above which it is the identity: never
 
 
 def _each(*args: Any, **keywords: Any) -> list[Any]:
@@ -101,7 +102,8 @@ bce = op("binary_cross_entropy", lambda xp, x, y, weight=None, *, reduction:
          x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
          y=lambda g, x, y, weight, reduction:
              _weighted(_shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight),
-         weight=NONE, dtype=FLOAT, amp=FULL, method=False,
+         weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
+         dtype=FLOAT, amp=FULL, method=False,
          samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
          + _each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)))  # fmt: skip
 bce_with_logits = op("binary_cross_entropy_with_logits",
@@ -111,7 +113,11 @@ bce_with_logits = op("binary_cross_entropy_with_logits",
                          _shared(g, x, reduction) * _bce_slope(x, y, pos_weight), weight),
                      y=lambda g, x, y, weight, pos_weight, reduction: _weighted(
                          _shared(g, x, reduction) * _bce_target_slope(x, pos_weight), weight),
-                     weight=NONE, pos_weight=NONE, dtype=FLOAT, amp=FULL, method=False,
+                     weight=lambda g, x, y, pos_weight, reduction: _shared(g, x, reduction)
+                         * bce_with_logits(x, y, None, pos_weight, reduction="none"),
+                     pos_weight=lambda g, x, y, weight, reduction: _weighted(
+                         _shared(g, x, reduction) * y * softplus(-x, threshold=_ALWAYS), weight),
+                     dtype=FLOAT, amp=FULL, method=False,
                      samples=_each(*_PAIR, None, None)
                      + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)))  # fmt: skip
 
@@ -309,4 +315,4 @@ def _bce_slope(x: Any, y: Any, pos_weight: Any) -> Any:
 def _bce_target_slope(x: Any, pos_weight: Any) -> Any:
     if pos_weight is None:
         return -x
-    return (pos_weight - 1.0) * softplus(-x, threshold=float("inf")) - x
+    return (pos_weight - 1.0) * softplus(-x, threshold=_ALWAYS) - x

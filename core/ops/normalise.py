@@ -61,8 +61,8 @@ standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale
                           normal=lambda g, grad, normal, scale, axes:
                               _normal_rule(g, grad, normal, scale, axes),
                           scale=lambda g, grad, normal, scale, axes: sum(
-                              g * standardise_backward(grad, normal, 1.0, axes=axes), dim=axes,
-                              keepdim=True),
+                              g * standardise_backward(grad, normal, scale, axes=axes) / scale,
+                              dim=axes, keepdim=True),
                           dtype=SAME, method=False,
                           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2),
                                        axes=(-1,)))  # fmt: skip

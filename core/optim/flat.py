@@ -183,8 +183,6 @@ class FlatOptimizer(Optimizer):
 
     def _recorded_update(self, group: dict[str, Any], params: list[Tensor]) -> None:
         """The rule over Tensors, so that the step is part of the graph (``differentiable``)."""
-        import anadrome
-
         names = self.state_names(group)
         rule = self.update.op.forward
         for p in params:
@@ -193,7 +191,7 @@ class FlatOptimizer(Optimizer):
             # Copies, since the graph of the last step may have saved what is written now.
             state = [s.clone() for s in unit.state]  # type: ignore[attr-defined]
             with modes.enable_grad():
-                rule(anadrome, p, p._grad, *state, **self.numbers(group, unit.advance()))
+                rule(_OnCopies(), p, p._grad, *state, **self.numbers(group, unit.advance()))
             held.update(zip(names, state))
 
     def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
@@ -224,6 +222,16 @@ class FlatOptimizer(Optimizer):
             with modes.aside():  # the state lasts: a captured step does not make it again
                 plan = self._plans[number] = Plan(self, group, params, names, plan)
         return plan
+
+
+class _OnCopies:
+    """The public functions, on copies: a rule may go on to write into what it gave them."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        import anadrome
+
+        function = getattr(anadrome, name)
+        return lambda *args: function(*[a.clone() if isinstance(a, Tensor) else a for a in args])
 
 
 def _through_modes(function: Any, *tensors: Any, **numbers: Any) -> Any:

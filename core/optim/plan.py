@@ -59,7 +59,8 @@ class Unit:
                 if held.get(name) is not value:
                     return False
         if self._steps is not None and len(self._held) > 1:
-            counts = self._steps.tolist()
+            steps = self._steps  # no part of a captured step, so read past the modes
+            counts = steps._backend.to_host(steps._data).tolist()
             return counts.count(counts[0]) == len(counts)
         return True
 

@@ -52,7 +52,7 @@ def _manager() -> Any:
 def _announced(optimizer: Any, before: Any, args: Any, keywords: Any) -> Any:
     """Fire ``before_step`` now or, if there is a closure, when it has first run."""
     closure = args[0] if args else keywords.get("closure")
-    if closure is None:
+    if not callable(closure):
         before(optimizer)
         return args, keywords
     fired = False

@@ -196,7 +196,7 @@ class cpu_autocast(autocast):
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether ``autocast`` knows the device type (PyTorch: ``torch.amp.is_autocast_available``)."""
-    return device_type in backend.device_types()
+    return device_type in _device_types()
 
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
@@ -238,6 +238,11 @@ def _region(device_type: str) -> Region | None:
     return None
 
 
+def _device_types() -> list[str]:
+    """PyTorch's two, which scripts name also where there is no GPU, and those of other backends."""
+    return sorted({"cpu", "cuda", *backend.device_types()})
+
+
 def _check_device_type(device_type: Any) -> None:
     if not isinstance(device_type, str):
         raise ValueError(
@@ -247,5 +252,5 @@ def _check_device_type(device_type: Any) -> None:
     if not is_autocast_available(device_type):
         raise RuntimeError(
             f"User specified an unsupported autocast device_type {device_type!r}; there are "
-            f"{', '.join(backend.device_types())}"
+            f"{', '.join(_device_types())}"
         )

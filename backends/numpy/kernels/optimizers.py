@@ -96,7 +96,7 @@ def adam_update(
         np.multiply(t, rest2, t)
         np.add(v, t, v)
         if largest is not None:
-            np.maximum(largest, v, largest)
+            np.maximum(largest, v, out=largest)
             v = largest
         np.sqrt(v, t)
         np.add(t, eps, t)

@@ -257,7 +257,7 @@ class State:
         return attach(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, …)`` with the arguments of ``_load_from_state_dict`` before it."""
+        """Call ``hook(module, ...)`` with the arguments of ``_load_from_state_dict`` before it."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(

@@ -1,0 +1,54 @@
+"""pending: checks whose outcome is still on its way from the GPU.
+
+To look at a value Python would have to wait for it, and the GPU's queue would run empty. So a check
+is queued like any other work; its outcome is looked at once it is there, and at the latest when the
+user reads a value. CuPy wraps an index that is out of range, so nothing is harmed meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+
+from anadrome import sites
+
+_checks: deque[tuple[Any, Any, Callable[[], Exception], sites.Site]] = deque()
+_side: dict[int, Any] = {}
+
+
+def require(holds: Any, error: Callable[[], Exception]) -> None:
+    """Have ``error()`` raised, soon, unless all of ``holds`` is true. Does not wait."""
+    settle(wait=False)
+    outcome = holds.all()
+    event = cupy.cuda.Event(disable_timing=True)
+    event.record()
+    _checks.append((outcome, event, error, sites.caller(2)))
+
+
+def settle(wait: bool = True) -> None:
+    """Look at the outcomes: of all checks, or without waiting at those that have arrived."""
+    while _checks:
+        if not wait and not _checks[0][1].done:
+            return
+        try:
+            outcome, event, error, site = _checks.popleft()
+        except IndexError:  # another thread took the last one
+            return
+        event.synchronize()
+        if not _read(outcome):
+            raised = error()
+            where = sites.describe(site)
+            raise type(raised)(f"{raised} (at {where}; noticed when its outcome came in)")
+
+
+def _read(outcome: Any) -> bool:
+    """The value, on a stream of its own, which does not wait for the work that is queued."""
+    number = outcome.device.id
+    with outcome.device:
+        stream = _side.get(number)
+        if stream is None:
+            stream = _side[number] = cupy.cuda.Stream(non_blocking=True)
+        return bool(outcome.get(stream=stream))

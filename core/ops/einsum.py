@@ -1,0 +1,164 @@
+"""einsum: sums of products in Einstein's notation, made of permute, reshape and bmm.
+
+Each dimension of each operand has a label. A label that is not in the output is summed over, as soon
+as no later operand has it. Operands are joined pairwise from the left, each pair by one batched matrix
+product: the labels that both have and that remain are the batch, those that do not are contracted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ShapeError
+from ..tensor import Tensor
+
+#: A letter; or, for the dimensions that ``...`` stands for, their place counted from the right.
+Label = Any
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """``einsum("bij,bjk->bik", a, b)``: see ``anadrome.einsum``."""
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    terms, output = _parse(equation, operands)
+    sizes = _sizes(terms, operands)
+    joined: Any = None
+    labels: list[Label] = []
+    for i, (term, x) in enumerate(zip(terms, operands)):
+        x, term = _diagonal(x, term)
+        needed = {label for later in (*terms[i + 1 :], output) for label in later}
+        if joined is None:
+            joined, labels = x, term
+        else:
+            joined, labels = _pair(joined, labels, x, term, needed, sizes)
+        joined, labels = _summed(joined, labels, needed)
+    return joined.permute(tuple(labels.index(label) for label in output))
+
+
+def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[Label]], list[Label]]:
+    """The labels of each operand and of the output."""
+    inputs, arrow, given = equation.replace(" ", "").partition("->")
+    texts = inputs.split(",")
+    if len(texts) != len(operands):
+        raise ShapeError(
+            f"einsum(): the equation {equation!r} has {len(texts)} operands, but "
+            f"{len(operands)} were given"
+        )
+    terms = [_labels(text, x.ndim, equation) for text, x in zip(texts, operands)]
+    widest = max((sum(not isinstance(label, str) for label in t) for t in terms), default=0)
+    dots: list[Label] = list(range(-widest, 0))
+    if not arrow:
+        letters = sorted({c for c in inputs if c.isalpha() and inputs.count(c) == 1})
+        return terms, [*dots, *letters]
+    before, ellipsis, after = given.partition("...")
+    output = [*before, *(dots if ellipsis else []), *after]
+    known = {label for term in terms for label in term}
+    for label in output:
+        if label not in known or output.count(label) > 1:
+            raise ShapeError(
+                f"einsum(): output subscript {label} "
+                + ("appears more than once in the output" if label in known else
+                   "does not appear in the equation for any input operand")
+            )  # fmt: skip
+    return terms, output
+
+
+def _labels(text: str, ndim: int, equation: str) -> list[Label]:
+    before, ellipsis, after = text.partition("...")
+    named = len(before) + len(after)
+    if not (before + after).isalpha() and named:
+        raise ShapeError(
+            f"einsum(): invalid subscript in {equation!r}: labels are letters, and '...' once"
+        )
+    if named > ndim or (not ellipsis and named != ndim):
+        raise ShapeError(
+            f"einsum(): the number of subscripts in the equation ({named}) does not match the "
+            f"number of dimensions ({ndim}) for operand {text!r} of {equation!r}"
+        )
+    dots = list(range(named - ndim, 0)) if ellipsis else []
+    return [*before, *dots, *after]
+
+
+def _sizes(terms: list[list[Label]], operands: tuple[Any, ...]) -> dict[Label, int]:
+    sizes: dict[Label, int] = {}
+    for term, x in zip(terms, operands):
+        own: dict[Label, int] = {}
+        for label, n in zip(term, x.shape):
+            if own.setdefault(label, n) != n:
+                raise ShapeError(
+                    f"einsum(): subscript {label} is repeated for an operand but the sizes don't "
+                    f"match, {n} != {own[label]}"
+                )
+            known = sizes.setdefault(label, n)
+            if known == 1:
+                sizes[label] = n
+            elif n not in (1, known):
+                raise ShapeError(
+                    f"einsum(): subscript {label} has size {n} for an operand which does not "
+                    f"broadcast with previously seen size {known}"
+                )
+    return sizes
+
+
+def _diagonal(x: Any, term: list[Label]) -> tuple[Any, list[Label]]:
+    """A label that an operand has twice stands for its diagonal."""
+    from ..creation import arange
+
+    for label in dict.fromkeys(term):
+        while term.count(label) > 1:
+            first, second = [i for i, k in enumerate(term) if k == label][:2]
+            others = [i for i in range(x.ndim) if i not in (first, second)]
+            line = arange(x.shape[first], device=x.device)
+            x = x.permute((first, second, *others))[line, line]
+            term = [label, *(term[i] for i in others)]
+    return x, term
+
+
+def _summed(x: Any, labels: list[Label], needed: set[Label]) -> tuple[Any, list[Label]]:
+    gone = tuple(i for i, label in enumerate(labels) if label not in needed)
+    if not gone:
+        return x, labels
+    return x.sum(gone), [label for label in labels if label in needed]
+
+
+def _pair(
+    a: Any, has_a: list[Label], b: Any, has_b: list[Label], needed: set[Label], sizes: Any
+) -> tuple[Any, list[Label]]:
+    """Two operands joined by one batched matrix product."""
+    a, has_a = _summed(a, has_a, needed | set(has_b))
+    b, has_b = _summed(b, has_b, needed | set(has_a))
+    both = [label for label in has_a if label in has_b]
+    batch = [label for label in both if label in needed]
+    contracted = [label for label in both if label not in needed]
+    only_a = [label for label in has_a if label not in both]
+    only_b = [label for label in has_b if label not in both]
+    left = _arranged(a, has_a, (batch, only_a, contracted), both, sizes)
+    right = _arranged(b, has_b, (batch, contracted, only_b), both, sizes)
+    out = left.bmm(right)
+    labels = [*batch, *only_a, *only_b]
+    widths = [*(sizes[k] for k in batch), *(_size(a, has_a, k) for k in only_a),
+              *(_size(b, has_b, k) for k in only_b)]  # fmt: skip
+    return out.reshape(tuple(widths)), labels
+
+
+def _size(x: Any, labels: list[Label], label: Label) -> int:
+    return x.shape[labels.index(label)]
+
+
+def _arranged(
+    x: Any, labels: list[Label], groups: tuple[list[Label], ...], both: list[Label], sizes: Any
+) -> Any:
+    """Three dimensions, one a group of labels; those of size 1 are widened where shared."""
+    x = x.permute(tuple(labels.index(label) for group in groups for label in group))
+    order = [label for group in groups for label in group]
+    wide = tuple(sizes[k] if k in both else n for k, n in zip(order, x.shape))
+    x = x.expand(wide) if wide != tuple(x.shape) else x
+    lengths = []
+    start = 0
+    for group in groups:
+        n = 1
+        for k in wide[start : start + len(group)]:
+            n *= k
+        lengths.append(n)
+        start += len(group)
+    return x.reshape(tuple(lengths))
