@@ -101,6 +101,21 @@ class Backend:
         """What is made inside is made on that device."""
         return nullcontext()
 
+    def device_count(self) -> int:
+        """How many devices it serves now."""
+        return 1
+
+    def current_device(self) -> int:
+        """The index of the device on which work runs that names none."""
+        return 0
+
+    def set_current_device(self, index: int) -> None:
+        """Choose that device, for this thread; raises DeviceError if it is not there."""
+
+    def device_name(self, index: int) -> str:
+        """What its maker calls a device."""
+        return f"{self.device_types[0]}:{index}"
+
     def describe(self) -> dict[str, str]:
         """Facts for ``anadrome info``: versions, devices, BLAS, threads."""
         return {}

@@ -168,7 +168,7 @@ class Captured:
         self._recordings += 1
         if before is None:
             return out
-        difference = program.difference(before)
+        difference = None if problems else program.difference(before)
         if difference is None:
             problems += [f"a Tensor made at {sites.describe(places.get(s))} is kept outside the "
                          "step, where a replay will not renew it; return it instead" for s in kept]  # fmt: skip
@@ -208,7 +208,9 @@ class Captured:
                 problems.append(
                     f"it gives {name} a history, and a replay records no graph; use `.detach()`"
                 )
-        title = getattr(self._step, "__name__", "step").strip("<>")
+        title = getattr(self._step, "__name__", "step")
+        if not title.isidentifier():
+            title = "step"
         program = Program(tape, title, inputs, result, names, self._again)
         fresh: dict[int, Tensor] = {}
         for entry in tape.lifted.values():

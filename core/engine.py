@@ -117,10 +117,10 @@ def run(
         # All but the last gradient wait for their turn; with the last we may go straight on.
         last: Any = None
         if len(grads) == 1 and needed is None:
-            last = node.next_functions[0]
+            last = node.edges[0]
             g = grads[0]
         else:
-            for edge, gradient in zip(node.next_functions, grads):
+            for edge, gradient in zip(node.edges, grads):
                 if edge is None or gradient is None:
                     continue
                 if needed is not None and edge[0] not in needed:
@@ -356,7 +356,7 @@ def _leading_to(wanted: dict[Edge, int], roots: Any) -> set[Node]:
         node = stack.pop()
         if node.sequence < oldest:
             continue
-        for edge in node.next_functions:
+        for edge in node.edges:
             if edge is not None:
                 consumers.setdefault(edge[0], []).append(node)
                 if edge[0] not in seen:
@@ -385,7 +385,7 @@ def _collect(
         if (node, nr) in wanted and value is not None:
             found[wanted[node, nr]] = value
     assert needed is not None
-    return not any(e is not None and e[0] in needed for e in node.next_functions)
+    return not any(e is not None and e[0] in needed for e in node.edges)
 
 
 

@@ -86,9 +86,9 @@ class Node:
     __slots__ = (
         "code",
         "dtype",
+        "edges",
         "hooks",
         "instruction",
-        "next_functions",
         "saved",
         "sequence",
         "shape",
@@ -102,7 +102,7 @@ class Node:
     hooks: Hooks | None
     #: Writes in place to its output, once there may be any.
     writes: Writes | None
-    next_functions: tuple[Edge | None, ...]
+    edges: tuple[Edge | None, ...]
     saved: Any
     sequence: int
     shape: Any
@@ -116,6 +116,11 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Where the inputs came from; ``(None, 0)`` for one that needs no gradient."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -146,7 +151,7 @@ class Node:
         return self.hooks
 
     def apply(self, grad: Any, create_graph: bool) -> Any:
-        """The gradients of the inputs, in the order of ``next_functions``."""
+        """The gradients of the inputs, in the order of ``edges``."""
         raise NotImplementedError
 
     def check_alive(self) -> None:
@@ -214,7 +219,7 @@ class AccumulateGrad(Node):
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
         self.hooks = self.writes = None
-        self.next_functions = ()
+        self.edges = ()
         self.saved = ()
         self.sequence = tick()
         self.shape = variable._data.shape

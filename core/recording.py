@@ -18,7 +18,7 @@ _getframe = sys._getframe
 def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     """A node for a call that has just been made, and the Tensor that hangs on it."""
     node = _new(op.node_type)
-    node.next_functions = edges
+    node.edges = edges
     node.saved = saved
     node.hooks = node.writes = None
     node.sequence = tick()

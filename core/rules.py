@@ -52,7 +52,7 @@ class OpNode(Node):
             return self.apply_carefully(grad, create_graph)
         return [
             None if edge is None else play(grad, values, self)
-            for play, values, edge in zip(self.op.plays, saved, self.next_functions)
+            for play, values, edge in zip(self.op.plays, saved, self.edges)
         ]
 
     def apply_carefully(self, grad: Any, create_graph: bool) -> Any:
@@ -62,12 +62,12 @@ class OpNode(Node):
         if op.together:
             rule = op.rules[0]
             if isinstance(rule, Word):
-                return [op.plays[0](grad, (), self)] * len(self.next_functions)
+                return [op.plays[0](grad, (), self)] * len(self.edges)
             values = list(rows[0]) if create_graph else [array_of(v, self) for v in rows[0]]
             return _called_together(op, grad, values, self)
         return [
             None if edge is None else self._played(i, grad, values, create_graph)
-            for i, (values, edge) in enumerate(zip(rows, self.next_functions))
+            for i, (values, edge) in enumerate(zip(rows, self.edges))
         ]
 
     def _played(self, i: int, grad: Any, values: Any, create_graph: bool) -> Any:
@@ -169,7 +169,7 @@ def _apply_two(play_a: Play, play_b: Play) -> Any:
         saved = self.saved
         if create_graph or saved.__class__ is not tuple:
             return self.apply_carefully(grad, create_graph)
-        edge_a, edge_b = self.next_functions
+        edge_a, edge_b = self.edges
         if edge_b is None:
             return (play_a(grad, saved[0], self),)
         if edge_a is None:
@@ -194,7 +194,7 @@ def _apply_together(self: OpNode, grad: Any, create_graph: bool) -> Any:
 
 def _called_together(op: Op, grad: Any, values: list[Any], node: Node) -> Any:
     if op.wants_needs:
-        needs = tuple(edge is not None for edge in node.next_functions)
+        needs = tuple(edge is not None for edge in node.edges)
         return op.rules[0](grad, *values, needs=needs)
     return op.rules[0](grad, *values)
 

@@ -42,9 +42,9 @@ _TANH = (
 )
 
 
-def _fused(name: str, inputs: str, body: str, **options: Any) -> Any:
+def _fused(name: str, inputs: str, body: str, preamble: str = "") -> Any:
     return cupy.ElementwiseKernel(
-        inputs, "T out", body, f"anadrome_{name}", preamble=_WIDE + options.pop("preamble", "")
+        inputs, "T out", body, f"anadrome_{name}", preamble=_WIDE + preamble
     )
 
 
@@ -69,8 +69,7 @@ _gelu_tanh_slope = _fused(
 )  # fmt: skip
 _sigmoid = _fused("sigmoid", "T x", _X + "out = (T)(1 / (1 + exp(-v)));")
 _silu = _fused("silu", "T x", _X + "out = (T)(v / (1 + exp(-v)));")
-_threshold = _fused("threshold", "T grad, T y", "out = (float)y <= 0 ? (T)0 : grad;")
-_threshold_double = _fused("threshold_double", "T grad, T y", "out = y <= 0 ? (T)0 : grad;")
+_threshold = _fused("threshold", "T grad, T y", "out = (wide<T>::type)y <= 0 ? (T)0 : grad;")
 _dropout = _fused(
     "dropout", "T x, uint64 seed, uint64 number, uint64 limit, float64 scale",
     _X + "bool kept = philox(i >> 2, number, seed).w[i & 3] < limit;"
@@ -127,7 +126,7 @@ def threshold_backward(grad: Any, y: Any) -> Any:
     """``grad``, and zero where ``y`` is not above zero."""
     if not _alike(grad, y):
         return _declared("threshold_backward")(grad, y)
-    return (_threshold_double if y.dtype.char == "d" else _threshold)(grad, y)
+    return _threshold(grad, y)
 
 
 def _alike(grad: Any, x: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .. import graph
 from ..modes import (
     enable_grad,
     inference_mode,
@@ -10,7 +9,7 @@ from ..modes import (
     saved_tensors_hooks,
     set_grad_enabled,
 )
-from . import functional
+from . import functional, graph
 from .entry import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
 from .gradcheck import gradcheck, gradgradcheck

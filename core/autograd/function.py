@@ -80,7 +80,7 @@ class FunctionCtx(Node):
             slots.append(g if g is None or isinstance(g, Tensor) else wrap(g))
         out = self.function.backward(self, *slots)
         out = out if isinstance(out, tuple) else (out,)
-        count = len(self.next_functions)
+        count = len(self.edges)
         if len(out) > count and all(x is None for x in out[count:]):
             out = out[:count]
         if len(out) != count:
@@ -89,7 +89,7 @@ class FunctionCtx(Node):
                 f"{count}, got {len(out)}): one for each argument of forward, None where it has "
                 "none"
             )
-        for g, edge in zip(out, self.next_functions):
+        for g, edge in zip(out, self.edges):
             if g is not None and edge is not None and not isinstance(g, Tensor):
                 raise TypeError(
                     f"{self.name()} returned a {type(g).__name__} as gradient; expected a Tensor "
@@ -164,7 +164,7 @@ class Function(metaclass=_FunctionMeta):
                 result = cls.forward(*args)
                 cls.setup_context(node, args, result)
         outputs = result if isinstance(result, tuple) else (result,)
-        node.next_functions = edges
+        node.edges = edges
         node.sequence = graph.tick()
         if not recording:
             return result

@@ -33,7 +33,7 @@ class Narrator:
         self.freed += was_freed
         shown = ", ".join(
             "no gradient needed" if edge is None or g is None else _facts(g)
-            for g, edge in zip(gradients, node.next_functions)
+            for g, edge in zip(gradients, node.edges)
         )
         freed = "saved values freed" if was_freed else "nothing freed"
         incoming = ", ".join(_facts(g) for g in gradient) if node.multi else _facts(gradient)

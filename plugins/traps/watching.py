@@ -275,7 +275,7 @@ def _leaves_behind(source: Tensor) -> list[Tensor]:
         if leaf is not None:
             leaves.append(leaf)
         for edge in node.next_functions:
-            if edge is not None and id(edge[0]) not in seen:
+            if edge[0] is not None and id(edge[0]) not in seen:
                 seen.add(id(edge[0]))
                 stack.append(edge[0])
     return leaves

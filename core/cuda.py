@@ -1,0 +1,85 @@
+"""cuda: what programs ask about GPUs (PyTorch: ``torch.cuda``).
+
+The answers come from the backend that serves the device type ``"cuda"``; it is loaded when something
+is asked. Plugins add names here, such as ``anadrome.cuda.amp``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import backend as backends
+from .device import device as Device
+from .errors import BackendError
+
+
+def _backend() -> backends.Backend:
+    return backends.for_device("cuda")
+
+
+def _index(device: Any) -> int:
+    """The number meant by an int, ``"cuda:1"``, a device, or None for the current one."""
+    if device is None:
+        return _backend().current_device()
+    if isinstance(device, int):
+        return device
+    chosen = Device(device)
+    if chosen.type != "cuda":
+        raise ValueError(f"Expected a cuda device, but got: {chosen}")
+    return _backend().current_device() if chosen.index is None else chosen.index
+
+
+def is_available() -> bool:
+    """Whether a CUDA device can be used here; never raises (``torch.cuda.is_available``).
+
+    >>> import anadrome as ad
+    >>> device = "cuda" if ad.cuda.is_available() else "cpu"
+
+    Where it says False against expectation, ``anadrome.zeros(1, device="cuda")`` says why.
+    """
+    return device_count() > 0
+
+
+def device_count() -> int:
+    """How many CUDA devices can be used here, 0 if none (``torch.cuda.device_count``)."""
+    try:
+        return _backend().device_count()
+    except BackendError:
+        return 0
+
+
+def current_device() -> int:
+    """The index of the device that ``"cuda"`` means now (``torch.cuda.current_device``).
+
+    Raises BackendError, with what is missing, where no CUDA device can be used.
+    """
+    return _backend().current_device()
+
+
+def set_device(device: Any) -> None:
+    """Let ``"cuda"`` mean that device, in this thread (``torch.cuda.set_device``)."""
+    _backend().set_current_device(_index(device))
+
+
+def get_device_name(device: Any = None) -> str:
+    """What its maker calls a device (``torch.cuda.get_device_name``)."""
+    return _backend().device_name(_index(device))
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until a device has done all it was given (``torch.cuda.synchronize``)."""
+    _backend().synchronize(Device("cuda", _index(device)))
+
+
+class device:
+    """Inside, ``"cuda"`` means the given device (``torch.cuda.device``), e.g. ``device(1)``."""
+
+    def __init__(self, device: Any) -> None:
+        self.index = _index(device)
+
+    def __enter__(self) -> None:
+        self._before = current_device()
+        set_device(self.index)
+
+    def __exit__(self, *exc: object) -> None:
+        set_device(self._before)
