@@ -1,20 +1,24 @@
-"""anadrome: automatic differentiation in pure Python, with PyTorch's semantics, on any array library.
+"""anadrome: automatic differentiation in pure Python, as in PyTorch, on any array library.
 
 Read it in this order; each file is one idea:
 
-1. ``dtypes``, ``device``: element types and places, in PyTorch's words
-2. ``backend``: the adapter to one array library
+1. ``dtypes``, ``device``, ``errors``: element types, places and errors, in PyTorch's words
+2. ``backend``: the adapter to one array library, and the registry; ``cuda``: PyTorch's names for it
 3. ``sites``, ``modes``: the user's line; what is switched on around it
 4. ``graph``: nodes, edges, saved values, writes
 5. ``tensor``: an array plus its place in the graph
-6. ``op``, ``calls``: declare a primitive once; how a call of it is made fast
-7. ``views``, ``inplace``: shared memory, and writing into it
-8. ``engine``: plays the nodes in reverse
-9. ``ops/``: the table, a file a family; ``functional``: what is made of ops
-10. ``random``, ``creation``, ``printing``, ``serialization``
-11. ``autograd/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
-12. ``capture``: a step as a flat program
-13. ``hookspecs``, ``manager``: what plugins can do, and how they are found
+6. ``op``, ``rules``: declare a primitive once; how its rules are played
+7. ``calls``, ``general``, ``binding``, ``align``, ``recording``: how a call is made fast
+8. ``views``, ``inplace``: shared memory, and writing into it
+9. ``engine``: plays the nodes in reverse
+10. ``ops/`` with ``samples``, ``special``: the table, a file a family
+11. ``functional``, ``namespace``: what is made of ops, and the public functions
+12. ``random``, ``creation``, ``printing``, ``serialization``
+13. ``autograd/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
+14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
+    ``capture``, a step as a flat program
+15. ``hookspecs``, ``manager``: what plugins can do, and how they are found
+16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 
 from __future__ import annotations

@@ -281,6 +281,7 @@ def _for_device(d: device | str | None) -> Backend:
         return get(preferred)
     if not candidates:
         raise BackendError(
-            f"no backend serves device {str(d)!r}; the devices known are {', '.join(device_types())}"
+            f"no backend serves device {str(d)!r}; the devices known are "
+            f"{', '.join(device_types())}"
         )
     return get(candidates[0])

@@ -1,7 +1,7 @@
 """capture: a training step recorded once as a flat program, and replayed on new data.
 
 ``capture(step)`` runs the step eagerly, with every Tensor that it meets holding a traced array (see
-``tracing``); what those wrote down becomes a program (see ``program``). A recording is trusted when
+``traced``); what those wrote down becomes a program (see ``program``). A recording is trusted when
 the next call gives the same one again: then state has been set up, and what changes from call to
 call has been found out. From then on a call is one Python function without graph or dispatch.
 """
@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import functools
 import gc
-import inspect
 import types
 from collections.abc import Callable
 from typing import Any
 
 from . import modes, sites
+from .arguments import by_name, joined, names_in, rebuilt, same, split, told
 from .errors import CaptureError
 from .modes import Mode
 from .program import Program
+from .tape import Lifted, Tape
 from .tensor import LEAF, Tensor, wrap
-from .tracing import Tape, Traced, tracing
+from .traced import Traced
+from .tracing import tracing
 
 _ATTEMPTS = 3
 
@@ -51,11 +53,11 @@ def capture(step: Callable[..., Any]) -> Captured:
     ...     loss = ((x @ w - y) ** 2).mean()
     ...     loss.backward()
     ...     with ad.no_grad():
-    ...         w.sub_(w.grad * 0.1)
+    ...         w.sub_(w.grad * 0.01)
     ...     return loss
     >>> x, y = ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 2.0])
     >>> [round(step(x, y).item(), 4) for _ in range(4)]
-    [2.5, 0.925, 0.5139, 0.37]
+    [2.5, 1.2325, 0.609, 0.3024]
     >>> step.program is not None
     True
     """
@@ -98,13 +100,13 @@ class Captured:
     def _carefully(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if modes.tape.get() is not None:  # inside another capture this is a plain function
             return self._step(*args, **kwargs)
-        arguments = _arguments(self._step, args, kwargs)
+        given = by_name(self._step, args, kwargs)
         tensors: dict[str, Tensor] = {}
-        form = _split(arguments, "", tensors)
-        if self._form is not None and not _same(form, self._form):
+        form = split(given, "", tensors)
+        if self.program is not None and not same(form, self._form):
             raise CaptureError(
-                f"this step was captured with other arguments: {_told(self._form)}, and is called "
-                f"at {_place()} with {_told(form)}. Only the values of Tensors may change from "
+                f"this step was captured with other arguments: {told(self._form)}, and is called "
+                f"at {_place()} with {told(form)}. Only the values of Tensors may change from "
                 "call to call: pass what changes as a Tensor, or capture a step for each case"
             )
         if self._run is not None:
@@ -116,8 +118,8 @@ class Captured:
 
     def _again(self, *tensors: Any) -> Any:
         """A guard of the program failed: say why, or record anew if the surroundings changed."""
-        arguments = _joined(self._form, iter(tensors))
-        args, kwargs = arguments.pop("", ()), arguments
+        kwargs = joined(self._form, iter(tensors))
+        args = kwargs.pop("", ())
         given = dict(zip(self._names, tensors))
         if modes.tape.get() is not None:
             return self._step(*args, **kwargs)
@@ -170,8 +172,12 @@ class Captured:
             return out
         difference = None if problems else program.difference(before)
         if difference is None:
-            problems += [f"a Tensor made at {sites.describe(places.get(s))} is kept outside the "
-                         "step, where a replay will not renew it; return it instead" for s in kept]  # fmt: skip
+            problems += [
+                f"a Tensor made at {sites.describe(places[s])} is kept outside the step, where a "
+                "replay will not renew it; return it instead"
+                for s in kept
+                if s in places
+            ]
             if not problems:
                 self._run = program.run
         elif self._recordings >= _ATTEMPTS:
@@ -193,8 +199,9 @@ class Captured:
                 result = self._step(*args, **kwargs)
         finally:
             modes.tape.reset(token)
+        result = _marked(result, tape)
         tape.drop_temporaries()
-        names = _names_in(self._step)
+        names = names_in(self._step)
         problems = []
         for entry in tape.lifted.values():
             tensor = entry.tensor
@@ -216,8 +223,8 @@ class Captured:
         for entry in tape.lifted.values():
             grad = entry.tensor._grad
             if grad is not None and id(grad) not in tape.lifted:
-                entry.tensor._grad = _cut_off(grad, tape, fresh)
-        return _cut_off(result, tape, fresh), program, problems
+                entry.tensor._grad = _cut_off(grad, fresh)
+        return _cut_off(result, fresh), program, problems
 
 
 class _Recording(Mode):
@@ -257,91 +264,32 @@ def _settled(alive: Any) -> list[int]:
     return [traced.slot for traced in kept]
 
 
-def _cut_off(value: Any, tape: Tape, fresh: dict[int, Tensor]) -> Any:
+def _cut_off(value: Any, fresh: dict[int, Tensor]) -> Any:
     """The result with real arrays, and without a graph, as a replay gives it."""
+    if isinstance(value, Lifted):
+        return wrap(value.array) if value.tensor is None else value.tensor
     if isinstance(value, Tensor):
-        if id(value) in tape.lifted:
-            return value
         if id(value) not in fresh:
             fresh[id(value)] = wrap(value._data.value)
         return fresh[id(value)]
     if isinstance(value, Traced):
         return value.value
-    if isinstance(value, dict):
-        return {k: _cut_off(v, tape, fresh) for k, v in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = [_cut_off(v, tape, fresh) for v in value]
-        return type(value)(parts) if type(value) in (tuple, list) else type(value)(*parts)
-    return value
+    return _mapped(functools.partial(_cut_off, fresh=fresh), value)
 
 
-# -- arguments --------------------------------------------------------------------------------
-class _Hole:
-    """Stands for a Tensor in the form of a call."""
-
-    def __repr__(self) -> str:
-        return "Tensor"
-
-
-_HOLE = _Hole()
-
-
-def _arguments(step: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """All arguments by name, however they were passed; ``""`` holds those that have no name."""
-    try:
-        parameters = inspect.signature(step).parameters.values()
-    except (TypeError, ValueError):
-        return {"": args, **kwargs}
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    out = dict(zip(names, args))
-    if len(args) > len(names) or len(names) < len(parameters) or set(out) & set(kwargs):
-        return {"": args, **kwargs}
-    return {**out, **kwargs}
-
-
-def _split(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """The form of nested arguments; the Tensors in them are collected, by their names."""
+def _marked(value: Any, tape: Tape) -> Any:
+    """The result with the entries of lifted Tensors in their place, so as not to hold those."""
     if isinstance(value, Tensor):
-        name = path.strip("_")
-        tensors[name if name.isidentifier() else f"x{len(tensors)}"] = value
-        return _HOLE
+        return tape.lifted.get(id(value), value)
+    return _mapped(functools.partial(_marked, tape=tape), value)
+
+
+def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _split(v, f"{path}_{k}", tensors) for k, v in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(_split(v, f"{path}_{n}", tensors) for n, v in enumerate(value))
+        return {k: function(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return rebuilt(value, [function(v) for v in value])
     return value
-
-
-def _joined(form: Any, tensors: Any) -> Any:
-    if form is _HOLE:
-        return next(tensors)
-    if isinstance(form, dict):
-        return {k: _joined(v, tensors) for k, v in form.items()}
-    if type(form) in (tuple, list):
-        return type(form)(_joined(v, tensors) for v in form)
-    return form
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(_same(a[k], b[k]) for k in a)
-    if isinstance(a, (tuple, list)):
-        return len(a) == len(b) and all(map(_same, a, b))
-    try:
-        return bool(a == b)
-    except ValueError:  # arrays
-        return False
-
-
-def _told(form: Any) -> str:
-    if isinstance(form, dict):
-        parts = [f"{k}={v!r}" for k, v in form.items() if k] + [repr(v) for v in form.get("", ())]
-        return f"({', '.join(parts)})"
-    return repr(form)
 
 
 def _check_input(name: str, tensor: Tensor) -> None:
@@ -354,28 +302,3 @@ def _check_input(name: str, tensor: Tensor) -> None:
 
 def _place() -> str:
     return sites.describe(sites.caller(2))
-
-
-def _names_in(step: Any) -> dict[int, str]:
-    """Names of the Tensors that a step refers to, by id: variables, and models' parameters."""
-    try:
-        scope = inspect.getclosurevars(inspect.unwrap(step))
-    except TypeError:
-        return {}
-    variables = {**scope.globals, **scope.nonlocals}
-    owner = getattr(step, "__self__", None)
-    if owner is not None:
-        variables.update(getattr(owner, "__dict__", {}))
-    found: dict[int, str] = {}
-    for name, value in variables.items():
-        if isinstance(value, (tuple, list)):
-            pairs = [(f"{name}.{n}", v) for n, v in enumerate(value)]
-        elif hasattr(value, "named_parameters"):
-            pairs = [(f"{name}.{n}", p) for n, p in value.named_parameters()]
-            pairs += [(f"{name}.{n}", b) for n, b in value.named_buffers()]
-        else:
-            pairs = [(name, value)]
-        for label, tensor in pairs:
-            if isinstance(tensor, Tensor):
-                found.setdefault(id(tensor), label)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import modes
-from .inplace import assign, check_writable
+from .inplace import assign, check_writable, write
 from .ops import arithmetic, convert, reduce
 from .random import draw
 from .tensor import Tensor, wrap
@@ -90,8 +90,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if modes.is_grad_enabled() and self.requires_grad:
         return assign(self, convert.fill(self, value=value), "fill_")
     modes.touch(self)
-    self._data[...] = value
-    self._shared_writes().bump()
+    write(self, Ellipsis, value)
     return self
 
 
@@ -107,8 +106,7 @@ def _drawn(self: Tensor, kind: str, scale: float, shift: float, generator: Any) 
     values = draw(kind, shape, self.dtype, self.device, generator)
     if modes.is_grad_enabled() and self.requires_grad:
         return copy_(self, wrap(values * scale + shift))
-    self._data[...] = values * scale + shift
-    self._shared_writes().bump()
+    write(self, Ellipsis, values * scale + shift)
     return self
 
 

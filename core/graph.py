@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import sites
 from .errors import AlreadyFreedError, ModifiedInPlaceError
+from .modes import saved_tensors_hooks as saved_tensors_hooks  # PyTorch's place for it
 
 if TYPE_CHECKING:
     from .tensor import Tensor

@@ -30,7 +30,7 @@ def register_backends() -> Iterable[LazyBackend]:
 
     Fires once, at ``import anadrome``. Return ``LazyBackend(name, device_types, load)`` objects;
     ``load`` is called when the backend is first asked for. Costs nothing afterwards.
-    Bundled users: ``numpy``, ``cupy``.
+    Bundled users: ``cupy``, ``numpy``.
     """
     raise NotImplementedError
 
@@ -41,7 +41,7 @@ def register_ops() -> None:
 
     Fires once, at ``import anadrome``, after the bundled table is there. Returns nothing: importing
     the module that declares is enough. Every op is then tested and documented like the bundled
-    ones. Bundled user: ``adam``.
+    ones. Bundled users: ``adam``, ``amp``, ``clip``.
     """
     raise NotImplementedError
 
@@ -52,9 +52,9 @@ def register_exports() -> Mapping[str, Any]:
 
     Fires once, at ``import anadrome``. Return dotted names below ``anadrome`` and what they stand
     for: an object, or the string ``"package.module:name"`` that is imported when the name is first
-    used. Modules on the way are made, so ``from anadrome.utils.checkpoint import checkpoint`` works.
+    used. Modules on the way are made: ``from anadrome.utils.checkpoint import checkpoint`` works.
     Two plugins that give one name clash: the second is left out and reported.
-    Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``.
+    Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``traps``.
     """
     raise NotImplementedError
 
@@ -76,7 +76,7 @@ def around_backward(tensors: tuple[Tensor, ...]) -> contextlib.AbstractContextMa
     Fires at each ``backward()`` and ``autograd.grad()``, before the first node; ``tensors`` are
     what it starts from. Return a context manager, which is left after the last node (also when the
     backward raises), or None. Costs a microsecond a backward when implemented, nothing when not.
-    Bundled user: ``traps``.
+    Bundled users: ``amp``, ``traps``.
     """
     raise NotImplementedError
 
@@ -87,7 +87,7 @@ def grad_ready(tensor: Tensor) -> None:
 
     Fires after each accumulation into ``tensor.grad``, on the thread that runs the backward; later
     nodes are still to come, so communication can overlap with them. Returns nothing. Costs one call
-    a leaf and backward when implemented. Bundled user: ``traps``.
+    a leaf and backward when implemented. Bundled users: ``amp``, ``traps``.
     """
     raise NotImplementedError
 

@@ -50,10 +50,28 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
         )
     if result.dtype != data.dtype:
         result = by_type[data.__class__].xp.astype(result, data.dtype)
-    data[...] = result
-    target._shared_writes().bump()
+    write(target, Ellipsis, result)
     rebase(target, value)
     return target
+
+
+def write(target: Tensor, index: Any, array: Any) -> None:
+    """``target[index] = array`` in memory, and count the write; the graph is not told."""
+    try:
+        target._data[index] = array
+    except ValueError as error:
+        raise _unwritable(error) from error
+    target._shared_writes().bump()
+
+
+def _unwritable(error: ValueError) -> Exception:
+    if "read-only" not in str(error):
+        return error
+    return GraphError(
+        "unsupported operation: more than one element of the written-to tensor refers to a single "
+        "memory location (or the memory is read-only). Please clone() the tensor before performing "
+        "the operation."
+    )
 
 
 def rebase(target: Tensor, value: Tensor) -> None:
@@ -125,6 +143,6 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
     try:
         kernel(data, *others, out=data)
     except ValueError as error:
-        raise op.explain(error, (target, *args)) from error
+        raise op.explain(_unwritable(error), (target, *args)) from error
     target._shared_writes().bump()
     return True

@@ -256,8 +256,8 @@ def _functions(name: str) -> list[Callable[[Any], Any]]:
     for found in reversed(getattr(_pluggy.hook, name).get_hookimpls()):
         if found.hookwrapper or found.wrapper:
             raise PluginError(
-                f"plugin {found.plugin_name!r} wraps the hook {name!r}, which is called at work and "
-                "takes plain functions only"
+                f"plugin {found.plugin_name!r} wraps the hook {name!r}, which is called at work "
+                "and takes plain functions only"
             )
         function = found.function
         functions.append(function if found.argnames else lambda value, call=function: call())

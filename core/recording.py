@@ -82,7 +82,7 @@ def _pack(node: Any, state: State) -> None:
 
 def _alias(value: Tensor) -> Tensor:
     out = wrap(value._data)
-    out._writes = value._writes
+    out._writes = value._shared_writes()  # so that a hook can tell whether it was written since
     return out
 
 

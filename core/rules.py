@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .backend import by_type
 from .errors import NoDerivativeError
-from .graph import Node, Packed, PackedRows, stale
-from .tensor import Tensor, wrap
+from .graph import Edge, Node, Packed, PackedRows, stale
+from .tensor import Tensor, unwrap, wrap
 
 if TYPE_CHECKING:
     from .op import Op
@@ -62,7 +63,8 @@ class OpNode(Node):
         if op.together:
             rule = op.rules[0]
             if isinstance(rule, Word):
-                return [op.plays[0](grad, (), self)] * len(self.edges)
+                each = [play_word(rule, op, i) for i in range(len(self.edges))]
+                return [None if play is None else play(grad, (), self) for play in each]
             values = list(rows[0]) if create_graph else [array_of(v, self) for v in rows[0]]
             return _called_together(op, grad, values, self)
         return [
@@ -100,6 +102,8 @@ class OpNode(Node):
                         value._edge = (self, self.op.outputs.index(name))
                 elif create_graph:
                     array_of(value, self)  # for its check
+                    if value.__class__ in by_type:  # a number that was an operand
+                        value = wrap(value)
                 row.append(value)
             rows.append(tuple(row))
         return tuple(rows)
@@ -262,16 +266,28 @@ def play_word(word: Word, op: Op, index: int) -> Play | None:
     if word is NONE:
         return None
     if word is ZERO:
-        return lambda g, saved, node: None
+        return lambda g, saved, node: _zeros(g, node.edges[index])
 
     def missing(g: Any, saved: Any, node: Node) -> Any:
         raise NoDerivativeError(
             f"the derivative of {op.name!r} (from {op.plugin}) with respect to "
-            f"{op.inputs[index]!r} is not implemented, and was asked for through {node.where()}; "
+            f"{op.inputs[0 if op.variadic else index]!r} is not implemented, and was asked for through {node.where()}; "
             "detach that input if its gradient is not needed"
         )
 
     return missing
+
+
+def _zeros(g: Any, edge: Edge | None) -> Any:
+    """The gradient that is zero, for the input that an edge leads to."""
+    if edge is None:
+        return None
+    node, nr = edge
+    shape, dtype = (node.shape[nr], node.dtype[nr]) if node.multi else (node.shape, node.dtype)
+    if isinstance(g, list):
+        g = next(x for x in g if x is not None)
+    array = by_type[unwrap(g).__class__].xp.zeros(shape, dtype=dtype)
+    return wrap(array) if isinstance(g, Tensor) else array
 
 
 def unpacked(value: Any, node: Node) -> Any:

@@ -25,8 +25,9 @@ _CODES = {
     "I64": dtypes.int64, "I32": dtypes.int32, "I16": dtypes.int16, "I8": dtypes.int8,
     "U8": dtypes.uint8, "BOOL": dtypes.bool_, "C64": dtypes.complex64,
 }  # fmt: skip
-_STRUCTURE = "anadrome.structure"
-_CHECKSUM = "anadrome.crc32"
+#: Our one metadata entry (the library writes several in any order, and equal states should give
+#: equal files): JSON with the checksum of the data and, for a nested state, its structure.
+_ENTRY = "anadrome"
 
 
 def _library() -> Any:
@@ -59,12 +60,12 @@ def save(obj: Any, f: Any) -> None:
         )
     tensors: dict[str, Tensor] = {}
     flat = all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
-    metadata: dict[str, str] = {"format": "pt"}
+    structure = None
     if flat:
         tensors = dict(obj)
     else:
-        metadata[_STRUCTURE] = json.dumps(_described(obj, tensors, "state"))
-    data = _serialized(tensors, metadata)
+        structure = _described(obj, tensors, "state")
+    data = _serialized(tensors, structure)
     if hasattr(f, "write"):
         f.write(data)
     else:
@@ -93,7 +94,7 @@ def _described(value: Any, tensors: dict[str, Tensor], where: str) -> Any:
     )
 
 
-def _serialized(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+def _serialized(tensors: dict[str, Tensor], structure: Any) -> bytes:
     library = _library()
     names = {d: code for code, d in _CODES.items()}
     specs, alive = {}, []
@@ -111,8 +112,8 @@ def _serialized(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
             data_len=host.nbytes,
         )
         checksum = zlib.crc32(host.view("uint8"), checksum)
-    metadata[_CHECKSUM] = f"{checksum:08x}"
-    return bytes(library.serialize(specs, metadata=metadata))
+    entry = json.dumps({"crc32": f"{checksum:08x}", "structure": structure})
+    return bytes(library.serialize(specs, metadata={_ENTRY: entry}))
 
 
 def write_atomically(path: str, data: bytes) -> None:
@@ -174,17 +175,17 @@ def load(f: Any, map_location: Any = None) -> Any:
         )
     try:
         entries = library.deserialize(data)
-        metadata = _metadata(data)
-    except (library.SafetensorError, ValueError, UnicodeDecodeError, RecursionError) as error:
+        ours = _entry(data)
+    except (library.SafetensorError, ValueError, AttributeError, RecursionError) as error:
         raise SerializationError(
             f"{name!r} is not a whole safetensors file ({len(data)} bytes): {error}"
         ) from error
-    _verify(name, entries, metadata)
+    _verify(name, entries, ours.get("crc32"))
     tensors = {key: _tensor(name, key, entry, map_location) for key, entry in entries}
-    if _STRUCTURE not in metadata:
+    if ours.get("structure") is None:
         return OrderedDict((key, tensors[key]) for key in _order(data, tensors))
     try:
-        return _rebuilt(json.loads(metadata[_STRUCTURE]), tensors)
+        return _rebuilt(ours["structure"], tensors)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
 
@@ -194,16 +195,17 @@ def _header(data: bytes) -> dict[str, Any]:
     return json.loads(data[8 : 8 + size])
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    return _header(data).get("__metadata__") or {}
+def _entry(data: bytes) -> dict[str, Any]:
+    """What we noted in the file; empty for a file of someone else's."""
+    text = (_header(data).get("__metadata__") or {}).get(_ENTRY)
+    return {} if text is None else dict(json.loads(text).items())
 
 
 def _order(data: bytes, tensors: dict[str, Tensor]) -> list[str]:
     return sorted(tensors, key=lambda k: _header(data)[k]["data_offsets"]) if tensors else []
 
 
-def _verify(name: str, entries: Any, metadata: dict[str, str]) -> None:
-    wanted = metadata.get(_CHECKSUM)
+def _verify(name: str, entries: Any, wanted: str | None) -> None:
     if wanted is None:  # written by someone else
         return
     checksum = 0

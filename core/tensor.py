@@ -90,6 +90,7 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory outside the graph; writes to it are not seen by the version check."""
+        modes.touch(self)
         return wrap(self._data)
 
     @data.setter
@@ -218,6 +219,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the graph; writes to it count as writes to this one."""
+        modes.touch(self)
         out = wrap(self._data)
         out._writes = self._shared_writes()
         if self._edge is not None:

@@ -19,7 +19,7 @@ import anadrome as ad
 SEED = "ANADROME_TEST_SEED"
 
 hypothesis.settings.register_profile("default", max_examples=30, deadline=None)
-hypothesis.settings.register_profile("nightly", max_examples=1500, deadline=None)
+hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

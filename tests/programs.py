@@ -7,6 +7,7 @@ All values have shapes that broadcast with (3, 3), and all ops keep values moder
 
 from __future__ import annotations
 
+import random
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -93,7 +94,7 @@ WRITES: dict[str, tuple[int, Any]] = {
 
 
 def _set(a: Any, index: Any, value: Any) -> Any:
-    a[index] = value
+    a[index if a.ndim else Ellipsis] = value
     return a
 
 
@@ -146,16 +147,17 @@ class Outcome(NamedTuple):
     grads: list[Any]
     second: list[Any]
     error: str | None
+    loss: float = 0.0
 
 
-def run(program: Program, library: Any, leaf: Any) -> Outcome:
+def cuts(program: Program) -> bool:
+    """Whether a gradient is cut off on purpose, so that finite differences do not agree."""
+    return any(s.name == "detach" or (s.name == "zero_" and s.number == 0) for s in program.steps)
+
+
+def run(program: Program, library: Any, leaf: Any, numbers: Any = None) -> Outcome:
     """Run on ``library``; ``leaf(values)`` makes a leaf of nested lists of numbers."""
-    import random
-
-    stream = random.Random(program.seed)
-    leaves = []
-    for shape in SHAPES:
-        leaves.append(leaf(_numbers(stream, shape)))
+    leaves = [leaf(n) for n in numbers or leaf_numbers(program)]
     values = list(leaves)
     try:
         for step in program.steps:
@@ -169,7 +171,7 @@ def run(program: Program, library: Any, leaf: Any) -> Outcome:
         loss = sum((v * (0.5 + 0.1 * i)).sum() for i, v in enumerate(made[-3:]))
         shown = [v.detach().clone() for v in made]
         if not loss.requires_grad:
-            return Outcome(shown, [None] * len(leaves), [None] * len(leaves), None)
+            return Outcome(shown, [None] * len(leaves), [None] * len(leaves), None, float(loss))
         grads = library.autograd.grad(
             loss, leaves, create_graph=program.twice, allow_unused=True
         )
@@ -178,7 +180,7 @@ def run(program: Program, library: Any, leaf: Any) -> Outcome:
             squares = [(g * g).sum() for g in grads if g is not None and g.requires_grad]
             if squares:
                 second = library.autograd.grad(sum(squares), leaves, allow_unused=True)
-        return Outcome(shown, list(grads), list(second), None)
+        return Outcome(shown, list(grads), list(second), None, float(loss.detach()))
     except RuntimeError as error:
         return Outcome([], [], [], kind(str(error)))
 
@@ -187,15 +189,23 @@ def kind(text: str) -> str:
     """What an error is about, in words that both libraries' texts share."""
     for word in (
         "modified by an inplace operation", "leaf Variable that requires grad",
-        "doesn't match the broadcast shape", "shape mismatch", "must match the", "expand",
+        "refers to a single memory location",
     ):  # fmt: skip
         if word in text:
-            return "shape" if word in ("shape mismatch", "must match the", "expand") or (
-                word.startswith("doesn't match")) else word  # fmt: skip
+            return word
+    for word in ("broadcast shape", "shape mismatch", "must match the", "expand", "broadcast"):
+        if word in text:
+            return "shapes"
     return text
 
 
-def _numbers(stream: Any, shape: tuple[int, ...]) -> Any:
+def leaf_numbers(program: Program) -> list[Any]:
+    """The leaves' values, by the program's seed."""
+    stream = random.Random(program.seed)
+    return [_numbers(stream, shape) for shape in SHAPES]
+
+
+def _numbers(stream: random.Random, shape: tuple[int, ...]) -> Any:
     if not shape:
         return stream.uniform(-1.5, 1.5)
     return [_numbers(stream, shape[1:]) for _ in range(shape[0])]

@@ -2,8 +2,8 @@
 
 A page is one program. In its order, and in one namespace:
 
-- a ``python`` block is run; with ``title="train.py"`` errors name that file, counting lines from the
-  block's first;
+- a ``python`` block is run; with ``title="train.py"`` errors name that file, and count lines from
+  the block's first;
 - a block whose title has a folder (``title="mine/ops.py"``), or is no Python, is written to the
   working directory first, where all blocks can import it;
 - a ``text`` block right after a ``python`` block is what that block prints (``...`` stands for
@@ -33,7 +33,7 @@ _TITLE = re.compile(r'title="([^"]*)"')
 
 
 class Block(NamedTuple):
-    """A fenced block: its first line of code has the number ``line``; ``ends`` is the closing one."""
+    """A fenced block; ``line`` is the number of its first line, ``ends`` of the closing fence."""
 
     language: str
     title: str
@@ -93,7 +93,8 @@ def run(page: Path) -> list[str]:
         if block.language == "python":
             wanted = None
             if after is not None and after.language == "text" and not after.title:
-                if not "".join(lines[block.ends : after.line - 2]).strip():
+                between = "".join(lines[block.ends : after.line - 2]).strip()
+                if between in ("", "prints"):
                     wanted = after.code
             problem = _run_python(block, space, str(page), wanted)
             if problem:

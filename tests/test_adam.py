@@ -29,7 +29,7 @@ absences = st.lists(st.sets(st.integers(0, len(SHAPES) - 1)), min_size=2, max_si
 
 @pytest.mark.torch
 @given(st.sampled_from(["Adam", "AdamW"]), options, absences, st.integers(0, 99))
-@settings(max_examples=25)
+@settings(max_examples=8)
 def test_numbers_are_pytorchs(name, options, absent, seed):
     twins = Twins(lambda lib, ps: getattr(lib.optim, name)(ps, **options), seed=seed)
     for missing in absent:
@@ -144,7 +144,7 @@ def test_complex_parameters_are_refused():
 
 def test_flags_that_exclude_each_other():
     x = ad.zeros(1, requires_grad=True)
-    with pytest.raises(RuntimeError, match="`fused` and `foreach` cannot be `True` together."):
+    with pytest.raises(RuntimeError, match=r"`fused` and `foreach` cannot be `True` together\."):
         ad.optim.Adam([x], fused=True, foreach=True)
 
 
@@ -197,28 +197,22 @@ def test_a_step_count_that_is_a_number_is_taken_over():
     assert optimizer.state[x]["step"].dtype is ad.float32
 
 
-@pytest.mark.torch
 @pytest.mark.parametrize("amsgrad", [False, True])
-def test_a_differentiable_step(amsgrad):
-    torch = pytest.importorskip("torch")
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_a_differentiable_step(name, amsgrad):
+    """The loss after three steps, differentiated by where they began and against differences."""
 
-    def meta_gradient(lib):
-        w = lib.tensor([2.0, -1.0, 0.5], dtype=lib.float64, requires_grad=True)
+    def trained(w):
         p = w * 1.0
         p.retain_grad()
-        optimizer = lib.optim.AdamW(
+        optimizer = getattr(ad.optim, name)(
             [p], lr=0.1, weight_decay=0.1, amsgrad=amsgrad, differentiable=True
         )
         for k in range(3):
-            (g,) = lib.autograd.grad(((p - k) ** 3).sum(), p, create_graph=True)
+            (g,) = ad.autograd.grad(((p - k) ** 3).sum(), p, create_graph=True)
             p.grad = g
             optimizer.step()
-        (p**2).sum().backward()
-        return w.grad.numpy()
+        return (p**2).sum()
 
-    torch.set_default_dtype(torch.float64)  # of PyTorch's step count
-    try:
-        expected = meta_gradient(torch)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    np.testing.assert_allclose(meta_gradient(ad), expected, rtol=1e-9)
+    w = ad.tensor([2.5, -1.0, 0.5], dtype=ad.float64, requires_grad=True)
+    assert ad.autograd.gradcheck(trained, w)

@@ -88,9 +88,7 @@ def test_cpu_list() -> None:
 
             def run(x: Any, y: Any, call: Any = call) -> Any:
                 m = torch.rand(4, 4) * 0.5 + 0.25
-                return call(
-                    m.to(x), m.to(y), torch.rand(4).to(x), torch.rand(1, 1, 3, 3).to(x)
-                )
+                return call(m.to(x), m.to(y), torch.rand(4).to(x), torch.rand(1, 1, 3, 3).to(x))
 
             theirs = class_of(run, half, single)
             ours = None if name in AS_GIVEN_ON_CPU else expected(table[name].amp)

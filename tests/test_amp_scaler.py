@@ -162,7 +162,7 @@ def test_the_course_is_that_of_pytorch(factors: tuple[float, ...]) -> None:
 
 
 def test_nested_outputs_and_several_losses() -> None:
-    w, optimizer, scaler = setting(1.0, init_scale=4.0)
+    w, _, scaler = setting(1.0, init_scale=4.0)
     a, (b, c) = scaler.scale([w.sum(), (w.sum() * 2, [w.sum() * 3])])
     assert isinstance(c, list)
     assert [x.item() for x in scaler.scale(x for x in (w.sum(), w.sum() * 2))] == [4.0, 8.0]
@@ -341,8 +341,8 @@ def test_a_step_on_scaled_gradients_is_noticed() -> None:
     with pytest.warns(ad.amp.ScaledGradientsWarning) as caught:
         optimizer.step()
     assert str(caught[0].message) == (
-        "SGD.step() uses gradients of a scaled loss as they are: they are too large by GradScaler's "
-        "scale. Write `scaler.step(optimizer)` and `scaler.update()` instead, or "
+        "SGD.step() uses gradients of a scaled loss as they are: they are too large by "
+        "GradScaler's scale. Write `scaler.step(optimizer)` and `scaler.update()` instead, or "
         "`scaler.unscale_(optimizer)` before the step."
     )
     assert caught[0].filename == __file__
@@ -368,3 +368,14 @@ def test_a_step_on_other_gradients_is_not(way: str) -> None:
             scaler.step(optimizer)
         else:
             optimizer.step()
+
+
+def test_on_an_array_library_that_keeps_to_the_standard() -> None:
+    w = ad.ones(3, device="strict").requires_grad_()
+    optimizer = ad.optim.SGD([w], lr=0.5)
+    scaler = ad.amp.GradScaler("strict", init_scale=8.0, growth_interval=1)
+    assert iteration(w, optimizer, scaler)
+    assert w.tolist() == [0.5] * 3
+    assert scaler.get_scale() == 16.0
+    assert iteration(w, optimizer, scaler, INF).skipped
+    assert scaler.get_scale() == 8.0

@@ -1,4 +1,4 @@
-"""The documentation is true: its code runs, its signatures are the real ones, its commands are CI's."""
+"""The documentation is true: code runs, signatures are the real ones, commands are those of CI."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 HOOKS = [
-    name for name, spec in vars(hookspecs).items() if getattr(spec, "anadrome_spec", None) is not None
+    name
+    for name, spec in vars(hookspecs).items()
+    if getattr(spec, "anadrome_spec", None) is not None
 ]
 #: The three source folders and the packages they are.
 SOURCES = {"core": "anadrome", "backends": "anadrome.backends", "plugins": "anadrome.plugins"}
@@ -83,12 +85,17 @@ def test_blocks_of_a_page_share_a_namespace_and_may_be_left_out(tmp_path, monkey
     assert run_page.run(page) == []
 
 
-# -- hooks ------------------------------------------------------------------------------------------
+# -- hooks ----------------------------------------------------------------------------------------
+def one_line(code: str) -> str:
+    """Without the line breaks, and last commas, that the formatter puts into long signatures."""
+    return re.sub(r"\s+", " ", code).replace("( ", "(").replace(", )", ")")
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_each_hook_has_a_page_with_its_exact_signature(hook):
     page = (DOCS / "hooks" / f"{hook}.md").read_text(encoding="utf-8")
     signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
-    assert f"\ndef {hook}{signature}: ...\n" in page
+    assert f" def {hook}{signature}: ... " in one_line(page)
     for heading in ("When it fires.", "What may be returned.", "What it costs.", "Who uses it."):
         assert f"**{heading}**" in page
     assert f"[`{hook}`]({hook}.md)" in (DOCS / "hooks" / "index.md").read_text(encoding="utf-8")
@@ -116,7 +123,7 @@ def test_no_page_for_a_hook_that_is_gone():
     assert {p.stem for p in (DOCS / "hooks").glob("*.md")} - {"index"} == set(HOOKS)
 
 
-# -- docstrings -------------------------------------------------------------------------------------
+# -- docstrings -----------------------------------------------------------------------------------
 def modules_with_examples() -> list[str]:
     found = []
     for folder, package in SOURCES.items():
@@ -147,7 +154,7 @@ def test_examples_in_declarations_run(op):
     assert doctest.DocTestRunner(optionflags=run_page.FLAGS).run(test).failed == 0
 
 
-# -- the rest ---------------------------------------------------------------------------------------
+# -- the rest -------------------------------------------------------------------------------------
 def test_readme_commands_are_the_ones_ci_runs():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
@@ -169,18 +176,17 @@ def test_the_tour_is_thirty_lines():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     tour = [b for b in run_page.blocks(readme) if b.title == "tour.py"]
     assert len(tour) == 1
-    assert 25 <= tour[0].code.count("\n") <= 35
+    assert 25 <= sum(bool(line) for line in tour[0].code.split("\n")) <= 32
 
 
 def test_the_reading_order_is_the_docstring_of_core():
-    """Each entry of the list in ``core/__init__.py`` stands in architecture.md, in that order."""
-    page = (DOCS / "architecture.md").read_text(encoding="utf-8").replace("`", "")
-    listed = re.findall(r"^\d+\. (.*)$", ad.__doc__ or "", re.MULTILINE)
-    assert len(listed) > 10
-    places = [page.find(entry.replace("`", "")) for entry in listed]
-    missing = [entry for entry, place in zip(listed, places) if place < 0]
-    assert not missing
-    assert places == sorted(places)
+    """The list in ``core/__init__.py`` is that of architecture.md, and names every file."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    listed = (ad.__doc__ or "").split("\n\n")[2].strip()
+    assert listed.startswith("1. ``dtypes``")
+    assert listed.replace("``", "`") in page
+    files = {p.stem + "/" * p.is_dir() for p in (ROOT / "core").iterdir() if "__" not in p.name}
+    assert not [f for f in files - {"py.typed", "py"} if f"``{f}``" not in (ad.__doc__ or "")]
 
 
 def test_the_table_of_ops_has_every_op():
@@ -223,7 +229,9 @@ def test_the_plugin_of_the_page_is_found_by_its_entry_point(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: anadrome-snake\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[anadrome]\n{entry[1]} = {entry[2]}\n")
 
-    listing = in_fresh_python("-m", "anadrome", "plugins", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    listing = in_fresh_python(
+        "-m", "anadrome", "plugins", folder=tmp_path, PYTHONPATH=str(tmp_path)
+    )
     line = next(text for text in listing.stdout.splitlines() if text.startswith("snake "))
     assert line == "snake 1.0  from anadrome-snake (anadrome_snake)  loaded"
     ran = in_fresh_python("-m", "anadrome", "snake", "0", folder=tmp_path, PYTHONPATH=str(tmp_path))

@@ -232,3 +232,19 @@ def test_import_is_light():
 def test_unknown_backend_is_named():
     result = run("import anadrome as ad; ad.ones(2)", ANADROME_BACKEND="abacus")
     assert "no backend named 'abacus'; there are" in result.stderr
+
+
+def test_commands_of_plugins_run(plugin, capsys):
+    from anadrome.__main__ import main
+
+    greet = ad.Command(
+        "greet",
+        "say hello",
+        lambda parser: parser.add_argument("name"),
+        lambda args: print(f"hello {args.name}") or 3,
+    )
+    added = plugin(module("greeter", register_commands=hook("register_commands", lambda: [greet])))
+    assert added.adds == ["command greet"]
+    assert main(["greet", "you"]) == 3
+    assert capsys.readouterr().out == "hello you\n"
+    assert manager.commands()["greet"] is greet

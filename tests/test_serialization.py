@@ -120,12 +120,19 @@ def test_damaged_structure_is_named(tmp_path):
     raw = path.read_bytes()
     size = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + size])
-    for structure in ('{"tensor": "9"}', '{"eval": "1"}', "[]", '{"dict": [[1]]}', "{"):
-        header["__metadata__"]["anadrome.structure"] = structure
+    crc = json.loads(header["__metadata__"]["anadrome"])["crc32"]
+    for structure in ({"tensor": "9"}, {"eval": "1"}, [], {"dict": [[1]]}, 7):
+        header["__metadata__"]["anadrome"] = json.dumps({"crc32": crc, "structure": structure})
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
         with pytest.raises(RuntimeError, match="its structure is damaged"):
             ad.load(path)
+
+
+def test_equal_states_give_equal_files(tmp_path):
+    for name in ("a", "b"):
+        ad.save({"s": [1, ad.ones(3)], "t": ad.zeros(2)}, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_missing_file_and_folder(tmp_path):

@@ -103,34 +103,38 @@ class Draws:
         self.placed = placed
 
     def _draw(self, kernel: Any, key: Any, shape: Any, *parameters: Any) -> Any:
+        """On the current device."""
         seed, number = key
-        with self.placed():
-            size = math.prod(shape)
-            flat = kernel(np.uint64(seed), np.uint64(number), *parameters, size=size)
-            return flat.reshape(shape)
+        flat = kernel(np.uint64(seed), np.uint64(number), *parameters, size=math.prod(shape))
+        return flat.reshape(shape)
 
     def uniform(self, key: Any, shape: Any, dtype: Any) -> Any:
         """Uniform in [0, 1)."""
-        if dtype == _F64:
-            return self._draw(_uniform64, key, shape)
-        out = self._draw(_uniform32, key, shape)
-        # Rounding to half precision could give 1: keep the values below it.
-        return out if dtype == _F32 else cupy.minimum(out, 1 - 2.0**-8).astype(dtype)
+        with self.placed():
+            if dtype == _F64:
+                return self._draw(_uniform64, key, shape)
+            out = self._draw(_uniform32, key, shape)
+            # Rounding to half precision could give 1: keep the values below it.
+            return out if dtype == _F32 else cupy.minimum(out, 1 - 2.0**-8).astype(dtype)
 
     def normal(self, key: Any, shape: Any, dtype: Any) -> Any:
         """Standard normal."""
-        out = self._draw(_normal64 if dtype == _F64 else _normal32, key, shape)
-        return out if out.dtype == dtype else out.astype(dtype)
+        with self.placed():
+            out = self._draw(_normal64 if dtype == _F64 else _normal32, key, shape)
+            return out if out.dtype == dtype else out.astype(dtype)
 
     def integers(self, key: Any, shape: Any, dtype: Any, low: int, high: int) -> Any:
         """Integers in [low, high)."""
         span = np.uint64((high - low) % 2**64)  # 0 stands for all 2**64
-        return self._draw(_integers, key, shape, np.int64(low), span).astype(dtype)
+        with self.placed():
+            return self._draw(_integers, key, shape, np.int64(low), span).astype(dtype)
 
     def permutation(self, key: Any, shape: Any, dtype: Any) -> Any:
         """A random order of 0 … n - 1: the order of as many random numbers."""
-        return cupy.argsort(self._draw(_uniform64, key, shape)).astype(dtype)
+        with self.placed():
+            return cupy.argsort(self._draw(_uniform64, key, shape)).astype(dtype)
 
     def keep_mask(self, key: Any, shape: Any, probability: float) -> Any:
         """Booleans that are true with the probability (in steps of 2**-32)."""
-        return self._draw(_keep, key, shape, limit_of(probability))
+        with self.placed():
+            return self._draw(_keep, key, shape, limit_of(probability))

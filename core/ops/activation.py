@@ -23,7 +23,7 @@ sigmoid = op("sigmoid", lambda xp, x: 1.0 / (xp.exp(-x) + 1.0),
              x=lambda g, out: _sigmoid_rule(g * out, out),
              dtype=FLOAT, inplace=True, samples=unary(-4, 4))  # fmt: skip
 logsigmoid = op("logsigmoid", lambda xp, x: xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
-                x=lambda g, x: g * sigmoid(-x), dtype=FLOAT, method=False,
+                x=lambda g, x: g * sigmoid(-x), dtype=FLOAT, method=False, node="LogSigmoidBackward0",
                 samples=unary(-4, 4))  # fmt: skip
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
                   _softplus(xp, x, beta, threshold),

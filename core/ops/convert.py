@@ -40,11 +40,21 @@ to_device = op(
 
 
 #: What is written over ``x``: no gradient flows back to the values that are gone.
-copy = op("copy", lambda xp, x, src: xp.broadcast_to(src, x.shape), x=ZERO, src=lambda g: g,
+copy = op("copy", lambda xp, x, src: _spread(xp, x, src), x=ZERO, src=lambda g: g,
           dtype=KEEP, node="CopyBackwards", method=False,
           samples=call(Arr((3, 4)), Arr((4,))))  # fmt: skip
 fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=KEEP, method=False,
           samples=call(Arr((3, 4)), value=2.0))  # fmt: skip
+
+
+def _spread(xp: Any, x: Any, src: Any) -> Any:
+    try:
+        return xp.broadcast_to(src, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape of a source of "
+            f"shape {list(src.shape)}"
+        ) from None
 
 
 def transfer(array: Any, to: Device) -> Any:

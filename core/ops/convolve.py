@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import ShapeError
 from ..op import HALF, op
 from ..samples import Arr, Sample
 from .products import product
@@ -62,6 +63,30 @@ def out_size(n: int, kernel: int, stride: int, padding: int, dilation: int) -> i
     return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
+def size_of(shape: Any) -> int:
+    """How many values; -1 cannot stand for it where another length is 0."""
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def _sizes(shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[int, ...]:
+    """The lengths of the convolved dimensions."""
+    sizes = tuple(map(out_size, shape[2:], kernel, stride, padding, dilation))
+    if min(sizes) <= 0 or min(kernel) <= 0:
+        raise ShapeError(
+            "Kernel size can't be zero, or greater than actual input size: the input is "
+            f"{tuple(shape[2:])} with padding {tuple(padding)}, the kernel {tuple(kernel)}"
+        )
+    return sizes
+
+
+def _fits(g: Any, sizes: Any) -> None:
+    if tuple(g.shape[2:]) != sizes:
+        raise ShapeError(f"the gradient {tuple(g.shape)} is not that of an output {sizes}")
+
+
 def offsets(kernel: Any, sizes: Any, stride: Any, dilation: Any) -> Iterator[tuple[slice, ...]]:
     """For each position in the kernel, the places of the padded input that it meets."""
     for position in itertools.product(*(range(k) for k in kernel)):
@@ -89,18 +114,19 @@ def _columns(xp: Any, x: Any, kernel: Any, sizes: Any, stride: Any, dilation: An
     out = xp.empty((n, c, len(positions), *sizes), dtype=x.dtype)
     for i, where in enumerate(positions):
         out[:, :, i, ...] = x[(slice(None), slice(None), *where)]
-    return xp.reshape(out, (n, c, len(positions), -1))
+    return xp.reshape(out, (n, c, len(positions), size_of(sizes)))
 
 
 def _forward(
     xp: Any, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     kernel = w.shape[2:]
-    sizes = tuple(map(out_size, x.shape[2:], kernel, stride, padding, dilation))
+    sizes = _sizes(x.shape, kernel, stride, padding, dilation)
     columns = _columns(xp, padded(xp, x, padding), kernel, sizes, stride, dilation)
     n = x.shape[0]
-    columns = xp.reshape(columns, (n, groups, -1, columns.shape[-1]))
-    rows = xp.reshape(w, (groups, w.shape[0] // groups, -1))
+    depth = w.shape[1] * size_of(kernel)
+    columns = xp.reshape(columns, (n, groups, depth, columns.shape[-1]))
+    rows = xp.reshape(w, (groups, w.shape[0] // groups, depth))
     out = xp.reshape(product(xp, rows, columns), (n, w.shape[0], *sizes))
     if b is not None:
         out += xp.reshape(b, (1, -1) + (1,) * len(sizes))
@@ -112,10 +138,11 @@ def _input_gradient(
 ) -> Any:
     n, c = shape[:2]
     kernel = w.shape[2:]
-    sizes = g.shape[2:]
-    rows = xp.reshape(w, (groups, w.shape[0] // groups, -1))
-    flat = xp.reshape(g, (n, groups, w.shape[0] // groups, -1))
-    columns = xp.reshape(product(xp, rows.mT, flat), (n, c, -1, *sizes))
+    sizes = _sizes(shape, kernel, stride, padding, dilation)
+    _fits(g, sizes)
+    rows = xp.reshape(w, (groups, w.shape[0] // groups, w.shape[1] * size_of(kernel)))
+    flat = xp.reshape(g, (n, groups, w.shape[0] // groups, size_of(sizes)))
+    columns = xp.reshape(product(xp, rows.mT, flat), (n, c, size_of(kernel), *sizes))
     out = xp.zeros((n, c, *(m + 2 * p for m, p in zip(shape[2:], padding))), dtype=g.dtype)
     for i, where in enumerate(offsets(kernel, sizes, stride, dilation)):
         out[(slice(None), slice(None), *where)] += columns[:, :, i, ...]
@@ -127,8 +154,9 @@ def _weight_gradient(
     xp: Any, g: Any, x: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     kernel = shape[2:]
+    _fits(g, _sizes(x.shape, kernel, stride, padding, dilation))
     columns = _columns(xp, padded(xp, x, padding), kernel, g.shape[2:], stride, dilation)
     n = x.shape[0]
-    columns = xp.reshape(columns, (n, groups, -1, columns.shape[-1]))
-    flat = xp.reshape(g, (n, groups, shape[0] // groups, -1))
+    columns = xp.reshape(columns, (n, groups, shape[1] * size_of(kernel), columns.shape[-1]))
+    flat = xp.reshape(g, (n, groups, shape[0] // groups, columns.shape[-1]))
     return xp.reshape(xp.sum(product(xp, flat, columns.mT), axis=0), shape)

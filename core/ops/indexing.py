@@ -8,7 +8,7 @@ from .. import backend as backends
 from .. import modes
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
-from ..inplace import assign, check_writable
+from ..inplace import assign, check_writable, write
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor, unwrap, wrap
@@ -248,8 +248,7 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         assign(self, index_put_values(source, value, index=index), "setitem")
     else:
         modes.touch(self, value)
-        self._data[index] = value._data
-        self._shared_writes().bump()
+        write(self, index, value._data)
 
 
 def _fitted(value: Tensor, region: Tensor) -> Tensor:

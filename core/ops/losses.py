@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..dtypes import from_native
-from ..errors import DomainError, RangeError
+from ..errors import DomainError, DtypeError, RangeError
 from ..op import FLOAT, FULL, KEEP, NONE, op
 from ..samples import Arr, call
 from .activation import sigmoid, softplus
@@ -163,14 +163,10 @@ def _smooth_rule(g: Any, x: Any, y: Any, beta: float, scale: float, reduction: s
 
 
 # -- class numbers ------------------------------------------------------------------------------
-def _pick(xp: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
+def _pick(xp: Any, target: Any, ignore_index: int, classes: int) -> tuple[Any, Any]:
     """Class numbers with a class dimension, ignored ones replaced by 0, and who counts."""
     counts = target != ignore_index
     safe = xp.astype(xp.where(counts, target, 0), xp.int64)
-    return xp.expand_dims(safe, axis=1), xp.expand_dims(counts, axis=1)
-
-
-def _check(safe: Any, classes: int) -> None:
     fits = (safe >= 0) & (safe < classes)
     backends.by_type[safe.__class__].require(
         fits,
@@ -179,10 +175,19 @@ def _check(safe: Any, classes: int) -> None:
             f"0 to {classes - 1}"
         ),
     )
+    return xp.expand_dims(safe, axis=1), xp.expand_dims(counts, axis=1)
+
+
+def _scores(xp: Any, x: Any) -> Any:
+    """The scores, of at least 32 bits."""
+    kind = from_native[x.dtype]
+    if not kind.is_floating_point:
+        raise DtypeError(f"the input must be floating point, not {kind.name}; use `input.float()`")
+    return _wide(xp, x)
 
 
 def _wide(xp: Any, x: Any) -> Any:
-    """Half precision as float32: these ops take indices too, so nobody else widens for them."""
+    """Half precision as float32: these ops KEEP their types, so nobody else widens for them."""
     kind = from_native[x.dtype]
     return xp.astype(x, xp.float32) if kind.is_floating_point and kind.itemsize == 2 else x
 
@@ -196,9 +201,8 @@ def _importance(xp: Any, like: Any, safe: Any, counts: Any, weight: Any) -> Any:
 
 
 def _nll(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
-    safe, counts = _pick(xp, target, ignore_index)
-    _check(safe, x.shape[1])
-    picked = -_wide(xp, xp.take_along_axis(x, safe, axis=1))
+    safe, counts = _pick(xp, target, ignore_index, x.shape[1])
+    picked = -_scores(xp, xp.take_along_axis(x, safe, axis=1))
     rows = _importance(xp, picked, safe, counts, weight)
     # Not only a product: where ignored, the value may be infinite.
     picked = xp.where(counts, picked * rows, 0.0)
@@ -226,7 +230,7 @@ def _chosen(xp: Any, safe: Any, classes: int) -> Any:
 def _nll_back(
     xp: Any, grad: Any, target: Any, weight: Any, shape: Any, ignore_index: int, reduction: str
 ) -> Any:
-    safe, counts = _pick(xp, target, ignore_index)
+    safe, counts = _pick(xp, target, ignore_index, shape[1])
     shares = _row_shares(xp, _wide(xp, grad), safe, counts, weight, reduction)
     return xp.astype(xp.where(_chosen(xp, safe, shape[1]), -shares, 0.0), grad.dtype, copy=False)
 
@@ -234,7 +238,7 @@ def _nll_back(
 def _cross_entropy(
     xp: Any, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str
 ) -> Any:
-    wide = _wide(xp, x)
+    wide = _scores(xp, x)
     shifted = wide - xp.max(wide, axis=1, keepdims=True)
     log_probs = shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
     loss = _nll(xp, log_probs, target, weight, ignore_index, reduction)
@@ -244,9 +248,9 @@ def _cross_entropy(
 def _cross_entropy_back(
     xp: Any, grad: Any, log_probs: Any, target: Any, weight: Any, ignore_index: int, reduction: str
 ) -> Any:
-    safe, counts = _pick(xp, target, ignore_index)
+    safe, counts = _pick(xp, target, ignore_index, log_probs.shape[1])
     shares = _row_shares(xp, _wide(xp, grad), safe, counts, weight, reduction)
-    out = xp.exp(_wide(xp, log_probs)) * shares
+    out = xp.exp(_scores(xp, log_probs)) * shares
     out = xp.where(_chosen(xp, safe, log_probs.shape[1]), out - shares, out)
     return xp.astype(out, log_probs.dtype, copy=False)
 

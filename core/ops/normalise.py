@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..op import FULL, KEEP, SAME, op
+from ..op import FLOAT, FULL, KEEP, op
 from ..samples import Arr, call
 from .reduce import count_of, mean, sum
 from .shape import expand, reshape
@@ -25,7 +25,7 @@ layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps
                     _layer_norm(xp, x, weight, bias, dims, eps),
                 joint=lambda g, weight, normal, scale, dims, needs:
                     _layer_norm_rule(g, weight, normal, scale, dims, needs),
-                outputs=("out", "normal", "scale"), dtype=SAME, amp=FULL, method=False,
+                outputs=("out", "normal", "scale"), dtype=FLOAT, amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))  # fmt: skip
@@ -34,7 +34,7 @@ batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm(xp, x, weight, bias, eps),
                 joint=lambda g, weight, normal, var, eps, needs:
                     _batch_norm_rule(g, weight, normal, var, eps, needs),
-                outputs=("out", "normal", "mean", "var"), dtype=SAME, method=False,
+                outputs=("out", "normal", "mean", "var"), dtype=FLOAT, method=False,
                 node="NativeBatchNormBackward0",
                 samples=call(Arr((4, 3)), Arr((3,)), Arr((3,)), eps=1e-5)
                 + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))  # fmt: skip
@@ -43,7 +43,7 @@ batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bi
                          _batch_norm_eval(xp, x, mean, var, weight, bias, eps),
                      joint=lambda g, x, mean, var, weight, eps, needs:
                          _batch_norm_eval_rule(g, x, mean, var, weight, eps, needs),
-                     dtype=SAME, method=False, node="NativeBatchNormBackward0",
+                     dtype=FLOAT, method=False, node="NativeBatchNormBackward0",
                      samples=call(Arr((4, 3)), Arr((3,)), Arr((3,), 0.5, 2), Arr((3,)), Arr((3,)),
                                   eps=1e-5)
                      + call(Arr((2, 3, 2, 2)), Arr((3,)), Arr((3,), 0.5, 2), None, None,
@@ -63,7 +63,7 @@ standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale
                           scale=lambda g, grad, normal, scale, axes: sum(
                               g * standardise_backward(grad, normal, scale, axes=axes) / scale,
                               dim=axes, keepdim=True),
-                          dtype=SAME, method=False,
+                          dtype=FLOAT, method=False,
                           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2),
                                        axes=(-1,)))  # fmt: skip
 
@@ -95,7 +95,7 @@ def _layer_norm_rule(
     if needs[0]:
         gx = _through(_inner(of_out, of_normal, weight), normal, scale, axes)
         if of_scale is not None:
-            rest = normal * scale * scale * of_scale * (-1.0 / count_of(normal.shape, axes))
+            rest = normal * scale * scale * of_scale * (-1.0 / max(count_of(normal.shape, axes), 1))
             gx = rest if gx is None else gx + rest
     lead = tuple(range(len(normal.shape) - dims))
     return (
@@ -167,7 +167,7 @@ def _batch_norm_rule(g: Any, weight: Any, normal: Any, var: Any, eps: float, nee
         scale = (reshape(var, shape=_channels(ndim)) + eps) ** -0.5
         inner = _inner(of_out, of_normal, _over_channels(reshape, weight, ndim))
         gx = _through(inner, normal, scale, axes)
-        share = 1.0 / count_of(normal.shape, axes)
+        share = 1.0 / max(count_of(normal.shape, axes), 1)
         if of_mean is not None:
             rest = expand(_over_channels(reshape, of_mean * share, ndim), shape=normal.shape)
             gx = rest if gx is None else gx + rest

@@ -6,9 +6,10 @@ import itertools
 from typing import Any
 
 from .. import backend as backends
-from ..op import KEEP, NONE, op
+from ..errors import ShapeError
+from ..op import FLOAT, KEEP, NONE, op
 from ..samples import Arr, Sample, call
-from .convolve import offsets
+from .convolve import offsets, size_of
 
 _WINDOW = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}
 _OVERLAP = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1)}
@@ -43,7 +44,7 @@ avg_pool = op("avg_pool",
                   avg_pool_backward(
                       g, shape=tuple(x_shape), kernel=kernel, stride=stride, padding=padding,
                       ceil_mode=ceil_mode, count_pad=count_pad, divisor=divisor),
-              method=False, node="AvgPool2DBackward0",
+              dtype=FLOAT, method=False, node="AvgPool2DBackward0",
               samples=[Sample((Arr((2, 3, 4, 4)),), _WINDOW),
                        Sample((Arr((1, 2, 5, 5)),), _OVERLAP),
                        Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "count_pad": False}),
@@ -57,7 +58,7 @@ avg_pool_backward = op("avg_pool_backward",
                        grad=lambda g, kernel, stride, padding, ceil_mode, count_pad, divisor:
                            avg_pool(g, kernel=kernel, stride=stride, padding=padding,
                                     ceil_mode=ceil_mode, count_pad=count_pad, divisor=divisor),
-                       method=False,
+                       dtype=FLOAT, method=False,
                        samples=[Sample((Arr((1, 2, 3, 6)),),
                                        {"shape": (1, 2, 5, 5), **_OVERLAP, "ceil_mode": False,
                                         "count_pad": False, "divisor": None})])  # fmt: skip
@@ -84,6 +85,11 @@ def _windows(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: 
         pooled_size(n, k, s, p, d, ceil_mode)
         for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation)
     )
+    if min(sizes) <= 0 or 0 in spatial:
+        raise ShapeError(
+            f"the input {tuple(spatial)} is smaller than the window {tuple(kernel)}: the output "
+            f"would be {sizes}"
+        )
     lengths = tuple(
         max((o - 1) * s + d * (k - 1) + 1, n + 2 * p)
         for o, k, s, p, d, n in zip(sizes, kernel, stride, padding, dilation, spatial)
@@ -134,15 +140,12 @@ def _places(xp: Any, chosen: Any, spatial: Any, kernel: Any, stride: Any, paddin
 
 
 def _flat_index(xp: Any, indices: Any) -> tuple[Any, Any]:
-    lead = indices.shape[0] * indices.shape[1]
-    return xp.reshape(xp.arange(lead, dtype=xp.int64), (lead, 1)), xp.reshape(indices, (lead, -1))
+    lead, size = indices.shape[0] * indices.shape[1], size_of(indices.shape[2:])
+    return xp.reshape(xp.arange(lead, dtype=xp.int64), (lead, 1)), xp.reshape(indices, (lead, size))
 
 
 def _scatter(xp: Any, grad: Any, indices: Any, shape: Any) -> Any:
-    size = 1
-    for n in shape[2:]:
-        size *= n
-    out = xp.zeros((shape[0] * shape[1], size), dtype=grad.dtype)
+    out = xp.zeros((shape[0] * shape[1], size_of(shape[2:])), dtype=grad.dtype)
     index = _flat_index(xp, indices)
     backends.by_type[out.__class__].scatter_add(out, index, xp.reshape(grad, index[1].shape))
     return xp.reshape(out, shape)
@@ -150,7 +153,7 @@ def _scatter(xp: Any, grad: Any, indices: Any, shape: Any) -> Any:
 
 def _gather(xp: Any, x: Any, indices: Any) -> Any:
     rows, columns = _flat_index(xp, indices)
-    flat = xp.reshape(x, (rows.shape[0], -1))
+    flat = xp.reshape(x, (rows.shape[0], size_of(x.shape[2:])))
     return xp.reshape(xp.take_along_axis(flat, columns, axis=1), indices.shape)
 
 

@@ -48,7 +48,7 @@ def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:
     size = backend.block
     kind = from_native[first.dtype]
     if size is None or math.prod(first.shape) <= size:
-        pieces = ((*arrays, read),)
+        pieces: Any = ((*arrays, read),)
     else:
         indices = _indices(tuple(first.shape), size)
         pieces = (tuple(None if a is None else a[i] for a in (*arrays, read)) for i in indices)

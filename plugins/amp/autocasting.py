@@ -89,8 +89,8 @@ class autocast(Scope):
     in the precision of its op. On the CPU half precision is a way to store: products are
     accumulated in float32.
 
-    Raises RuntimeError for a device type that no backend serves. A dtype that is neither of the two,
-    or a GPU that is not there, disables the region with a warning.
+    Raises RuntimeError for a device type that no backend serves. A dtype that is neither of the
+    two, or a GPU that is not there, disables the region with a warning.
 
     >>> import anadrome as ad
     >>> w = ad.ones(3, 2, requires_grad=True)

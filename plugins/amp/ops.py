@@ -8,29 +8,8 @@ from typing import Any
 from anadrome import KEEP, backend, op
 from anadrome.dtypes import float32, from_native
 
-#: ``grad *= inv_scale``, and ``found_inf`` becomes 1 if a value is not finite; one pass.
-unscale = op(
-    "amp_unscale",
-    lambda xp, grad, found_inf, inv_scale: _unscale(xp, grad, found_inf, inv_scale),
-    mutates=("grad", "found_inf"),
-    dtype=KEEP,
-    method=False,
-)
-#: The scale after an iteration: less after an overflow, more after enough without one.
-update_scale = op(
-    "amp_update_scale",
-    lambda xp, scale, growth_tracker, found_inf, *, growth_factor, backoff_factor, growth_interval: (
-        _update(
-            xp, scale, growth_tracker, found_inf, growth_factor, backoff_factor, growth_interval
-        )
-    ),
-    mutates=("scale", "growth_tracker"),
-    dtype=KEEP,
-    method=False,
-)
 
-
-def _unscale(xp: Any, grad: Any, found_inf: Any, inv_scale: Any) -> None:
+def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any) -> None:
     finite = xp.asarray(True)
     for part in _blocks(xp, grad):
         kind = from_native[part.dtype]
@@ -57,13 +36,29 @@ def _blocks(xp: Any, grad: Any) -> list[Any]:
     return [flat[start : start + block] for start in range(0, size, block)]
 
 
-def _update(
-    xp: Any, scale: Any, tracker: Any, found_inf: Any, growth: float, backoff: float, interval: int
+def _updated(
+    xp: Any,
+    scale: Any,
+    growth_tracker: Any,
+    found_inf: Any,
+    *,
+    growth_factor: float,
+    backoff_factor: float,
+    growth_interval: int,
 ) -> None:
     overflowed = found_inf > 0
-    successes = tracker + 1
-    grown = scale * growth
-    due = xp.logical_and(successes == interval, xp.logical_not(overflowed))
+    successes = growth_tracker + 1
+    grown = scale * growth_factor
+    due = xp.logical_and(successes == growth_interval, xp.logical_not(overflowed))
     kept = xp.where(xp.logical_and(due, xp.isfinite(grown)), grown, scale)
-    scale[...] = xp.where(overflowed, scale * backoff, kept)
-    tracker[...] = xp.where(xp.logical_or(overflowed, due), xp.zeros_like(tracker), successes)
+    scale[...] = xp.where(overflowed, scale * backoff_factor, kept)
+    growth_tracker[...] = xp.where(
+        xp.logical_or(overflowed, due), xp.zeros_like(growth_tracker), successes
+    )
+
+
+#: ``grad *= inv_scale``, and ``found_inf`` becomes 1 if a value is not finite; one pass.
+unscale = op("amp_unscale", _scaled_back, mutates=("grad", "found_inf"), dtype=KEEP, method=False)
+#: The scale after an iteration: less after an overflow, more after enough without one.
+update_scale = op("amp_update_scale", _updated, mutates=("scale", "growth_tracker"), dtype=KEEP,
+                  method=False)  # fmt: skip

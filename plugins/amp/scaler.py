@@ -71,7 +71,7 @@ class GradScaler:
         scaler.step(optimizer)  # left out if a gradient is infinite or NaN
         scaler.update()  # scale * backoff_factor after such a one, * growth_factor after many good
 
-    ``device``: where the scale is kept; ``"cuda"`` without a GPU disables the scaler with a warning.
+    ``device``: where the scale is kept; ``"cuda"`` without a GPU disables the scaler, and warns.
     ``growth_interval``: how many good iterations in a row are followed by growth.
     ``enabled=False``: every method passes through.
 
@@ -172,9 +172,7 @@ class GradScaler:
         if not self._enabled:
             return StepResult(False, optimizer.step(*args, **kwargs))
         if "closure" in kwargs or (args and callable(args[0])):
-            raise RuntimeError(
-                "Closure use is not currently supported if GradScaler is enabled."
-            )
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
         self._made("step")
         progress = self._of(optimizer)
         if progress.stage == "stepped":
@@ -359,9 +357,7 @@ class CpuGradScaler(GradScaler):
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
-        super().__init__(
-            "cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled
-        )
+        super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
 
 def _gradients(optimizer: Any) -> list[Tensor]:

@@ -100,8 +100,7 @@ def checkpoint(
         return reentrant(function, args, preserve_rng_state)
     if determinism_check not in ("default", "none"):
         raise ValueError(
-            "determinism_check should be one of ['default', 'none'], but got "
-            f"{determinism_check!r}"
+            f"determinism_check should be one of ['default', 'none'], but got {determinism_check!r}"
         )
     if not is_grad_enabled():
         return function(*args, **kwargs)
@@ -117,9 +116,9 @@ def checkpoint(
         policy=_policy(policy),
         debug=debug if forced[0] is None else forced[0],
     )
-    with recorded_keys() if preserve_rng_state else nullcontext() as segment.keys:
-        with segment.watching, segment.hooks(), first:
-            out = function(*args, **kwargs)
+    keys = recorded_keys() if preserve_rng_state else nullcontext()
+    with keys as segment.keys, segment.watching, segment.hooks(), first:
+        out = function(*args, **kwargs)
     segment.watching.finish()
     return out
 

@@ -121,9 +121,9 @@ class Segment:
             State(grad=True, modes=(*here, *self.modes, replaying), saved_hooks=(hooks,))
         )
         try:
-            with replayed_keys(self.keys) if self.keys is not None else nullcontext():
-                with self.again or nullcontext():
-                    self.function(*args, **kwargs)
+            keys = replayed_keys(self.keys) if self.keys is not None else nullcontext()
+            with keys, self.again or nullcontext():
+                self.function(*args, **kwargs)
         except Stop:
             pass
         except CheckpointError as error:
@@ -183,7 +183,9 @@ class Run:
 
     def finish(self) -> None:
         """Compare the two runs."""
-        if self.count < self.wanted or (self.count > self.wanted and self.segment.watching.complete):
+        if self.count < self.wanted or (
+            self.count > self.wanted and self.segment.watching.complete
+        ):
             raise CheckpointError(
                 "anadrome.utils.checkpoint: A different number of tensors was saved during the "
                 "original forward and recomputation.\n"
@@ -269,8 +271,8 @@ def _facts(value: Tensor) -> Facts:
 def _written(value: Tensor, when: str) -> RuntimeError:
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: a Tensor of shape {tuple(value.shape)} was changed {when}. Use the out-of-place "
-        "form there, or change it after backward."
+        f"operation: a Tensor of shape {tuple(value.shape)} was changed {when}. Use the "
+        "out-of-place form there, or change it after backward."
     )
 
 

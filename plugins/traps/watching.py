@@ -148,9 +148,9 @@ class traps(Mode):
             self._tell(
                 "zero_grad",
                 site,
-                f"{_count(len(piled), 'gradient')} that the step at {sites.describe(used.site)} has "
-                "already used: this backward adds to them, so the next step goes the old way once "
-                "more. Write `optimizer.zero_grad()` before backward().",
+                f"{_count(len(piled), 'gradient')} that the step at {sites.describe(used.site)} "
+                "has already used: this backward adds to them, so the next step goes the old way "
+                "once more. Write `optimizer.zero_grad()` before backward().",
             )
 
     def arrived(self, leaf: Tensor) -> None:
@@ -227,8 +227,9 @@ class traps(Mode):
                 "`no_grad()`"
             )
         return use.site, (
-            f"used at {sites.describe(use.site)}, but the loss does not depend on what comes of it. "
-            "Look for an `.item()`, `.numpy()` or `.data` on the way, or a result that is not used"
+            f"used at {sites.describe(use.site)}, but the loss does not depend on what comes of "
+            "it. Look for an `.item()`, `.numpy()` or `.data` on the way, or a result that is not "
+            "used"
         )
 
     # -- telling ------------------------------------------------------------------------------

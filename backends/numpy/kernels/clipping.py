@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def clip_values(*tensors: Any, limit: float) -> None:
         np.clip(t, -limit, limit, t)
 
 
-KERNELS = {
+KERNELS: dict[str, Callable[..., Any]] = {
     "total_norm": total_norm,
     "shrink_to_norm": shrink_to_norm,
     "clip_values": clip_values,
