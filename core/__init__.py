@@ -89,7 +89,7 @@ int = dtypes.int32
 float = dtypes.float32
 
 from .namespace import *  # noqa: E402, F403 - the table as functions, with PyTorch's names
-from . import autograd, nn, optim, utils  # noqa: E402
+from . import autograd, cuda, nn, optim, utils  # noqa: E402
 from .autograd import grad as _grad  # noqa: E402, F401
 from .capture import capture  # noqa: E402
 from .serialization import load, save  # noqa: E402

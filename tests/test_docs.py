@@ -204,6 +204,14 @@ def test_the_table_of_ops_has_every_op():
     assert hook.row(table["floor"]).count("`ZERO`") == 1
 
 
+def test_the_page_on_backends_names_every_member():
+    page = (DOCS / "backends.md").read_text(encoding="utf-8")
+    given = {"implementation", "composed", "dtype", "dtypes"}  # not to be overridden
+    members = {*vars(ad.Backend), *ad.Backend.__annotations__} - given
+    missing = [m for m in members if not m.startswith("_") and not re.search(rf"`{m}[`(]", page)]
+    assert not missing
+
+
 def test_the_command_line_page_names_every_command_and_option(capsys):
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
     for command in ("info", "plugins", *manager.commands()):

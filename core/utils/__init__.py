@@ -1,1 +1,1 @@
-"""placeholder"""
+"""utils: names that plugins give, such as ``anadrome.utils.checkpoint`` (PyTorch: ``torch.utils``)."""
