@@ -40,7 +40,7 @@ class Backend:
     out_kernels: dict[str, Callable[..., Any]] = {}
     #: Elements that fit the cache: large updates are done in blocks of it. None: all at once.
     block: int | None = None
-    #: Name of its floating default for arrays made from our dtypes (a library may lack some).
+    #: Names of our dtypes that the library lacks.
     unsupported_dtypes: frozenset[str] = frozenset()
     #: Whether what ``number`` returns may be kept, and be an operand again and again.
     lasting_numbers = True

@@ -280,6 +280,7 @@ def _cut_off(value: Any, fresh: dict[int, Tensor]) -> Any:
 def _marked(value: Any, tape: Tape) -> Any:
     """The result with the entries of lifted Tensors in their place, so as not to hold those."""
     if isinstance(value, Tensor):
+        tape.lift(value)
         return tape.lifted.get(id(value), value)
     return _mapped(functools.partial(_marked, tape=tape), value)
 

@@ -79,7 +79,10 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 
         src = tensor(src, device=self.device)
     src = src.to(device=self.device, dtype=self.dtype)
-    return assign(self, convert.copy(self, src), "copy_")
+    recorded = modes.is_grad_enabled() and (self.requires_grad or src.requires_grad)
+    if recorded or src.shape != self.shape:
+        src = convert.copy(self, src)
+    return assign(self, src, "copy_")
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:

@@ -135,6 +135,7 @@ def _admit(plugin: Plugin) -> None:
     hooks = [n for n in known if hasattr(module, n) and _is_hookimpl(getattr(module, n))]
     before = set(table)
     try:
+        _check_plain(module, hooks)
         with declared_by(plugin.name):
             _register(plugin, hooks)
         _pluggy.register(module, plugin.name)
@@ -154,6 +155,14 @@ def _admit(plugin: Plugin) -> None:
 
 def _is_hookimpl(function: Any) -> bool:
     return getattr(function, "anadrome_impl", None) is not None
+
+
+def _check_plain(module: Any, hooks: list[str]) -> None:
+    """Hooks that fire at work are called as they are, so pluggy's wrappers have no place there."""
+    for name in hooks:
+        options = getattr(module, name).anadrome_impl
+        if options["hookwrapper"] or options["wrapper"]:
+            raise PluginError(f"wraps the hook {name!r}; hooks of anadrome are plain functions")
 
 
 def _hook_names() -> list[str]:
@@ -254,11 +263,6 @@ def _functions(name: str) -> list[Callable[[Any], Any]]:
     """The plugins' functions for a hook of one argument, in pluggy's order (last come, first)."""
     functions = []
     for found in reversed(getattr(_pluggy.hook, name).get_hookimpls()):
-        if found.hookwrapper or found.wrapper:
-            raise PluginError(
-                f"plugin {found.plugin_name!r} wraps the hook {name!r}, which is called at work "
-                "and takes plain functions only"
-            )
         function = found.function
         functions.append(function if found.argnames else lambda value, call=function: call())
     return functions

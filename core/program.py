@@ -17,9 +17,11 @@ from typing import Any
 
 from . import modes, sites
 from .arguments import RESERVED
+from .backend import by_type
 from .graph import tick
 from .tape import Tape
 from .tensor import LEAF, Tensor, wrap
+from .traced import is_array
 from .writing import Writer, described
 
 _serial = itertools.count(1)
@@ -138,7 +140,9 @@ class Program:
             return getattr(a, "__name__", a) == getattr(b, "__name__", b)
         if isinstance(a, Tensor):
             return False
-        if hasattr(a, "tobytes"):  # made anew with the same values, and never written
-            same = a.shape == b.shape and a.dtype == b.dtype
-            return same and name in self.fixed and a.tobytes() == b.tobytes()
+        if is_array(a):  # made anew with the same values, and never written
+            if name not in self.fixed or a.shape != b.shape or a.dtype != b.dtype:
+                return False
+            host = by_type[type(a)].to_host
+            return host(a).tobytes() == host(b).tobytes()
         return bool(a == b or (a != a and b != b))

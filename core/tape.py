@@ -69,6 +69,8 @@ class Tape:
         #: A slot's real array, where it was there before the step; None for what the step makes.
         self.given: list[Any] = []
         self.lifted: dict[int, Lifted] = {}
+        #: How many declared forwards are being taken apart.
+        self.composing = 0
         #: Every traced array that is still referred to by somebody.
         self.alive: list[weakref.ref[Traced]] = []
         self._by_array: dict[int, Traced] = {}

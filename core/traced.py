@@ -201,6 +201,7 @@ def apply(
     *,
     name: str | None = None,
     writes: Iterable[Any] = (),
+    effect: bool = False,
 ) -> Any:
     """Call ``function`` on the real arrays and note it; just call it when nothing records."""
     kwargs = kwargs or {}
@@ -208,7 +209,8 @@ def apply(
     tape = modes.tape.get()
     if tape is None:
         return out
-    return tape.note(function, args, kwargs, out, name or function.__name__.strip("_"), writes)
+    name = name or function.__name__.strip("_")
+    return tape.note(function, args, kwargs, out, name, writes, effect)
 
 
 @functools.cache

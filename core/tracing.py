@@ -44,6 +44,11 @@ def _recorded_call(function: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     )
 
 
+def _require(holds: Any, backend: Backend, kind: type[Exception]) -> None:
+    """A check outside an op, in a replay: what it says may depend on values of the first run."""
+    backend.require(holds, lambda: kind("a check of the captured step failed on the new data"))
+
+
 class TracingBackend(Backend):
     """A backend's double, for the traced form of its arrays."""
 
@@ -66,7 +71,6 @@ class TracingBackend(Backend):
         self.placed = real.placed  # type: ignore[method-assign]
         self.synchronize = real.synchronize  # type: ignore[method-assign]
         self.to_host = value_needed  # type: ignore[method-assign, assignment]
-        self.require = value_needed  # type: ignore[method-assign, assignment]
 
     def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
         options = {"dtype": dtype, "device": device}
@@ -94,6 +98,14 @@ class TracingBackend(Backend):
     def generator(self, device: Any = None) -> Any:
         return _Recorded(self.real.generator(device))
 
+    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+        tape = modes.tape.get()
+        if tape is not None and tape.composing:  # the op is one instruction, with its checks
+            value_needed()
+        self.real.require(lower(holds), error)
+        if tape is not None:
+            apply(_require, (holds, self.real, type(error())), name="require", effect=True)
+
     def implementation(self, op: Any) -> Callable[..., Any]:
         """The kernel is one instruction; a declared forward is those of its functions.
 
@@ -108,10 +120,13 @@ class TracingBackend(Backend):
             tape = modes.tape.get()
             if tape is not None and flat:
                 mark = len(tape.instructions)
+                tape.composing += 1
                 try:
                     return composed(*arrays, **keywords)
                 except ValueNeeded:
                     del tape.instructions[mark:]
+                finally:
+                    tape.composing -= 1
             names = op.inputs * len(arrays) if op.variadic else op.inputs
             writes = [a for n, a in zip(names, arrays) if n in op.mutates and a is not None]
             return apply(whole, arrays, keywords, name=op.name, writes=writes)

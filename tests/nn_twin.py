@@ -38,7 +38,9 @@ def both(
             grads = list(
                 fw.autograd.grad((outs[0] * weights).sum(), differentiable, allow_unused=True)
             )
-        results.append((out, [host(o) for o in outs], [None if g is None else host(g) for g in grads]))
+        results.append(
+            (out, [host(o) for o in outs], [None if g is None else host(g) for g in grads])
+        )
     (mine, values, gradients), (theirs, wanted, wanted_gradients) = results
     for a, b in zip(values + gradients, wanted + wanted_gradients):
         if b is None:
@@ -75,3 +77,35 @@ def _like(fw: Any, t: Any) -> Any:
 def same_text(of: Any, wanted: Any) -> None:
     """Two representations that differ only in the framework's name."""
     assert repr(of).replace("anadrome", "torch") == repr(wanted)
+
+
+def model_with_everything(fw: Any) -> Any:
+    """A model of both frameworks with all kinds of members; the class is made anew a framework."""
+
+    class Block(fw.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = fw.nn.Linear(3, 3)
+            self.scale = fw.nn.Parameter(fw.ones(3))
+            self.register_buffer("seen", fw.zeros(1))
+            self.register_buffer("scratch", fw.zeros(2), persistent=False)
+            self.register_parameter("missing", None)
+            self.register_buffer("absent", None)
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(x) * self.scale
+
+    class Model(fw.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = Block()
+            self.stack = fw.nn.Sequential(fw.nn.Linear(3, 2), fw.nn.ReLU())
+            self.several = fw.nn.ModuleList([fw.nn.Linear(2, 2), fw.nn.Linear(2, 2)])
+            self.by_name = fw.nn.ModuleDict({"a": fw.nn.Identity(), "b": fw.nn.BatchNorm1d(2)})
+            self.tied = self.several[0]
+            self.note = "text"
+
+        def forward(self, x: Any) -> Any:
+            return self.by_name["b"](self.several[1](self.stack(self.first(x))))
+
+    return Model()

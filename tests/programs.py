@@ -63,9 +63,9 @@ OPS: dict[str, tuple[int, Any]] = {
     "roll": (1, lambda L, a, n: L.roll(full(a), n % 3, n % 2)),
     "tril": (1, lambda L, a, n: L.tril(full(a), n % 3 - 1)),
     "cat": (2, lambda L, a, b, n: L.cat([full(a), full(b)], n % 2)[
-        (slice(None),) * (n % 2) + (slice(n % 4, n % 4 + 3),)]),
+        (slice(None),) * (n % 2) + (slice(n % 4, n % 4 + 3), Ellipsis)]),
     "stack": (2, lambda L, a, b, n: L.stack([full(a), full(b)], n % 3).mean(n % 3)),
-    "reshape": (1, lambda L, a, n: full(a).reshape(9)[n % 7:n % 7 + 3]),
+    "reshape": (1, lambda L, a, n: (full(a) * 1.0).reshape(9)[n % 7:n % 7 + 3]),
     "index": (1, lambda L, a, n: full(a)[n % 3]),
     "index_reversed": (1, lambda L, a, n: full(a)[L.tensor([2, 0, 2]), L.tensor([n % 3, 1, 1])]),
     "index_select": (1, lambda L, a, n: L.index_select(full(a), n % 2, L.tensor([1, 1, 0]))),
@@ -86,7 +86,7 @@ WRITES: dict[str, tuple[int, Any]] = {
     "fill_": (1, lambda L, a, n: a.fill_(0.5)),
     "set_row": (2, lambda L, a, b, n: _set(a, n % 3, b)),
     "set_number": (1, lambda L, a, n: _set(a, Ellipsis, 0.3)),
-    "set_column": (2, lambda L, a, b, n: _set(a, (Ellipsis, slice(n % 3, n % 3 + 1)), b)),
+    "set_column": (2, lambda L, a, b, n: _set(a, _column(a, n), b)),
     "write_view": (2, lambda L, a, b, n: _through(a, n).mul_(0.5)),
     "write_view_of_view": (2, lambda L, a, b, n: _through(_through(a, n), n + 1).add_(0.1)),
     "keep_view": (1, lambda L, a, n: _through(a, n)),
@@ -94,8 +94,15 @@ WRITES: dict[str, tuple[int, Any]] = {
 
 
 def _set(a: Any, index: Any, value: Any) -> Any:
+    if isinstance(index, int) and a.ndim:
+        index %= a.shape[0]
     a[index if a.ndim else Ellipsis] = value
     return a
+
+
+def _column(a: Any, n: int) -> Any:
+    first = n % a.shape[-1] if a.ndim else 0
+    return Ellipsis, slice(first, first + 1)
 
 
 def _through(a: Any, n: int) -> Any:

@@ -346,3 +346,25 @@ def test_training_agrees_with_pytorch(half: str) -> None:
 
     for ours, theirs in zip(train(ad), train(torch)):
         np.testing.assert_allclose(ours, theirs, rtol=0.02, atol=0.02 * np.abs(theirs).max())
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_half_stays_half_beside_float32_weights(training: bool) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((4, 3, 5, 5)).astype(np.float32)
+
+    def run(fw: Any) -> Any:
+        w = fw.tensor(rng.standard_normal((2, 3, 3, 3)).astype(np.float32) * 0 + 0.3)
+        scale = fw.ones(2, requires_grad=True)
+        f = fw.nn.functional
+        with fw.autocast("cpu"):
+            h = f.conv2d(fw.tensor(data), w)
+            out = f.batch_norm(h, fw.zeros(2), fw.ones(2), scale, None, training=training)
+        out.float().square().mean().backward()
+        return str(out.dtype).split(".")[-1], scale.grad.numpy()
+
+    (ours, our_grad), (theirs, their_grad) = run(ad), run(torch)
+    assert ours == theirs == "bfloat16"
+    np.testing.assert_allclose(our_grad, their_grad, rtol=0.02)

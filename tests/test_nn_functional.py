@@ -202,6 +202,7 @@ CONVOLUTIONS: list[Any] = [
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("x_shape, w_shape, keywords", CONVOLUTIONS)
 @pytest.mark.parametrize("bias", [True, False])
 def test_convolution(x_shape: Any, w_shape: Any, keywords: Any, bias: bool) -> None:
@@ -248,9 +249,7 @@ def test_pooling(shape: Any, keywords: Any) -> None:
     (x,) = arrays(shape)
 
     def pool(kind: str, **more: Any) -> Any:
-        return lambda fw, x: getattr(fw.nn.functional, f"{kind}_pool{dims}d")(
-            x, **keywords, **more
-        )
+        return lambda fw, x: getattr(fw.nn.functional, f"{kind}_pool{dims}d")(x, **keywords, **more)
 
     both(pool("max"), x)
     both(pool("max", return_indices=True), x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,81 @@ def test_asking_for_an_error_needs_a_value():
     with pytest.raises(ad.errors.CaptureError, match=r"test_optim_captured\.py"):
         for _ in range(3):
             step()
+
+
+# -- what others do to the state between two replays ---------------------------------------------
+def load(optimizer, params, saved):
+    optimizer.load_state_dict(saved)
+
+
+def replace(optimizer, params, saved):
+    for p in params:
+        for state in optimizer.state[p].values():
+            state.fill_(1.0)
+        optimizer.state[p][list(optimizer.state[p])[-1]] = ad.full_like(p.detach(), 0.5)
+
+
+def forget(optimizer, params, saved):
+    optimizer.state.clear()
+
+
+def skip(optimizer, params, saved):
+    """An eager step without one of the gradients: the others are updated without it."""
+    for p in params[1:]:
+        p.grad = ad.full_like(p.detach(), 0.25)
+    params[0].grad = None
+    optimizer.step()
+    params[0].grad = ad.full_like(params[0].detach(), 0.25)
+    for p in params[1:]:
+        p.grad = None
+    optimizer.step()
+
+
+def touched(name, touch, *, captured):
+    """Five steps, then whatever ``touch`` does, then three more."""
+    params = [ad.full((n,), n * 0.5, dtype=ad.float64).requires_grad_() for n in (1, 2, 3)]
+    optimizer = MAKERS[name](params)
+
+    def step(x):
+        optimizer.zero_grad()
+        sum((p * p).sum() * x for p in params).backward()
+        optimizer.step()
+
+    run = ad.capture(step) if captured else step
+    x = ad.tensor(1.5, dtype=ad.float64)
+    run(x)
+    saved = copy.deepcopy(optimizer.state_dict())
+    old = optimizer.state_dict()
+    for _ in range(4):
+        run(x)
+    before = {k: v.tolist() for k, v in old["state"][1].items()}
+    touch(optimizer, params, saved)
+    for _ in range(3):
+        run(x)
+    if touch is load:  # the state it had before is out of reach
+        assert {k: v.tolist() for k, v in old["state"][1].items()} == before
+    state = [{k: v.tolist() for k, v in optimizer.state[p].items()} for p in params]
+    return [p.tolist() for p in params], state
+
+
+@pytest.mark.parametrize("touch", [load, replace, forget, skip])
+@pytest.mark.parametrize("name", ["nesterov", "adam"])
+def test_a_replay_sees_what_became_of_the_state(name, touch):
+    assert touched(name, touch, captured=True) == touched(name, touch, captured=False)
+
+
+def test_steps_that_have_come_apart():
+    params = [ad.ones(2, requires_grad=True), ad.ones(3, requires_grad=True)]
+    optimizer = ad.optim.Adam(params)
+
+    @ad.capture
+    def step():
+        optimizer.zero_grad()
+        sum((p * p).sum() for p in params).backward()
+        optimizer.step()
+
+    for _ in range(4):
+        step()
+    optimizer.state[params[0]]["step"].fill_(0)
+    with pytest.raises(ad.errors.CaptureError, match="have not all taken the same number of steps"):
+        step()

@@ -248,3 +248,29 @@ def test_commands_of_plugins_run(plugin, capsys):
     assert main(["greet", "you"]) == 3
     assert capsys.readouterr().out == "hello you\n"
     assert manager.commands()["greet"] is greet
+
+
+def test_a_hook_that_wraps_others_is_an_error():
+    class Wrapping:
+        @ad.hookimpl(wrapper=True)
+        def grad_ready(self, tensor):
+            yield
+
+    with pytest.raises(PluginError, match="wraps the hook 'grad_ready'; hooks of anadrome are pl"):
+        manager.register(Wrapping(), "wrapping")
+
+
+def test_a_hook_may_leave_its_argument_out():
+    class Short:
+        calls = 0
+
+        @ad.hookimpl
+        def grad_ready(self):
+            Short.calls += 1
+
+    manager.register(Short(), "short")
+    try:
+        ad.ones(1, requires_grad=True).sum().backward()
+    finally:
+        manager.unregister("short")
+    assert Short.calls == 1

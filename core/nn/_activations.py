@@ -111,8 +111,17 @@ def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
 
 
 def _install() -> None:
-    Tensor.softmax = lambda self, dim, dtype=None: softmax(self, dim, 3, dtype)
-    Tensor.log_softmax = lambda self, dim, dtype=None: log_softmax(self, dim, 3, dtype)
+    for function in (softmax, log_softmax):
+        setattr(Tensor, function.__name__, _method(function))
+
+
+def _method(function: Any) -> Any:
+    def method(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
+        return function(self, dim, dtype=dtype)
+
+    method.__name__ = method.__qualname__ = function.__name__
+    method.__doc__ = function.__doc__
+    return method
 
 
 _install()

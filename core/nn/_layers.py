@@ -8,6 +8,7 @@ from .. import modes
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..ops import indexing, normalise
+from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
 from ..ops.products import linear as _linear
 from ..random import default_generator
@@ -161,7 +162,8 @@ def batch_norm(
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
-        return normalise.batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
+        out = normalise.batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
+        return _as_narrow_as(input, out)
     count = input.numel() // shape[1] if shape[1] else 0
     if count == 1:
         raise ValueError(
@@ -173,7 +175,13 @@ def batch_norm(
             running_mean, running_var, mean, var,
             momentum=momentum, correction=count / max(count - 1, 1),
         )  # fmt: skip
-    return out
+    return _as_narrow_as(input, out)
+
+
+def _as_narrow_as(input: Tensor, out: Tensor) -> Tensor:
+    """Half precision stays so beside float32 weights, which is how autocast meets them."""
+    kind = input.dtype
+    return to(out, kind) if kind.is_floating_point and kind.itemsize == 2 else out
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

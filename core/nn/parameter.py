@@ -68,7 +68,7 @@ class Buffer(Tensor):
         pass
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        out = super().__deepcopy__(memo)
+        out: Any = super().__deepcopy__(memo)
         out.persistent = self.persistent
         return out
 
@@ -84,7 +84,7 @@ def _alias(cls: type, data: Any) -> Any:
             f"{cls.__name__}() takes a Tensor, not {type(data).__name__}; write "
             f"{cls.__name__}(anadrome.tensor(...))"
         )
-    out = _new(cls)
+    out: Any = _new(cls)
     out._data = data._data
     out._edge = None
     if data._writes is not None or data._edge is not None:

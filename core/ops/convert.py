@@ -28,7 +28,7 @@ clone = op(
     samples=call(Arr((3, 4))) + call(Arr(())),
 )
 real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False,
-          samples=call(Arr((3, 4), kind="complex")))  # fmt: skip
+          view=True, samples=call(Arr((3, 4), kind="complex")))  # fmt: skip
 to_device = op(
     "to_device",
     lambda xp, x, *, device, source: transfer(x, device),
@@ -49,7 +49,7 @@ fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=
 
 def _spread(xp: Any, x: Any, src: Any) -> Any:
     try:
-        return xp.broadcast_to(src, x.shape)
+        return xp.asarray(xp.broadcast_to(src, x.shape), copy=True)
     except ValueError:
         raise ValueError(
             f"output with shape {list(x.shape)} doesn't match the broadcast shape of a source of "

@@ -60,13 +60,13 @@ erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math
          dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
 
 
-floor = op("floor", lambda xp, x: xp.floor(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
-ceil = op("ceil", lambda xp, x: xp.ceil(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
-trunc = op("trunc", lambda xp, x: xp.trunc(x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+floor = op("floor", lambda xp, x: _whole(xp, xp.floor, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+ceil = op("ceil", lambda xp, x: _whole(xp, xp.ceil, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+trunc = op("trunc", lambda xp, x: _whole(xp, xp.trunc, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
 round = op(
     "round",
     lambda xp, x, *, decimals=0: (
-        xp.round(x) if decimals == 0 else xp.round(x * 10.0**decimals) / 10.0**decimals
+        _whole(xp, xp.round, x) if decimals == 0 else xp.round(x * 10.0**decimals) / 10.0**decimals
     ),
     x=ZERO,
     samples=unary(0.1, 0.4),
@@ -83,6 +83,13 @@ nan_to_num = op("nan_to_num", lambda xp, x, *, nan=0.0, posinf=None, neginf=None
                     _nan_to_num(xp, x, nan, posinf, neginf),
                 x=lambda g, x: where(isfinite(x), g, 0.0), dtype=KEEP,
                 samples=unary(nan=0.5, posinf=4.0, neginf=-3.0))  # fmt: skip
+
+
+def _whole(xp: Any, function: Any, x: Any) -> Any:
+    """Rounding; integers are copied, since a library may give back the same array."""
+    if from_native[x.dtype].is_floating_point:
+        return function(x)
+    return xp.asarray(x, copy=True)
 
 
 def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:

@@ -97,6 +97,12 @@ index_select_op = op("index_select", lambda xp, x, index, *, dim: xp.take(x, ind
                      x=lambda g, index, x_shape, dim: _select_rule(g, index, x_shape, dim),
                      index=NONE, dtype=KEEP, method=False,
                      samples=call(Arr((3, 4)), Arr((5,), 0, 4, "int"), dim=1))  # fmt: skip
+select_backward = op("select_backward", lambda xp, g, index, *, dim, shape:
+                         _scatter(xp, g, shape, (*(slice(None),) * (dim % len(shape)), index)),
+                     g=lambda g, index, dim: index_select_op(g, index, dim=dim), index=NONE,
+                     dtype=KEEP, method=False,
+                     samples=call(Arr((3, 5)), Arr((5,), 0, 4, "int"), dim=1,
+                                  shape=(3, 4)))  # fmt: skip
 embedding = op("embedding", lambda xp, weight, indices, *, padding_idx=None:
                    _embed(xp, weight, indices),
                weight=lambda g, indices, weight_shape, padding_idx: embedding_backward(
@@ -152,8 +158,9 @@ def _gather_rule(g: Any, index: Any, dim: int, shape: Any) -> Any:
 
 
 def _select_rule(g: Any, index: Any, shape: Any, dim: int) -> Any:
-    prefix = (slice(None),) * (dim % len(shape))
-    return _index_rule(g, shape, (*prefix, unwrap(index)))
+    if isinstance(g, Tensor):
+        return select_backward(g, index, dim=dim, shape=tuple(shape))
+    return _index_rule(g, shape, (*(slice(None),) * (dim % len(shape)), index))
 
 
 def _checked(indices: Any, n: int) -> Any:

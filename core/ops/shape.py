@@ -79,7 +79,7 @@ squeeze = op("squeeze", lambda xp, x, *, dim=None: _squeezed(xp, x, dim),
 unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=dim),
                x=lambda g, dim: squeeze(g, dim=dim), dtype=KEEP, view=True,
                samples=each("2,3", {"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
-flip = op("flip", lambda xp, x, *, dims: xp.flip(x, axis=_normal(dims, x.ndim)),
+flip = op("flip", lambda xp, x, *, dims: _flipped(xp, x, dims),
           x=lambda g, dims: flip(g, dims=dims), dtype=KEEP, spread="dims",
           samples=each("2,3", {"dims": (0,)}, {"dims": (0, 1)}))  # fmt: skip
 roll = op("roll", lambda xp, x, *, shifts, dims=None: xp.roll(x, shifts, axis=dims),
@@ -100,6 +100,11 @@ pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0: _padded(x
                   node="ConstantPadNdBackward0",
                   samples=each("2,3,4", {"padding": ((0, 0), (1, 2), (0, 1))},
                                {"padding": ((1, 0), (0, 0), (2, 2)), "value": 2.0}))  # fmt: skip
+
+
+def _flipped(xp: Any, x: Any, dims: Any) -> Any:
+    """A copy, as PyTorch's: a library may give a view."""
+    return xp.asarray(xp.flip(x, axis=_normal(dims, x.ndim)), copy=True)
 
 
 def _swapped(xp: Any, x: Any, dim0: int, dim1: int) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from .. import backend as backends
 from .. import modes, sites
 from ..dtypes import float32, from_native
+from ..errors import CaptureError
 from ..graph import tick
 from ..op import KEEP, NONE, op
 from ..tensor import Tensor, unwrap
@@ -162,10 +163,6 @@ class FlatOptimizer(Optimizer):
                     self._update(group, unit)
         return loss
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._plans = None
-
     def _update(self, group: dict[str, Any], unit: Unit) -> None:
         numbers = self._numbers_now(group, unit)
         params = unit.params
@@ -189,7 +186,7 @@ class FlatOptimizer(Optimizer):
             held = self.state[p]
             unit = Unit([p], [held], names, self.counts_steps, None)
             # Copies, since the graph of the last step may have saved what is written now.
-            state = [s.clone() for s in unit.state]  # type: ignore[attr-defined]
+            state = [held[name].clone() for name in names]
             with modes.enable_grad():
                 rule(_OnCopies(), p, p._grad, *state, **self.numbers(group, unit.advance()))
             held.update(zip(names, state))
@@ -201,8 +198,13 @@ class FlatOptimizer(Optimizer):
         now: dict[str, Any] = {}
 
         def refresh(name: str) -> Any:
+            if not (unit.intact(self.state) or unit.restore(self.state)):
+                raise CaptureError(
+                    "the parameters that a captured step updates together have become others, or "
+                    "have not all taken the same number of steps any more; capture the step again"
+                )
             now.update(self.numbers(group, unit.advance()))
-            return now[name]
+            return now.get(name)
 
         with modes.aside():
             out = self.numbers(group, unit.taken() + 1)

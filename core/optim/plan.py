@@ -26,7 +26,7 @@ class Unit:
     parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part.
     """
 
-    __slots__ = ("_held", "_started", "_steps", "flat", "key", "params", "state")
+    __slots__ = ("_rows", "_started", "_steps", "flat", "key", "params", "state")
 
     def __init__(
         self,
@@ -39,30 +39,56 @@ class Unit:
         self.params = params
         self.key = key
         self.flat = len(params) > 1
-        self._started = all(h.get(n) is not None for h in held for n in names)
+        self._started = _all_there(held, names)
         self._steps = _joined_steps(held) if counts_steps else None
         self.state = [_joined(name, params, held, self.flat) for name in names]
         entries = (*names, "step") if counts_steps else tuple(names)
-        self._held = [
-            (p, p._backend.settled(p._data), h, [(name, h[name]) for name in entries])
+        #: Each parameter, its array, its state, and of that each entry and its memory.
+        self._rows: list[tuple[Any, ...]] = [
+            (p, _lasting(p), h, [(name, h[name], h[name]._data) for name in entries])
             for p, h in zip(params, held)
         ]
 
     def intact(self, state: dict[Any, Any]) -> bool:
         """Whether the parameters' arrays and their state are still those the unit was made of."""
-        for p, data, held, entries in self._held:
-            if p._data is not data and p._backend.settled(p._data) is not data:
+        for p, data, held, entries in self._rows:
+            if p._data is not data and _lasting(p) is not data:
                 return False
             if entries and state.get(p) is not held:
                 return False
-            for name, value in entries:
+            for name, value, memory in entries:
                 if held.get(name) is not value:
                     return False
-        if self._steps is not None and len(self._held) > 1:
-            steps = self._steps  # no part of a captured step, so read past the modes
-            counts = steps._backend.to_host(steps._data).tolist()
-            return counts.count(counts[0]) == len(counts)
-        return True
+                if value._data is not memory and _lasting(value) is not memory:
+                    return False
+        return self._in_step()
+
+    def _in_step(self) -> bool:
+        """Whether all have taken equally many steps."""
+        if self._steps is None or len(self._rows) == 1:
+            return True
+        steps = self._steps  # no part of a captured step, so read past the modes
+        counts = steps._backend.to_host(steps._data).tolist()
+        return counts.count(counts[0]) == len(counts)
+
+    def restore(self, state: dict[Any, Any]) -> bool:
+        """Take over a state that somebody has put in place of the unit's, into the unit's memory.
+
+        A captured step goes on writing there. False if the parameters or their steps differ now.
+        """
+        if any(_kind(_lasting(p)) != _kind(data) for p, data, _, _ in self._rows):
+            return False
+        rows = []
+        started = True
+        for p, _, held, entries in self._rows:
+            if entries:
+                held = state[p]
+                started &= _all_there([held], [name for name, _, _ in entries])
+            taken = [(n, _taken_over(n, old, m, held, p), m) for n, old, m in entries]
+            rows.append((p, _lasting(p), held, taken))
+        self._started = started
+        self._rows = rows
+        return self._in_step()
 
     def taken(self) -> int:
         """Updates so far; without a count of steps, 0 before the first and then 1."""
@@ -96,13 +122,13 @@ class Plan:
         self._group = group
         self._params = params
         self._names = names
-        # A unit that still stands keeps its arrays: a captured step may be writing into them.
+        # A unit that still serves keeps its arrays: a captured step may be writing into them.
         known = {} if old is None or old._names != names else {u.key: u for u in old.units}
         self.units: list[Unit] = []
         counts_steps = optimizer.counts_steps
         for key, members in _buckets(params, optimizer.state, names, counts_steps):
             unit = known.get(key)
-            if unit is None or not unit.intact(optimizer.state):
+            if unit is None or not (unit.intact(optimizer.state) or unit.restore(optimizer.state)):
                 held = [optimizer.state[p] if key[-1] else {} for p in members]
                 unit = known[key] = Unit(members, held, names, counts_steps, key)
             self.units.append(unit)
@@ -180,7 +206,7 @@ def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: b
             parts.append(array if array.dtype == p._data.dtype else xp.astype(array, p._data.dtype))
         if not flat:
             _put(held[0], name, parts[0])
-            return held[0][name]
+            return wrap(parts[0])
         whole = xp.concat([xp.reshape(part, (-1,)) for part in parts])
     start = 0
     for p, h in zip(params, held):
@@ -188,6 +214,41 @@ def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: b
         _put(h, name, xp.reshape(whole[start:stop], p._data.shape))
         start = stop
     return wrap(whole)
+
+
+def _taken_over(name: str, old: Tensor, memory: Any, held: dict[str, Any], p: Tensor) -> Tensor:
+    """The entry of that name, whoever made it, with its values now in the unit's memory."""
+    new = held.get(name)
+    backend = backends.by_type[memory.__class__]
+    if _lasting(old) is memory:
+        if new is old:
+            return old
+        old._data = backend.asarray(memory)  # whoever still holds it keeps its values
+    if new is None:
+        memory[...] = 0
+    elif name == "step":
+        memory[...] = _count(new)
+    else:
+        _check(name, new, p)
+        memory[...] = backend.xp.astype(_lasting(new), memory.dtype)
+    _put(held, name, memory)
+    return held[name]
+
+
+def _all_there(held: list[dict[str, Any]], names: Sequence[str]) -> bool:
+    """Whether the state has been begun; else it starts from zeros."""
+    return all(h.get(name) is not None for h in held for name in names)
+
+
+def _lasting(tensor: Tensor) -> Any:
+    """A Tensor's array, also while a capture has put another in its place."""
+    return tensor._backend.settled(tensor._data)
+
+
+def _kind(array: Any) -> tuple[Any, ...]:
+    """What an array must share with another to take its place."""
+    device = backends.by_type[array.__class__].device_of(array)
+    return (array.__class__, array.shape, array.dtype, str(device))
 
 
 def _check(name: str, entry: Any, p: Tensor) -> None:

@@ -14,32 +14,40 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def around(self: Any, *args: Any, **keywords: Any) -> Any:
         if self.__dict__.get("_stepping"):  # `super().step()` inside a step
             return step(self, *args, **keywords)
-        for hook in list(self._step_pre_hooks.values()):
-            changed = hook(self, args, keywords)
-            if changed is not None:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(
-                        f"a step pre-hook of {type(self).__name__} must return None or a tuple of "
-                        f"(new_args, new_kwargs), but got {changed!r}"
-                    )
-                args, keywords = changed
-        before = _manager().before_step
-        if before is not None:
-            args, keywords = _announced(self, before, args, keywords)
+        if self._step_pre_hooks:
+            args, keywords = _prepared(self, args, keywords)
+        manager = _manager()
+        if manager.before_step is not None:
+            args, keywords = _announced(self, manager.before_step, args, keywords)
         self._stepping = True
         try:
             out = step(self, *args, **keywords)
         finally:
             self._stepping = False
         self._opt_called = True
-        after = _manager().after_step
-        if after is not None:
-            after(self)
-        for hook in list(self._step_post_hooks.values()):
-            hook(self, args, keywords)
+        if manager.after_step is not None:
+            manager.after_step(self)
+        if self._step_post_hooks:
+            for hook in list(self._step_post_hooks.values()):
+                hook(self, args, keywords)
         return out
 
     return around
+
+
+def _prepared(optimizer: Any, args: Any, keywords: Any) -> Any:
+    """The arguments of the step, after the optimizer's own hooks have seen them."""
+    for hook in list(optimizer._step_pre_hooks.values()):
+        changed = hook(optimizer, args, keywords)
+        if changed is None:
+            continue
+        if not (isinstance(changed, tuple) and len(changed) == 2):
+            raise RuntimeError(
+                f"a step pre-hook of {type(optimizer).__name__} must return None or a tuple of "
+                f"(new_args, new_kwargs), but got {changed!r}"
+            )
+        args, keywords = changed
+    return args, keywords
 
 
 @functools.cache

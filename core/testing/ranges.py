@@ -213,6 +213,23 @@ def check_untouched(
         assert_same_bits(o, b, f"an output of {op.name} after its backward")
 
 
+def check_memory(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
+    """Only an op that is declared a view shares memory with its first input; none with another."""
+    args, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
+    outs = called(op, args, keywords, dtype)
+    if outs is None or op.mutates:
+        return
+    shares = backends.get(backend).shares
+    for i, a in enumerate(args):
+        if not isinstance(a, Tensor) or not a.numel() or (op.view and i == 0):
+            continue
+        for name, o in zip(op.outputs, outs):
+            assert not shares(o._data, a._data), (
+                f"{op.name}: {name} shares memory with argument {i}, so a write into one would be "
+                "one into the other; copy it, or declare the op with view=True"
+            )
+
+
 def check_host(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
     """Arguments come back from the backend's ``to_host`` as they were given to ``asarray``."""
     args, _ = make_args(sample, backend=backend, dtype=dtype, seed=seed)

@@ -25,6 +25,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "empty": ranges.check_empty,
     "nonfinite": ranges.check_nonfinite,
     "untouched": ranges.check_untouched,
+    "memory": ranges.check_memory,
     "host": ranges.check_host,
 }
 

@@ -120,7 +120,7 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            scaled = outputs * self._scale_on(outputs.device)
+            scaled = ad.mul(outputs, self._scale_on(outputs.device))
             guard.note(scaled)
             return scaled
         if isinstance(outputs, (list, tuple)):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import anadrome as ad
 from anadrome import Mode, Tensor, sites
 from anadrome.modes import current, is_grad_enabled, set_state
 
@@ -256,7 +257,7 @@ def _is_unchanged(used: _Used) -> bool:
     grad = used.grad()
     if grad is None or grad._version != used.version:
         return False
-    return bool((grad.data != 0).any())
+    return bool(ad.any(ad.ne(grad.data, 0)))
 
 
 def _parameters(optimizer: Any) -> list[Tensor]:

@@ -40,8 +40,9 @@ def sgd_update(
     maximize: bool,
 ) -> None:
     param, momentum_buffer, grad = _rows(param, momentum_buffer, grad)
+    t = None
     for p, b, g in blocks(param, momentum_buffer, read=grad):
-        t = np.empty(p.shape, p.dtype)
+        t = _scratch(t, p)
         g = _gradient(p, g, t, weight_decay, maximize)
         if b is None:
             np.multiply(g, lr, t)
@@ -82,8 +83,9 @@ def adam_update(
     eps = eps * root
     step_size = step_size * root
     *updated, grad = _rows(param, exp_avg, exp_avg_sq, max_exp_avg_sq, grad)
+    t = None
     for p, m, v, largest, g in blocks(*updated, read=grad):
-        t = np.empty(p.shape, p.dtype)
+        t = _scratch(t, p)
         if decay is not None:
             np.multiply(p, decay, p)
         if maximize or weight_decay is not None:
@@ -110,6 +112,11 @@ def _rows(*arrays: Any) -> Any:
     if arrays[0].ndim == 1 or not all(a is None or a.flags.c_contiguous for a in arrays):
         return arrays
     return [a if a is None else a.reshape(-1) for a in arrays]
+
+
+def _scratch(t: Any, like: Any) -> Any:
+    """Memory for temporaries: that of the last piece, which the cache still holds."""
+    return t if t is not None and t.shape == like.shape else np.empty(like.shape, like.dtype)
 
 
 def _gradient(p: Any, g: Any, t: Any, weight_decay: float | None, maximize: bool) -> Any:
