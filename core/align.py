@@ -13,6 +13,7 @@ from .op import FLOAT, KEEP, Op
 NUMBERS = (float, int, bool, complex)
 FLOATING = dtypes.float32.category
 
+
 def align(op: Op, values: Any) -> list[Any]:
     """One device and, unless the op says KEEP, PyTorch's common type."""
     cls = class_of(values)
@@ -51,8 +52,8 @@ def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
     out = backend.number(value, native)
     if not backend.lasting_numbers:
         return out
-    # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which is
-    # a new key each time.
+    # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which
+    # is a new key each time.
     if all(b == native for b in beside) and value == value and (value or value.__class__ is int):
         if len(operands) > 4096:
             operands.clear()
@@ -102,6 +103,7 @@ def cast(array: Any, to: dtypes.dtype) -> Any:
     return backend.xp.astype(array, backend.dtype(to))
 
 
-def as_array(value: Any, cls: type) -> Any:
-    """A backend's scalar as its array."""
-    return value if value.__class__ is cls else by_type[cls].asarray(value)
+def as_array(value: Any) -> Any:
+    """A backend's scalar as its array; an array (of whatever backend) as it is."""
+    backend = by_type[value.__class__]
+    return value if value.__class__ is backend.array_type else backend.asarray(value)

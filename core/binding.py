@@ -42,9 +42,7 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     missing = [n for n in op.keywords if n not in metadata]
     if len(arrays) < op.required or missing:
         needed = [*op.inputs[len(arrays) : op.required], *missing]
-        raise TypeError(
-            f"{op.name}() is missing {', '.join(map(repr, needed))}: {_signature(op)}"
-        )
+        raise TypeError(f"{op.name}() is missing {', '.join(map(repr, needed))}: {_signature(op)}")
     if not op.variadic and len(arrays) < len(op.inputs):
         optional = op.forward.__defaults__ or ()
         arrays.extend(optional[len(arrays) - len(op.inputs) :])

@@ -1,8 +1,8 @@
 """calls: from a declaration to the function that is called a million times.
 
 Four call paths, chosen once when an op is declared: one array, two arrays, one array and metadata,
-and everything else (``core/general.py``). They differ only in speed. Each does, in this order: let an
-active mode take over; take the arrays; bring them to a common type; run the forward; and, if a
+and everything else (``core/general.py``). They differ only in speed. Each does, in this order: let
+an active mode take over; take the arrays; bring them to a common type; run the forward; and, if a
 gradient can be asked for, record a node.
 """
 
@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
-from .align import FLOATING, NUMBERS, align, cast, operands
-from .backend import by_type
+from .align import FLOATING, NUMBERS, align, as_array, cast, operands
 from .binding import bind
 from .dtypes import from_native
 from .general import general
@@ -65,7 +64,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, (x,)) from error
         if data.__class__ is not cls:
-            data = by_type[cls].asarray(data)
+            data = as_array(data)
         edge = x._edge
         if edge is None or not recordable or not state.grad:
             out = _new(Tensor)
@@ -142,7 +141,7 @@ def _binary(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, (a, b)) from error
         if data.__class__ is not cls:
-            data = by_type[cls].asarray(data)
+            data = as_array(data)
         if (edge_a is None and edge_b is None) or not recordable or not state.grad:
             out = _new(Tensor)
             out._data = data
@@ -152,7 +151,9 @@ def _binary(op: Op) -> Callable[..., Any]:
             edge_a = a._leaf_edge()
         if edge_b is LEAF:
             edge_b = b._leaf_edge()
-        edges = (edge_a, edge_b) if both else (edge_a if rule_a else None, edge_b if rule_b else None)
+        edges = (
+            (edge_a, edge_b) if both else (edge_a if rule_a else None, edge_b if rule_b else None)
+        )
         if saves_nothing:
             return record(op, data, edges, _NOTHING_TWICE, state)
         if not isinstance(a, Tensor):
@@ -202,7 +203,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, args) from error
         if data.__class__ is not cls:
-            data = by_type[cls].asarray(data)
+            data = as_array(data)
         edge = x._edge
         if edge is None or not recordable or not state.grad:
             out = _new(Tensor)

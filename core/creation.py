@@ -135,7 +135,12 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """All ``fill_value``; its type decides the dtype (``torch.full``)."""
     if isinstance(fill_value, Tensor):
@@ -148,32 +153,48 @@ def _like(x: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
     return {"dtype": dtype or x.dtype, "device": device or x.device}
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def zeros_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of the shape, dtype and device of ``x``."""
     return zeros(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def ones_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of the shape, dtype and device of ``x``."""
     return ones(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def empty_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uninitialised, of the shape, dtype and device of ``x``."""
     return empty(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
 
 
-def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def full_like(
+    x: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """``fill_value`` in the shape, dtype and device of ``x``."""
-    return full(
-        tuple(x.shape), fill_value, **_like(x, dtype, device), requires_grad=requires_grad
-    )
+    return full(tuple(x.shape), fill_value, **_like(x, dtype, device), requires_grad=requires_grad)
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """``start``, ``start + step``, … below ``end`` (``torch.arange``)."""
     if end is None:
         start, end = 0, start
@@ -197,9 +218,14 @@ def arange(
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """``steps`` values from ``start`` to ``end``, both included (``torch.linspace``)."""
     backend = backends.for_device(device)
     native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
@@ -211,7 +237,14 @@ def linspace(
     return _finish(wrap(array), requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Ones on the diagonal (``torch.eye``)."""
     backend = backends.for_device(device)
     native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
@@ -222,7 +255,9 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 def _install() -> None:
     def new(function: Any) -> Any:
-        def method(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **kw: Any) -> Tensor:  # fmt: skip
+        def method(
+            self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **kw: Any
+        ) -> Tensor:
             return function(*args, **_like(self, dtype, device), **kw)
 
         return method

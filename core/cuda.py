@@ -1,7 +1,7 @@
 """cuda: what programs ask about GPUs (PyTorch: ``torch.cuda``).
 
-The answers come from the backend that serves the device type ``"cuda"``; it is loaded when something
-is asked. Plugins add names here, such as ``anadrome.cuda.amp``.
+The answers come from the backend that serves the device type ``"cuda"``; it is loaded when
+something is asked. Plugins add names here, such as ``anadrome.cuda.amp``.
 """
 
 from __future__ import annotations

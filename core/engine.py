@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from . import sites
+from .align import as_array
 from .backend import by_type
 from .dtypes import float32, from_native
 from .errors import GraphError
@@ -290,12 +291,6 @@ def _hooked(node: AccumulateGrad, g: Any, create_graph: bool) -> Any:
     return _through(hooks, g, create_graph) if hooks else g
 
 
-def as_array(g: Any) -> Any:
-    """A backend's scalar as its array."""
-    backend = by_type[g.__class__]
-    return g if g.__class__ is backend.array_type else backend.asarray(g)
-
-
 def _through(hooks: dict[int, Any], g: Any, create_graph: bool) -> Any:
     """Tensor hooks see a Tensor and may return another in its place."""
     seen = g if isinstance(g, Tensor) else wrap(as_array(g))
@@ -386,6 +381,3 @@ def _collect(
             found[wanted[node, nr]] = value
     assert needed is not None
     return not any(e is not None and e[0] in needed for e in node.edges)
-
-
-

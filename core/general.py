@@ -13,6 +13,7 @@ from .binding import bind
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
 from .recording import as_used, record, record_several
+from .sites import caller
 from .tensor import LEAF, Tensor, wrap
 from .views import track
 
@@ -70,9 +71,9 @@ def general(op: Op) -> Callable[..., Any]:
             _note_writes(op, args)
             return None
         if several:
-            data = tuple([as_array(d, cls) for d in data])
+            data = tuple([as_array(d) for d in data])
         elif data.__class__ is not cls:
-            data = by_type[cls].asarray(data)
+            data = as_array(data)
         if differentiable and state.grad and op.has_rules:
             for i in without_rule:
                 edges[i] = None
@@ -103,9 +104,10 @@ def general(op: Op) -> Callable[..., Any]:
 def _note_writes(op: Op, args: tuple[Any, ...]) -> None:
     """Count the writes of an op that changes its inputs in place."""
     names = op.inputs * len(args) if op.variadic else op.inputs
+    site = caller(2)
     for name, a in zip(names, args):
         if name in op.mutates and isinstance(a, Tensor):
-            a._shared_writes().bump()
+            a._shared_writes().bump(site)
 
 
 def _saved(op: Op, outputs: Any, args: Any, keywords: Any, edges: Any) -> tuple[Any, ...]:
@@ -149,7 +151,7 @@ def replayed(op: Op, result: Any) -> Callable[..., Any]:
         stand_in = copy.copy(op)
         stand_in.implementations = _Given()
         call = _stand_ins[op] = general(stand_in)
-        call.op = op  # type: ignore[attr-defined]
+        call.op = op
     data = tuple(r._data for r in result) if isinstance(result, tuple) else result._data
 
     def with_result(*args: Any, **keywords: Any) -> Any:

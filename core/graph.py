@@ -41,11 +41,11 @@ class Writes:
         self.site: sites.Site | None = None
         self.views: list[weakref.ref[Tensor]] = []
 
-    def bump(self) -> None:
-        """Note one write, now, by the user's current line."""
+    def bump(self, site: sites.Site | None = None) -> None:
+        """Note one write, now, by the user's current line (or the one given)."""
         self.count += 1
         self.stamp = tick()
-        self.site = sites.caller(2)
+        self.site = site or sites.caller(2)
 
 
 class Freed:
@@ -168,7 +168,7 @@ class Node:
 
 
 class Hooks:
-    """What users hung on a node: for its outputs' gradients, before it runs, after it has run; notes."""
+    """What users hung on a node: hooks for its outputs' gradients, before and after it runs; notes."""
 
     __slots__ = ("after", "before", "notes", "of_outputs")
 

@@ -34,7 +34,7 @@ def check_writable(target: Tensor) -> None:
 
 
 def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
-    """Write ``value`` into ``target``'s memory; the one place where memory under a graph changes."""
+    """Write ``value`` into ``target``'s memory: the one place where a graph's memory is written."""
     modes.touch(target, value)
     data = target._data
     result = value._data

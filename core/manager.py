@@ -181,7 +181,8 @@ def _register(plugin: Plugin, hooks: list[str]) -> None:
         given = dict(module.register_exports())
         for name in given:
             if name in exports:
-                raise PluginError(f"gives {name!r}, which plugin {exports[name][0]!r} gives already")
+                owner = exports[name][0]
+                raise PluginError(f"gives {name!r}, which plugin {owner!r} gives already")
         for name, target in given.items():
             exports[name] = (plugin.name, target)
             _publish(name, target)

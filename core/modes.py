@@ -226,7 +226,7 @@ class Mode(Scope):
         """Told of each ``source.detach()`` that cuts a graph while the mode is active."""
 
     def touched(self, tensor: Any, new_grad: bool) -> None:
-        """Told before code outside an op reads or writes a Tensor's array, or replaces ``.grad``."""
+        """Told before code outside an op touches a Tensor's array, or replaces its ``.grad``."""
 
     def serve(self, backend: Any) -> Any:
         """What makes new arrays here, in place of ``backend``."""

@@ -1,8 +1,8 @@
 """op: declare a primitive once, and call it.
 
 ``op(name, forward, input=rule, ...)`` returns the public function. A rule's parameters, after the
-gradient ``g``, are its save-list: an input's name, ``out`` (or an output's name), ``<input>_shape``,
-or a keyword of the forward. Nothing else is kept alive for it.
+gradient ``g``, are its save-list: an input's name, ``out`` (or an output's name),
+``<input>_shape``, or a keyword of the forward. Nothing else is kept alive for it.
 
 The same rule is read three ways: over arrays (the fast backward), over Tensors
 (``create_graph=True``), over traced arrays (``anadrome.capture``). That works because a rule uses

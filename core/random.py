@@ -2,8 +2,8 @@
 
 A ``Generator`` is a seed and a counter. Each draw takes the next key ``(seed, number)``, and the
 array depends on the key and the shape alone (Philox 4x64; Salmon et al., "Parallel random numbers:
-as easy as 1, 2, 3", SC 2011). So a recomputed segment draws the same numbers from the same keys, and
-no state has to be saved. The backend turns keys into arrays.
+as easy as 1, 2, 3", SC 2011). So a recomputed segment draws the same numbers from the same keys,
+and no state has to be saved. The backend turns keys into arrays.
 """
 
 from __future__ import annotations
@@ -174,27 +174,53 @@ def _new(kind: str, size: Any, dtype: Any, device: Any, requires_grad: bool, gen
     return _finish(wrap(draw(kind, _shape(size), dtype, device, generator)), requires_grad)
 
 
-def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def rand(
+    *size: Any,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Uniform in [0, 1) (``torch.rand``)."""
     return _new("uniform", size, dtype, device, requires_grad, generator)
 
 
-def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def randn(
+    *size: Any,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normal with mean 0 and variance 1 (``torch.randn``)."""
     return _new("normal", size, dtype, device, requires_grad, generator)
 
 
-def rand_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def rand_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``rand`` in the shape of ``x``."""
-    return rand(tuple(x.shape), dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)  # fmt: skip
+    given = {"dtype": dtype or x.dtype, "device": device or x.device}
+    return rand(tuple(x.shape), **given, requires_grad=requires_grad)
 
 
-def randn_like(x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def randn_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``randn`` in the shape of ``x``."""
-    return randn(tuple(x.shape), dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)  # fmt: skip
+    given = {"dtype": dtype or x.dtype, "device": device or x.device}
+    return randn(tuple(x.shape), **given, requires_grad=requires_grad)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:  # fmt: skip
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Integers from ``low`` (0 if left out) below ``high`` (``torch.randint``)."""
     if size is None:
         low, high, size = 0, low, high
@@ -214,7 +240,9 @@ def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = 
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
     """Normal with the given means and standard deviations (``torch.normal``)."""
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
-        shape = tuple((mean + std * 0).shape if isinstance(mean, Tensor) else (std + mean * 0).shape)
+        shape = tuple(
+            (mean + std * 0).shape if isinstance(mean, Tensor) else (std + mean * 0).shape
+        )
         return randn(shape, generator=generator) * std + mean
     return randn(tuple(size or ()), generator=generator) * std + mean
 
@@ -250,4 +278,4 @@ def multinomial(
     from .ops.joining import cat
 
     out = cat(picks, 1)
-    return out[0] if weights.ndim == 1 else out  # type: ignore[index]
+    return out[0] if weights.ndim == 1 else out

@@ -46,7 +46,7 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
 def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> tuple[Any, ...]:
     """One node for an op of several outputs; only the first ones are differentiable."""
     first = record(op, data[0], edges, saved, state)
-    node = first._edge[0]  # type: ignore[index]
+    node = first._edge[0]
     node.shape = [d.shape for d in data]
     node.dtype = [d.dtype for d in data]
     outs = [first]

@@ -1,9 +1,10 @@
 """rules: how an op's rules are played when the engine comes by.
 
 A recorded call keeps, for each input that needs a gradient, the arguments of that input's rule (one
-row, if one rule serves all inputs): input Tensors as they are, outputs as arrays (the Tensor would make a reference cycle), shapes and metadata.
-Over arrays, the common case, a rule is played by a function made for what it saves, once, when the op
-is declared; over Tensors (``create_graph``) the rule itself is called.
+row, if one rule serves all inputs): input Tensors as they are, outputs as arrays (the Tensor would
+make a reference cycle), shapes and metadata. Over arrays, the common case, a rule is played by a
+function made for what it saves, once, when the op is declared; over Tensors (``create_graph``) the rule
+itself is called.
 """
 
 from __future__ import annotations
@@ -271,7 +272,8 @@ def play_word(word: Word, op: Op, index: int) -> Play | None:
     def missing(g: Any, saved: Any, node: Node) -> Any:
         raise NoDerivativeError(
             f"the derivative of {op.name!r} (from {op.plugin}) with respect to "
-            f"{op.inputs[0 if op.variadic else index]!r} is not implemented, and was asked for through {node.where()}; "
+            f"{op.inputs[0 if op.variadic else index]!r} is not implemented, and was asked for "
+            f"through {node.where()}; "
             "detach that input if its gradient is not needed"
         )
 

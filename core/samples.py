@@ -1,7 +1,7 @@
 """samples: how an op declaration says what to try it on; inert until a test asks.
 
-A sample is shapes, a range and metadata. ``anadrome.testing`` makes arrays of it for any backend and
-dtype, and the tests, the conformance kit and the reference page are all generated from that.
+A sample is shapes, a range and metadata. ``anadrome.testing`` makes arrays of it for any backend
+and dtype, and the tests, the conformance kit and the reference page are all generated from that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """serialization: state dicts to files and back; safetensors, never pickle.
 
-A file is written beside its name, synced and renamed over it, so that a kill at any moment leaves the
-old file or the new one. Reading runs no code: the format is a JSON header and raw bytes, checked by
-the safetensors library, and a checksum tells a flipped bit.
+A file is written beside its name, synced and renamed over it, so that a kill at any moment leaves
+the old file or the new one. Reading runs no code: the format is a JSON header and raw bytes, checked
+by the safetensors library, and a checksum tells a flipped bit.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ def _library() -> Any:
         import safetensors
     except ImportError as error:
         raise SerializationError(
-            "saving and loading need the safetensors package: "
-            'pip install "anadrome[safetensors]"'
+            'saving and loading need the safetensors package: pip install "anadrome[safetensors]"'
         ) from error
     return safetensors
 
@@ -101,7 +100,9 @@ def _serialized(tensors: dict[str, Tensor], structure: Any) -> bytes:
     checksum = 0
     for name, tensor in sorted(tensors.items()):
         if tensor.dtype not in names:
-            raise SerializationError(f"{name}: {tensor.dtype.name} has no form in safetensors files")
+            raise SerializationError(
+                f"{name}: {tensor.dtype.name} has no form in safetensors files"
+            )
         host = tensor._backend.to_host(tensor._data)
         host = host.reshape(-1).copy() if not host.flags.c_contiguous else host.reshape(-1)
         alive.append(host)
@@ -157,8 +158,8 @@ def _umask() -> int:
 def load(f: Any, map_location: Any = None) -> Any:
     """What ``save`` wrote, or any safetensors file as a dict of Tensors (``torch.load``).
 
-    ``map_location``: the device to put Tensors on. Raises ``SerializationError`` (a RuntimeError and
-    ValueError) that names the file if it is truncated, corrupt, or of another format.
+    ``map_location``: the device to put Tensors on. Raises ``SerializationError`` (a RuntimeError
+    and ValueError) that names the file if it is truncated, corrupt, or of another format.
     """
     if hasattr(f, "read"):
         name, data = getattr(f, "name", "the file object"), f.read()
@@ -170,8 +171,8 @@ def load(f: Any, map_location: Any = None) -> Any:
     # A whole file has its JSON header at byte 8; the eight before it may be any number.
     if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise SerializationError(
-            f"{name!r} is a pickle, which can run code when loaded; it is not read. Convert it where "
-            "it was made: safetensors.torch.save_file(model.state_dict(), path)"
+            f"{name!r} is a pickle, which can run code when loaded; it is not read. Convert it "
+            "where it was made: safetensors.torch.save_file(model.state_dict(), path)"
         )
     try:
         entries = library.deserialize(data)

@@ -7,8 +7,8 @@ The class holds what a Tensor *is*. What can be *computed* with it is attached b
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from . import backend as backends
 from . import modes
@@ -16,6 +16,8 @@ from .device import device
 from .dtypes import dtype, from_native
 from .errors import GraphError
 from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
+from .operators import Operators
+from .values import Values
 
 _new = object.__new__
 
@@ -23,7 +25,7 @@ _new = object.__new__
 LEAF: Any = ("leaf", 0)
 
 
-class Tensor:
+class Tensor(Values, Operators):
     """An array with its place in the graph (PyTorch: ``torch.Tensor``).
 
     Make one with ``anadrome.tensor``, ``zeros``, ``randn``, …
@@ -51,10 +53,6 @@ class Tensor:
     _post_hooks: dict[int, Any] | None = None
     _retains_grad = False
     _detached_at: Any = None
-
-    if TYPE_CHECKING:  # the op table attaches methods at run time
-
-        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Any = (), *, dtype: Any = None, device: Any = None) -> None:
         from .creation import tensor
@@ -279,81 +277,6 @@ class Tensor:
     def retains_grad(self) -> bool:
         """Whether ``retain_grad()`` was called on this non-leaf."""
         return self._retains_grad
-
-    # -- out of the framework ---------------------------------------------------------------
-    def numpy(self) -> Any:
-        """The values as a NumPy array; shares memory on the CPU."""
-        if self._edge is not None:
-            raise GraphError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        if self.device.type != "cpu":
-            raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
-                "copy the tensor to host memory first."
-            )
-        modes.touch(self)
-        return self._backend.to_host(self._data)
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        host = self.numpy()
-        if dtype is not None and host.dtype != dtype:
-            return host.astype(dtype)
-        return host.copy() if copy else host
-
-    def item(self) -> Any:
-        """The single value, as a Python number. It leaves the graph: no gradient flows back."""
-        modes.touch(self)
-        data = self._data
-        size = 1
-        for n in data.shape:
-            size *= n
-        if size != 1:
-            raise GraphError(
-                f"a Tensor with {size} elements cannot be converted to Scalar; index one element, "
-                "or reduce with .sum() or .mean() first"
-            )
-        return self._backend.to_host(data).item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists (a number for zero dimensions)."""
-        modes.touch(self)
-        return self._backend.to_host(self._data).tolist()
-
-    def __bool__(self) -> bool:
-        if self.numel() != 1:
-            raise GraphError(
-                f"Boolean value of Tensor with {'no' if not self.numel() else 'more than one'} "
-                "value is ambiguous; use .any(), .all() or compare shapes"
-            )
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    __index__ = __int__
-
-    def __len__(self) -> int:
-        if self._data.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return self._data.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self._data.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter(self.unbind(0))
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self._data.ndim == 0 else str(self)
-
-    def __repr__(self) -> str:
-        from .printing import tensor_repr
-
-        return tensor_repr(self)
 
     __hash__ = object.__hash__
 

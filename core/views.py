@@ -1,7 +1,8 @@
 """views: tensors that share memory, and what happens to the graph when one of them is written.
 
 A view knows its base and the ops that lead from the base to it. After a write in place through any
-of them the base has a new history, and every living view's history becomes "this view of that base".
+of them the base has a new history, and every living view's history becomes "this view of that
+base".
 """
 
 from __future__ import annotations

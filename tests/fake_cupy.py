@@ -1,7 +1,7 @@
 """NumPy in CuPy's clothes: enough of its interface to drive the CuPy backend without a GPU.
 
-Arrays are a class of their own that knows a device, results are never scalars, and kernels written in
-CUDA are played by the NumPy functions in ``PLAYED``, after the formulas they are named for.
+Arrays are a class of their own that knows a device, results are never scalars, and kernels written
+in CUDA are played by the NumPy functions in ``PLAYED``, after the formulas they are named for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The main job: ``python -m anadrome demo`` trains, saves, reloads and says so; tables of one's own."""
+"""The main job: ``python -m anadrome demo`` trains, saves, reloads; tables of one's own."""
 
 from __future__ import annotations
 
@@ -100,7 +100,15 @@ GOOD = [(i / 7, i % 3, i % 2) for i in range(60)]
         (("a", "b", "y"), [], "y", ["no"]),
         (("a", "b", "y"), GOOD[:2], "y", ["2"]),
     ],
-    ids=["missing column", "text cell", "nan", "empty cell", "one class", "header only", "few rows"],
+    ids=[
+        "missing column",
+        "text cell",
+        "nan",
+        "empty cell",
+        "one class",
+        "header only",
+        "few rows",
+    ],
 )
 def test_bad_tables_give_one_clear_line(tmp_path, capsys, header, rows, target, words):
     path = table(tmp_path, header, rows)

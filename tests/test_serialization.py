@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 import anadrome as ad
 
-DTYPES = (ad.float32, ad.float64, ad.float16, ad.bfloat16, ad.int64, ad.int32, ad.uint8, ad.complex64)
+DTYPES = (
+    ad.float32,
+    ad.float64,
+    ad.float16,
+    ad.bfloat16,
+    ad.int64,
+    ad.int32,
+    ad.uint8,
+    ad.complex64,
+)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -46,10 +55,16 @@ def test_non_contiguous_tensor_is_saved_as_its_values(tmp_path):
 
 
 nested = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text(max_size=4) | st.integers(0, 9), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=4) | st.integers(0, 9), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

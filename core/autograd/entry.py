@@ -87,7 +87,7 @@ def grad(
     found = _run(roots, seeds, keep, create_graph, wanted, False, None)
     out: list[Any] = []
     for x in chosen:
-        g = found[wanted[x._gradient_edge()]]  # type: ignore[index]
+        g = found[wanted[x._gradient_edge()]]
         if g is None and materialize_grads:
             g = by_type[x._data.__class__].xp.zeros(x._data.shape, dtype=x._data.dtype)
         if g is None and not allow_unused:

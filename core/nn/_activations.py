@@ -11,9 +11,9 @@ from ..ops import activation as ops
 from ..ops.elementwise import tanh as _tanh
 from ..tensor import Tensor
 
-_silu_ = inplace_form(ops.silu.op)  # type: ignore[attr-defined]
-_elu_ = inplace_form(ops.elu.op)  # type: ignore[attr-defined]
-_leaky_relu_ = inplace_form(ops.leaky_relu.op)  # type: ignore[attr-defined]
+_silu_ = inplace_form(ops.silu.op)
+_elu_ = inplace_form(ops.elu.op)
+_leaky_relu_ = inplace_form(ops.leaky_relu.op)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

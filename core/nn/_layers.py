@@ -14,7 +14,7 @@ from ..ops.products import linear as _linear
 from ..random import default_generator
 from ..tensor import Tensor
 
-_dropout_ = inplace_form(_dropout.op)  # type: ignore[attr-defined]
+_dropout_ = inplace_form(_dropout.op)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

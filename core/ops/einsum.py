@@ -1,8 +1,9 @@
 """einsum: sums of products in Einstein's notation, made of permute, reshape and bmm.
 
-Each dimension of each operand has a label. A label that is not in the output is summed over, as soon
-as no later operand has it. Operands are joined pairwise from the left, each pair by one batched matrix
-product: the labels that both have and that remain are the batch, those that do not are contracted.
+Each dimension of each operand has a label. A label that is not in the output is summed over, as
+soon as no later operand has it. Operands are joined pairwise from the left, each pair by one
+batched matrix product: the labels that both have and that remain are the batch, those that do not
+are contracted.
 """
 
 from __future__ import annotations

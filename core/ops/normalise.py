@@ -7,7 +7,8 @@ deviation r, and means over those axes (Ioffe & Szegedy, arXiv:1502.03167; Ba et
     gx = r * (g - mean(g) - h * mean(g * h))
 
 That is the op ``standardise_backward``. It is made of products and means, so it can be
-differentiated again. The forwards hand out h and r (or the variance) as further outputs; they are saved, not x.
+differentiated again. The forwards hand out h and r (or the variance) as further outputs; they are
+saved, not x.
 """
 
 from __future__ import annotations
@@ -218,4 +219,3 @@ def _track(
     for running, now in ((running_mean, mean), (running_var, var * correction)):
         running *= 1.0 - momentum
         running += now * momentum
-

@@ -70,7 +70,7 @@ class LRScheduler:
                 )
         self.base_lrs = [_copied(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
-        optimizer._step_at_schedule = optimizer.__dict__.get("step")  # type: ignore[attr-defined]
+        optimizer._step_at_schedule = optimizer.__dict__.get("step")
         self._step_count = 0
         self._is_initial = True
         try:
@@ -119,7 +119,7 @@ class LRScheduler:
             )
         for group, rate in zip(groups, rates):
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate.item() if isinstance(rate, Tensor) else rate)  # type: ignore[attr-defined]
+                group["lr"].fill_(rate.item() if isinstance(rate, Tensor) else rate)
             else:
                 group["lr"] = rate
         self._last_lr = [_copied(group["lr"]) for group in groups]
@@ -174,7 +174,7 @@ class LRScheduler:
 
 
 def _copied(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+    return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 class LambdaLR(LRScheduler):

@@ -1,8 +1,8 @@
 """NumPy's own forwards, keyed by op name; one file a family.
 
-A kernel is called as ``kernel(*arrays, **metadata)`` with the arguments of the op's forward. It takes
-the common case and leaves the rest to the declaration (``common.declared``); it writes into none of
-its arguments. Those of one ufunc are that ufunc, so that no Python frame lies in between.
+A kernel is called as ``kernel(*arrays, **metadata)`` with the arguments of the op's forward. It
+takes the common case and leaves the rest to the declaration (``common.declared``); it writes into none
+of its arguments. Those of one ufunc are that ufunc, so that no Python frame lies in between.
 """
 
 from __future__ import annotations

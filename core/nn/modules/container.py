@@ -62,7 +62,7 @@ class _Numbered(Module):
 
     def pop(self, key: Any) -> Any:
         """Take a module (or a slice of them) out, and return it."""
-        found = self[key]  # type: ignore[index]
+        found = self[key]
         del self[key]
         return found
 
