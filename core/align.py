@@ -16,7 +16,7 @@ FLOATING = dtypes.float32.category
 
 def align(op: Op, values: Any) -> list[Any]:
     """One device and, unless the op says KEEP, PyTorch's common type."""
-    cls = class_of(values)
+    cls: Any = class_of(values)
     values = [_moved(op, v, cls, values) for v in values]
     if op.dtype is KEEP:
         return values  # numbers too

@@ -90,8 +90,9 @@ def from_numpy(array: Any) -> Tensor:
     backend = backends.get("numpy")
     if type(array) is not backend.array_type:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    dtypes.from_native[array.dtype]
-    return wrap(array)
+    checked: Any = array
+    dtypes.from_native[checked.dtype]
+    return wrap(checked)
 
 
 def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:

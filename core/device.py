@@ -18,6 +18,9 @@ class device:
 
     __slots__ = ("_token", "index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index

@@ -94,8 +94,10 @@ def run(
                 return found
             node = heappop(queue)[1]
             g = pending.pop(node)
-            if owned:
+            if node in owned:
                 owned.discard(node)
+                if g.dtype is not node.dtype:  # a sum of half precision, kept in float32 until now
+                    g = fit(g, node.shape, node.dtype)
         if g.__class__ is Patch:
             g = g.dense()
         if node.__class__ is AccumulateGrad:
@@ -202,10 +204,9 @@ def _deliver(
     elif node in owned:
         so_far += gradient
     else:
-        so_far = _widened(so_far) + gradient
         # NumPy makes scalars of zero-dimensional sums; those cannot be added to in place.
-        if so_far.__class__ is by_type[so_far.__class__].array_type:
-            owned.add(node)
+        so_far = as_array(_widened(so_far) + gradient)
+        owned.add(node)
     pending[node] = so_far
 
 
@@ -308,6 +309,7 @@ def _through(hooks: dict[int, Any], g: Any, create_graph: bool) -> Any:
 
 def _before(node: Node, g: Any, create_graph: bool) -> Any:
     """Hooks of the tensors this node made, then those of the node itself."""
+    assert node.hooks is not None
     slots = g if node.multi else [g]
     for nr, hooks in node.hooks.of_outputs.items():
         if slots[nr] is not None:
@@ -322,6 +324,7 @@ def _before(node: Node, g: Any, create_graph: bool) -> Any:
 
 def _after(node: Node, g: Any, grads: Any) -> Any:
     """Hooks of the node see the gradients of its inputs and of its outputs."""
+    assert node.hooks is not None
     over_tensors = any(isinstance(x, Tensor) for x in grads)
     for hook in list(node.hooks.after.values()):
         out = hook(_as_tensors(grads), _as_tensors(g if node.multi else [g]))

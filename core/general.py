@@ -151,7 +151,7 @@ def replayed(op: Op, result: Any) -> Callable[..., Any]:
         stand_in = copy.copy(op)
         stand_in.implementations = _Given()
         call = _stand_ins[op] = general(stand_in)
-        call.op = op
+        call.op = op  # type: ignore[attr-defined]
     data = tuple(r._data for r in result) if isinstance(result, tuple) else result._data
 
     def with_result(*args: Any, **keywords: Any) -> Any:

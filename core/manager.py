@@ -100,7 +100,7 @@ def register(module: Any, name: str | None = None) -> Plugin:
 
     Raises ``PluginError`` if it cannot take part.
     """
-    name = name or getattr(module, "__name__", repr(module))
+    name = name or str(getattr(module, "__name__", repr(module)))
     if name in plugins and plugins[name].loaded:
         raise PluginError(f"a plugin named {name!r} is loaded already")
     plugin = plugins[name] = Plugin(name, module)

@@ -259,7 +259,7 @@ def op(
     inplace: bool = False,
     doc: str | None = None,
     **rules: Any,
-) -> Callable[..., Any]:
+) -> Any:
     """Declare an op; returns the function that users, and other rules, call.
 
     ``forward(xp, *arrays, **metadata)``: arrays positional, metadata keyword-only.
@@ -304,7 +304,7 @@ def op(
     call = build(declared)
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
-    call.op = declared
+    call.op = declared  # type: ignore[attr-defined]
     declared.call = call
     table[name] = declared
     if method and not hasattr(Tensor, name):

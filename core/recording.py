@@ -46,6 +46,7 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
 def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> tuple[Any, ...]:
     """One node for an op of several outputs; only the first ones are differentiable."""
     first = record(op, data[0], edges, saved, state)
+    assert first._edge is not None
     node = first._edge[0]
     node.shape = [d.shape for d in data]
     node.dtype = [d.dtype for d in data]

@@ -145,6 +145,7 @@ class Tape:
             if grad is not None and isinstance(grad._data, Traced):
                 grad._data = grad._data.value
         self._by_array.clear()
+        self.lifted.clear()
 
     # -- notes ----------------------------------------------------------------------------------
     def note(

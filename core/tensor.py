@@ -175,7 +175,7 @@ class Tensor(Values, Operators):
 
     def _leaf_edge(self) -> Edge:
         """The edge into this leaf. The node holds the leaf; the leaf holds the node weakly."""
-        accumulator = self._accumulator and self._accumulator()
+        accumulator = None if self._accumulator is None else self._accumulator()
         if accumulator is None:
             accumulator = AccumulateGrad(self)
             self._accumulator = weakref.ref(accumulator)
@@ -327,7 +327,7 @@ def _unpickled(
     cls: type, host: Any, kind: dtype, place: str, requires_grad: bool, attributes: dict[str, Any]
 ) -> Any:
     backend = backends.for_device(place)
-    out = _new(cls)
+    out: Any = _new(cls)
     out._data = backend.asarray(host, dtype=backend.dtype(kind), device=device(place))
     out._edge = LEAF if requires_grad else None
     out.__dict__.update(attributes)

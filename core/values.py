@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from . import modes
 from .errors import GraphError
 
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
 
 class Values:
     """The part of ``Tensor`` that reads its values."""
@@ -93,4 +96,4 @@ class Values:
     def __repr__(self) -> str:
         from .printing import tensor_repr
 
-        return tensor_repr(self)
+        return tensor_repr(self)  # type: ignore[arg-type]

@@ -28,7 +28,6 @@ def needed(tape: Tape, results: set[int]) -> list[Instruction]:
         if (
             i.effect
             or not slots.isdisjoint(i.outputs)
-            or any(storage(s) in memory for s in i.writes)
         ):
             kept.append(i)
             slots.update(i.uses)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 import anadrome as ad
 from anadrome import backend
 from anadrome.op import table
+from anadrome.backends.numpy import parallel
 from anadrome.samples import Arr
 
 NUMPY = backend.get("numpy")
@@ -457,3 +460,52 @@ def test_the_backend_brings_its_filter_along() -> None:
 def test_the_users_own_numpy_still_warns() -> None:
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         np.ones(1) / np.zeros(1)
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "silu"])
+@pytest.mark.parametrize("size", [2**18, 2**18 + 5, 2**18 - 1])
+def test_large_arrays_are_divided_among_threads(name: str, size: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(parallel, "threads", 3)
+    used: set[int] = set()
+    ours = parallel._piece
+    monkeypatch.setattr(
+        parallel, "_piece", lambda *a: (used.add(threading.get_ident()), ours(*a))[1]
+    )
+    x = np.random.default_rng(0).normal(size=size).astype(np.float32).reshape(-1, 1)
+    with warnings.catch_warnings(record=True) as caught:
+        check(name, x, tolerance=4)
+    assert not caught
+    assert bool(used) == (size >= 2**18) and threading.get_ident() not in used
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: Any) -> None:
+    monkeypatch.setattr(parallel, "threads", 2)
+
+    def broken(source: Any, target: Any) -> None:
+        if source[0]:
+            raise MemoryError("second half")
+
+    x = np.zeros(2**18)
+    x[2**17] = 1
+    with pytest.raises(MemoryError, match="second half"):
+        parallel.fill(broken, x, x)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_threads_work_in_a_forked_child(monkeypatch: Any) -> None:
+    monkeypatch.setattr(parallel, "threads", 2)
+    x = np.ones(2**18)
+    KERNELS["tanh"](x)  # makes the pool here
+    code = (
+        "import os, numpy as np\n"
+        "from anadrome.backends.numpy import parallel\n"
+        "parallel.threads = 2\n"
+        "tanh = parallel.divided(np.tanh)\n"
+        "x = np.ones(2**18)\n"
+        "tanh(x)\n"
+        "child = os.fork()\n"
+        "if not child: os._exit(0 if tanh(x)[-1] == np.tanh(1.0) else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0\n", done.stderr

@@ -18,17 +18,17 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
 
 def sum(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum over the axes."""
-    return np.add.reduce(x, axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 def prod(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The product over the axes."""
-    return np.multiply.reduce(x, axis, keepdims=keepdims)
+    return np.multiply.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 def mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean over the axes; NaN of nothing."""
-    total = np.add.reduce(x, axis, keepdims=keepdims)
+    total = np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     return total / np.asarray(x.size // total.size if x.size else 0, total.dtype)
 
 

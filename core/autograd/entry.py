@@ -116,7 +116,7 @@ def _batched(
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, Tensor) or value is None else tuple(value)
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 def _edges_of(tensors: tuple[Tensor, ...]) -> dict[Any, int]:

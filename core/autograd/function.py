@@ -146,7 +146,7 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Call the function and record it."""
-        node = object.__new__(cls._node_type)
+        node: Any = object.__new__(cls._node_type)
         node.saved = ()
         node.hooks = node.writes = None
         node.code, node.instruction = sites.caller(2)

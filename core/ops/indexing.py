@@ -235,15 +235,15 @@ def _getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:
-    check_writable(self)
     index = normalized(index)
+    region = getitem(self, index=index) if is_basic(index) else None
+    check_writable(self if region is None else region)
     if not isinstance(value, Tensor):
         backend = backends.by_type[self._data.__class__]
         value = wrap(backend.asarray(value, dtype=self._data.dtype))
     if value.dtype.category > self.dtype.category:
         value = value.to(self.dtype)
-    if is_basic(index):
-        region = getitem(self, index=index)
+    if region is not None:
         if value.shape != region.shape:
             value = _fitted(value, region)
         assign(region, value.to(self.dtype), "setitem")

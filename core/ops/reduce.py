@@ -16,7 +16,7 @@ from .arithmetic import eq, maximum, minimum, where
 from .elementwise import exp
 from .shape import expand, reshape
 
-_DIMS = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
+_DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
 
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ class LRScheduler:
                 )
         self.base_lrs = [_copied(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
-        optimizer._step_at_schedule = optimizer.__dict__.get("step")
+        vars(optimizer)["_step_at_schedule"] = vars(optimizer).get("step")
         self._step_count = 0
         self._is_initial = True
         try:

@@ -77,7 +77,7 @@ def check_gradient(
             continue
         assert g.shape == a.shape, f"{what}: shape {g.shape} for an input of shape {a.shape}"
         assert g.dtype is a.dtype, f"{what}: dtype {g.dtype} for an input of dtype {a.dtype}"
-        size = max(1.0, float(abs(host(w)).max()) if w.numel() else 1.0)
+        size = max(1.0, float(abs(host(w)).max()) if w is not None and w.numel() else 1.0)
         assert_close(
             g, w, rtol=rtol, atol=atol * size, equal_nan=True, check_device=False,
             check_dtype=False, msg=lambda text, what=what: f"{what}: {text}",

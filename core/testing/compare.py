@@ -166,8 +166,9 @@ def _value_difference(a: Any, e: Any, allowed: Tolerance, equal_nan: bool) -> st
         f"Tensor-likes are not {'equal' if allowed == (0, 0) else 'close'}!\n",
         f"Mismatched elements: {wrong} / {total} ({wrong / total:.1%})",
     ]
-    for name, table, limit in (("absolute", gap, allowed.atol), ("relative", relative,
-    allowed.rtol)):     table = xp.where(good, -1.0, table)
+    limits = (("absolute", gap, allowed.atol), ("relative", relative, allowed.rtol))
+    for name, table, limit in limits:
+        table = xp.where(good, -1.0, table)
         table = xp.where(xp.isnan(table), xp.inf, table)
         place = xp.unravel_index(int(table.argmax()), table.shape)
         index = tuple(int(i) for i in place)

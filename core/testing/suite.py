@@ -71,8 +71,8 @@ class Case:
             for number, sample in enumerate(self.op.samples):
                 try:
                     function(self.op, sample, self.backend, named(kind), self.seed)
-                except Exception as error:
-                    failures.append((kind, number, sample, error))
+                except Exception as raised:
+                    failures.append((kind, number, sample, raised))
         if failures:
             kind, number, sample, error = failures[0]
             others = [f"{k} sample {n}" for k, n, _, _ in failures[1:]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ def draw(path: Path, split: Split, history: History, outputs: np.ndarray, title:
 
     figure = Figure(figsize=(14, 8), layout="constrained", dpi=110)
     figure.suptitle(title)
-    left, right = figure.subfigures(1, 2)
+    subfigures: Any = figure.subfigures(1, 2)
+    left, right = subfigures
     loss_axes, norm_axes = left.subplots(2, 1, sharex=True)
     draw_loss(loss_axes, history)
     draw_norms(norm_axes, history)

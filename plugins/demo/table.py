@@ -49,8 +49,8 @@ def load_table(path: str, target: str, seed: int, held_out: float = 0.25) -> Spl
 
     table = read_csv(path)
     if target not in table.columns:
-        names = ", ".join(table.columns)
-        raise DemoError(f"{path} has no column {target!r}; its columns are: {names}")
+        known = ", ".join(table.columns)
+        raise DemoError(f"{path} has no column {target!r}; its columns are: {known}")
     if len(table.rows) < MINIMUM_ROWS:
         raise DemoError(
             f"{path} has {len(table.rows)} rows; at least {MINIMUM_ROWS} are needed to train on "
@@ -191,7 +191,7 @@ def read_target(table: Table, name: str) -> tuple[str, np.ndarray, list[str]]:
         values, classes = read_classes(table, name, cells, numbers)
         return CLASSIFICATION, values, classes
     quantity = np.array(numbers, dtype=np.float64)
-    for row in np.flatnonzero(~np.isfinite(quantity)):
+    for row in map(int, np.flatnonzero(~np.isfinite(quantity))):
         raise DemoError(f"{table.where(name, row)} is not a finite number: {cells[row]!r}")
     levels, values, counts = np.unique(quantity, return_inverse=True, return_counts=True)
     if len(levels) == 1:

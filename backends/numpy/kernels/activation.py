@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..parallel import fill
 from .common import BLAS, F32, HALVES, declared, in_float32, ones, row_spans, spans
 from .masking import without
 from .rational import ERF, GELU_SLOPE, NORMAL
@@ -97,14 +98,28 @@ def silu(x: Any) -> Any:
 def _logistic(x: Any, factor: Any) -> Any:
     """``factor / (1 + exp(-x))``; a factor of 1 if None."""
     out = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), out.reshape(-1)
+    fill(_sigmoid_blocks if factor is None else _silu_blocks, x.reshape(-1), out.reshape(-1))
+    return out
+
+
+def _sigmoid_blocks(source: Any, target: Any) -> None:
     for start, stop in spans(target.size):
         block = target[start:stop]
-        np.negative(source[start:stop], block)
-        np.exp(block, block)
-        _add(block, _ONE, block)
-        _divide(_ONE if factor is None else source[start:stop], block, block)
-    return out
+        _one_and_exp(source[start:stop], block)
+        _divide(_ONE, block, block)
+
+
+def _silu_blocks(source: Any, target: Any) -> None:
+    for start, stop in spans(target.size):
+        block = target[start:stop]
+        _one_and_exp(source[start:stop], block)
+        _divide(source[start:stop], block, block)
+
+
+def _one_and_exp(x: Any, out: Any) -> None:
+    np.negative(x, out)
+    np.exp(out, out)
+    _add(out, _ONE, out)
 
 
 def _rows(x: Any, dim: int) -> Any:

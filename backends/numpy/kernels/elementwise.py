@@ -1,8 +1,10 @@
-"""elementwise: ops that are one ufunc, called without a Python frame in between."""
+"""elementwise: ops that are one ufunc."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from ..parallel import divided
 
 _UFUNCS = {
     "abs": np.absolute,
@@ -35,6 +37,7 @@ _UFUNCS = {
     "ge": np.greater_equal,
 }
 
-KERNELS = dict(_UFUNCS)
+#: The slow ones gain from several cores; the others are called without a Python frame in between.
+KERNELS = {**_UFUNCS, **{name: divided(_UFUNCS[name]) for name in ("exp", "log", "tanh")}}
 #: Those that may write into their first operand, for in-place forms without a graph.
 OUT_KERNELS = {name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")}

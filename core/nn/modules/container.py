@@ -62,7 +62,7 @@ class _Numbered(Module):
 
     def pop(self, key: Any) -> Any:
         """Take a module (or a slice of them) out, and return it."""
-        found = self[key]
+        found = self[key]  # type: ignore[index]
         del self[key]
         return found
 
@@ -148,7 +148,7 @@ class ModuleList(_Numbered):
 
     def __getitem__(self, idx: Any) -> Any:
         if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
+            return type(self)(list(self._modules.values())[idx])  # type: ignore[arg-type]
         return self._modules[self._key(idx)]
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:

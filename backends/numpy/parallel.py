@@ -1,0 +1,77 @@
+"""parallel: one slow function over a large array, on every core.
+
+NumPy lets go of the interpreter while it computes, so threads help where one call takes long enough
+to pay for waking a thread (about 70 µs). Sums, products and short passes do not: BLAS has threads of
+its own, and memory is no faster for two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+#: Elements from which a slow function is worth dividing.
+LARGE = 2**18
+
+
+def _allowed() -> int:
+    """As many threads as BLAS may use, and no more than there are cores for this process."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        wanted = os.environ.get(name, "")
+        if wanted.isdigit() and int(wanted) > 0:
+            return int(wanted)
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+threads = min(_allowed(), 16)
+_pool: ThreadPoolExecutor | None = None
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def fill(function: Callable[[Any, Any], Any], source: Any, target: Any) -> None:
+    """``function(source, target)`` on pieces of two flat arrays, side by side if they are large."""
+    global _pool
+    size = target.size
+    if size < LARGE or threads < 2:
+        function(source, target)
+        return
+    if _pool is None:
+        _pool = ThreadPoolExecutor(threads - 1, "anadrome-numpy")
+    step = -(-size // threads)
+    cuts = [slice(start, start + step) for start in range(0, size, step)]
+    waiting = [_pool.submit(_piece, function, source[c], target[c]) for c in cuts[1:]]
+    function(source[cuts[0]], target[cuts[0]])
+    for piece in waiting:
+        piece.result()
+
+
+def _piece(function: Callable[[Any, Any], Any], source: Any, target: Any) -> None:
+    # In a frame of ours: NumPy's warnings are filtered by the module they are raised in.
+    function(source, target)
+
+
+def divided(ufunc: Any) -> Callable[[Any], Any]:
+    """The ufunc as a kernel, which divides large arrays among the threads."""
+
+    def kernel(x: Any) -> Any:
+        if x.size < LARGE or x.dtype.kind != "f" or not x.flags.c_contiguous:
+            return ufunc(x)
+        out = np.empty(x.shape, x.dtype)
+        fill(ufunc, x.reshape(-1), out.reshape(-1))
+        return out
+
+    return kernel
