@@ -89,11 +89,11 @@ bool = dtypes.bool_
 int = dtypes.int32
 float = dtypes.float32
 
-from .namespace import *  # noqa: E402, F403 - the table as functions, with PyTorch's names
-from . import autograd, cuda, nn, optim, utils  # noqa: E402
-from .autograd import grad as _grad  # noqa: E402, F401
-from .capture import capture  # noqa: E402
-from .serialization import load, save  # noqa: E402
-from . import manager as _manager  # noqa: E402
+from .namespace import *
+from . import autograd, cuda, nn, optim, utils
+from .autograd import grad as _grad
+from .capture import capture
+from .serialization import load, save
+from . import manager as _manager
 
 _manager.load_all()

@@ -168,7 +168,7 @@ class Node:
 
 
 class Hooks:
-    """What users hung on a node: hooks for its outputs' gradients, before and after it runs; notes."""
+    """What users hung on a node: hooks of its outputs, before and after it runs; notes."""
 
     __slots__ = ("after", "before", "notes", "of_outputs")
 

@@ -151,4 +151,4 @@ from .ops.shape import (
 
 multiply, subtract, divide, concat = mul, sub, div, cat
 
-from .nn.functional import log_softmax, softmax  # noqa: E402
+from .nn.functional import log_softmax, softmax

@@ -1,6 +1,6 @@
 """operators: what the op table attaches to ``Tensor`` at run time, told to type checkers.
 
-There is nothing to run here: ``core/ops/arithmetic.py`` defines the operators, each as exactly one op.
+There is nothing to run here: ``core/ops/arithmetic.py`` defines the operators, each as one op.
 """
 
 from __future__ import annotations

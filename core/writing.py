@@ -28,6 +28,7 @@ def needed(tape: Tape, results: set[int]) -> list[Instruction]:
         if (
             i.effect
             or not slots.isdisjoint(i.outputs)
+            or any(storage(s) in memory for s in i.writes)
         ):
             kept.append(i)
             slots.update(i.uses)
@@ -305,7 +306,6 @@ class Writer:
             tensor = entry.tensor
             if id(tensor) not in first and entry.traced.slot in used:
                 name = self.slot(entry.traced.slot)
-                out.append(f"{self.tensor(tensor)}._data is {name}")
                 self.program.held.append((name, tensor, entry.array))
             if tensor._edge is LEAF or entry.edge is LEAF:
                 grad = entry.grad

@@ -58,7 +58,7 @@ def trap_item() -> dict[str, Any]:
         return (weights**2).sum()
 
     number: Any = loss_of(w).item()
-    float_error = message_of(lambda: number.backward())  # noqa: PLW0108 (the lookup fails)
+    float_error = message_of(lambda: number.backward())
     print(f"   loss.item() is a {type(number).__name__}: {float_error}")
     # Wrapping the number up again does not bring its history back.
     rewrapped_error = message_of(lambda: ad.tensor(number).backward())

@@ -147,7 +147,7 @@ def _normal(size: int, seed: Any, number: Any, kind: Any) -> Any:
 
 
 _erf = np.vectorize(math.erf, otypes=[float])
-_CDF = lambda x: 0.5 * (1 + _erf(x / math.sqrt(2)))  # noqa: E731
+_CDF = lambda x: 0.5 * (1 + _erf(x / math.sqrt(2)))
 
 
 def _tanh_inner(x: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import Any
 import programs
 import pytest
 from hypothesis import assume, given
+from programs import Outcome, Program, run
 
 import anadrome as ad
 from anadrome import testing
-from programs import Outcome, Program, run
 
 
 def on(backend: str, dtype: Any = ad.float64) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import functional, init, modules, utils
-from .modules import *  # noqa: F403
+from .modules import *
 from .parameter import Buffer, Parameter
 
 __all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils"]

@@ -9,66 +9,68 @@ from ..op import FLOAT, FULL, KEEP, NONE, WIDEST, ZERO, op
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
 
+# fmt: off
 add = op("add", lambda xp, a, b: a + b, a=lambda g: g, b=lambda g: g,
-         samples=binary(), inplace=True, method=False)  # fmt: skip
+         samples=binary(), inplace=True, method=False)
 sub = op("sub", lambda xp, a, b: a - b, a=lambda g: g, b=lambda g: -g,
-         samples=binary(), inplace=True, method=False)  # fmt: skip
+         samples=binary(), inplace=True, method=False)
 mul = op("mul", lambda xp, a, b: a * b, a=lambda g, b: g * b, b=lambda g, a: g * a,
-         samples=binary(), inplace=True)  # fmt: skip
+         samples=binary(), inplace=True)
 div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b,
-         dtype=FLOAT, samples=binary(0.4, 2), inplace=True, method=False)  # fmt: skip
+         dtype=FLOAT, samples=binary(0.4, 2), inplace=True, method=False)
 floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, b), a=ZERO, b=ZERO,
-                  samples=binary(1.1, 1.9), inplace=True)  # fmt: skip
+                  samples=binary(1.1, 1.9), inplace=True)
 remainder = op("remainder", lambda xp, a, b: xp.remainder(a, b),
-               a=lambda g: g, b=lambda g, a, b: -g * floor(a / b),
-               samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)  # fmt: skip
+               a=lambda g: g, b=lambda g, a, b: -g * floor(a / b), node="RemainderBackward1",
+               samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
 pow_tensor = op("pow_tensor", lambda xp, a, b: xp.pow(a, b),
                 a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
                 b=lambda g, a, out: g * where(a == 0.0, 0.0, out * log(where(a == 0.0, 1.0, a))),
-                amp=FULL, node="PowBackward1", method=False, samples=binary(0.4, 2))  # fmt: skip
+                amp=FULL, node="PowBackward1", method=False, samples=binary(0.4, 2))
 pow_number = op("pow_number", lambda xp, x, *, exponent: _power(xp, x, exponent),
                 x=lambda g, x, exponent: _power_rule(g, x, exponent),
                 amp=FULL, node="PowBackward0", method=False,
                 samples=[Sample((Arr((3, 4), 0.4, 2),), {"exponent": e})
-                         for e in (2, 3, 0.5, -1, 0, 1.7)])  # fmt: skip
+                         for e in (2, 3, 0.5, -1, 0, 1.7)])
 maximum = op("maximum", lambda xp, a, b: xp.maximum(a, b),
              a=lambda g, a, b: where(a == b, g * 0.5, where(a > b, g, 0.0)),
              b=lambda g, a, b: where(a == b, g * 0.5, where(b > a, g, 0.0)),
-             samples=binary())  # fmt: skip
+             samples=binary())
 minimum = op("minimum", lambda xp, a, b: xp.minimum(a, b),
              a=lambda g, a, b: where(a == b, g * 0.5, where(a < b, g, 0.0)),
              b=lambda g, a, b: where(a == b, g * 0.5, where(b < a, g, 0.0)),
-             samples=binary())  # fmt: skip
+             samples=binary())
 atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
            a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b),
-           dtype=FLOAT, amp=WIDEST, samples=binary(0.3, 2))  # fmt: skip
+           dtype=FLOAT, amp=WIDEST, samples=binary(0.3, 2))
 logaddexp = op("logaddexp", lambda xp, a, b: xp.logaddexp(a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
-               dtype=FLOAT, samples=binary())  # fmt: skip
+               dtype=FLOAT, samples=binary())
 where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a, b)),
            condition=NONE, a=lambda g, condition: where(condition, g, 0.0),
            b=lambda g, condition: where(condition, 0.0, g),
            dtype=KEEP, method=False,
            samples=call(Arr((3, 4), kind="bool"), Arr((3, 4)), Arr((4,)))
-           + call(Arr((4,), kind="bool"), Arr(()), Arr((3, 1))))  # fmt: skip
+           + call(Arr((4,), kind="bool"), Arr(()), Arr((3, 1))))
 clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, max),
            x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True,
            samples=[Sample((Arr((3, 4)),), kw)
-                    for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])  # fmt: skip
+                    for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
 lerp = op("lerp", lambda xp, a, b, weight: a + weight * (b - a),
           a=lambda g, weight: g * (1.0 - weight), b=lambda g, weight: g * weight,
           weight=lambda g, a, b: g * (b - a), inplace=True,
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
-          + call(Arr((3, 4)), Arr((4,)), 0.25))  # fmt: skip
+          + call(Arr((3, 4)), Arr((4,)), 0.25))
 addcmul = op("addcmul", lambda xp, x, a, b, *, value=1: x + a * b * factor(x, value),
-             x=lambda g: g, a=lambda g, b, value: g * b * value, b=lambda g, a, value: g * a * value,
+             x=lambda g: g, a=lambda g, b, value: g * b * value,
+             b=lambda g, a, value: g * a * value,
              amp=WIDEST, inplace=True,
-             samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))  # fmt: skip
+             samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))
 addcdiv = op("addcdiv", lambda xp, x, a, b, *, value=1: x + a / b * value,
              x=lambda g: g, a=lambda g, b, value: g / b * value,
              b=lambda g, a, b, value: -g * a / (b * b) * value, dtype=FLOAT, amp=WIDEST,
              inplace=True,
-             samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))  # fmt: skip
+             samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))
 
 eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, samples=binary())
 ne = op("ne", lambda xp, a, b: a != b, a=NONE, b=NONE, samples=binary())
@@ -77,19 +79,20 @@ le = op("le", lambda xp, a, b: a <= b, a=NONE, b=NONE, samples=binary())
 gt = op("gt", lambda xp, a, b: a > b, a=NONE, b=NONE, samples=binary())
 ge = op("ge", lambda xp, a, b: a >= b, a=NONE, b=NONE, samples=binary())
 logical_and = op("logical_and", lambda xp, a, b: xp.logical_and(_truth(xp, a), _truth(xp, b)),
-                 a=NONE, b=NONE, samples=binary())  # fmt: skip
+                 a=NONE, b=NONE, samples=binary())
 logical_or = op("logical_or", lambda xp, a, b: xp.logical_or(_truth(xp, a), _truth(xp, b)),
-                a=NONE, b=NONE, samples=binary())  # fmt: skip
+                a=NONE, b=NONE, samples=binary())
 logical_xor = op("logical_xor", lambda xp, a, b: xp.logical_xor(_truth(xp, a), _truth(xp, b)),
-                 a=NONE, b=NONE, samples=binary())  # fmt: skip
+                 a=NONE, b=NONE, samples=binary())
 bitwise_and = op("bitwise_and", lambda xp, a, b: a & b, a=NONE, b=NONE,
-                 samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))  # fmt: skip
+                 samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))
 bitwise_or = op("bitwise_or", lambda xp, a, b: a | b, a=NONE, b=NONE,
-                samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))  # fmt: skip
+                samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))
 bitwise_xor = op("bitwise_xor", lambda xp, a, b: a ^ b, a=NONE, b=NONE,
-                 samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))  # fmt: skip
+                 samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))
 bitwise_not = op("bitwise_not", lambda xp, x: ~x, x=NONE,
-                 samples=call(Arr((4,), kind="bool")))  # fmt: skip
+                 samples=call(Arr((4,), kind="bool")))
+# fmt: on
 
 
 def _truth(xp: Any, x: Any) -> Any:
@@ -164,9 +167,17 @@ def pow(a: Any, exponent: Any) -> Any:
 
 def _install_operators() -> None:
     forward = {
-        "add": add, "sub": sub, "mul": mul, "truediv": div, "floordiv": floor_divide,
-        "mod": remainder, "pow": pow, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
-    }  # fmt: skip
+        "add": add,
+        "sub": sub,
+        "mul": mul,
+        "truediv": div,
+        "floordiv": floor_divide,
+        "mod": remainder,
+        "pow": pow,
+        "and": bitwise_and,
+        "or": bitwise_or,
+        "xor": bitwise_xor,
+    }
     for name, function in forward.items():
         setattr(Tensor, f"__{name}__", function)
         setattr(Tensor, f"__r{name}__", _reflected(function))
@@ -189,7 +200,7 @@ def _reflected(function: Any) -> Any:
 _install_operators()
 
 # At the end: elementwise functions are needed by rules above, and need `where` from here.
-from .activation import sigmoid  # noqa: E402
-from .elementwise import floor, log, neg  # noqa: E402
+from .activation import sigmoid
+from .elementwise import floor, log, neg
 
 Tensor.__neg__ = neg

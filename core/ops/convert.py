@@ -11,6 +11,7 @@ from ..op import KEEP, ZERO, op
 from ..samples import Arr, call, unary
 from ..tensor import Tensor
 
+# fmt: off
 to_dtype = op(
     "to_dtype",
     lambda xp, x, *, dtype: xp.astype(x, backends.by_type[x.__class__].dtype(dtype)),
@@ -28,7 +29,7 @@ clone = op(
     samples=call(Arr((3, 4))) + call(Arr(())),
 )
 real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False,
-          view=True, samples=call(Arr((3, 4), kind="complex")))  # fmt: skip
+          view=True, samples=call(Arr((3, 4), kind="complex")))
 to_device = op(
     "to_device",
     lambda xp, x, *, device, source: transfer(x, device),
@@ -42,9 +43,10 @@ to_device = op(
 #: What is written over ``x``: no gradient flows back to the values that are gone.
 copy = op("copy", lambda xp, x, src: _spread(xp, x, src), x=ZERO, src=lambda g: g,
           dtype=KEEP, node="CopyBackwards", method=False,
-          samples=call(Arr((3, 4)), Arr((4,))))  # fmt: skip
+          samples=call(Arr((3, 4)), Arr((4,))))
 fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=KEEP, method=False,
-          samples=call(Arr((3, 4)), value=2.0))  # fmt: skip
+          samples=call(Arr((3, 4)), value=2.0))
+# fmt: on
 
 
 def _spread(xp: Any, x: Any, src: Any) -> Any:
@@ -104,10 +106,15 @@ def _install() -> None:
         return lambda self: to(self, d)
 
     for name, d in {
-        "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16,
-        "bfloat16": dtypes.bfloat16, "int": dtypes.int32, "long": dtypes.int64,
-        "short": dtypes.int16, "bool": dtypes.bool_,
-    }.items():  # fmt: skip
+        "float": dtypes.float32,
+        "double": dtypes.float64,
+        "half": dtypes.float16,
+        "bfloat16": dtypes.bfloat16,
+        "int": dtypes.int32,
+        "long": dtypes.int64,
+        "short": dtypes.int16,
+        "bool": dtypes.bool_,
+    }.items():
         setattr(Tensor, name, cast(d))
     Tensor.to = to
     Tensor.type_as = lambda self, other: to(self, other.dtype)

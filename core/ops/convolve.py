@@ -23,6 +23,7 @@ _GEOMETRY = (
     ((2, 3, 7), (4, 3, 3), {"stride": (2,), "padding": (1,), "dilation": (1,)}),
 )
 
+# fmt: off
 conv = op("convolution", lambda xp, x, w, b=None, *, stride, padding, dilation, groups=1:
               _forward(xp, x, w, b, stride, padding, dilation, groups),
           x=lambda g, w, x_shape, stride, padding, dilation, groups: conv_input(
@@ -35,7 +36,7 @@ conv = op("convolution", lambda xp, x, w, b=None, *, stride, padding, dilation, 
           amp=HALF, method=False,
           samples=[Sample((Arr(a), Arr(b)), kw) for a, b, kw in _GEOMETRY]
           + [Sample((Arr((2, 4, 4, 4)), Arr((6, 2, 3, 3)), Arr((6,))),
-                    {**_GEOMETRY[0][2], "groups": 2})])  # fmt: skip
+                    {**_GEOMETRY[0][2], "groups": 2})])
 conv_input = op("conv_input", lambda xp, grad, w, *, shape, stride, padding, dilation, groups=1:
                     _input_gradient(xp, grad, w, shape, stride, padding, dilation, groups),
                 grad=lambda g, w, stride, padding, dilation, groups: conv(
@@ -45,7 +46,7 @@ conv_input = op("conv_input", lambda xp, grad, w, *, shape, stride, padding, dil
                     dilation=dilation, groups=groups),
                 amp=HALF, method=False,
                 samples=[Sample((Arr((2, 6, 5, 5)), Arr((6, 4, 3, 3))),
-                                {"shape": (2, 4, 5, 5), **_GEOMETRY[0][2]})])  # fmt: skip
+                                {"shape": (2, 4, 5, 5), **_GEOMETRY[0][2]})])
 conv_weight = op("conv_weight", lambda xp, grad, x, *, shape, stride, padding, dilation, groups=1:
                      _weight_gradient(xp, grad, x, shape, stride, padding, dilation, groups),
                  grad=lambda g, x, stride, padding, dilation, groups: conv(
@@ -55,7 +56,8 @@ conv_weight = op("conv_weight", lambda xp, grad, x, *, shape, stride, padding, d
                      dilation=dilation, groups=groups),
                  amp=HALF, method=False,
                  samples=[Sample((Arr((2, 6, 5, 5)), Arr((2, 4, 5, 5))),
-                                 {"shape": (6, 4, 3, 3), **_GEOMETRY[0][2]})])  # fmt: skip
+                                 {"shape": (6, 4, 3, 3), **_GEOMETRY[0][2]})])
+# fmt: on
 
 
 def out_size(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -8,11 +8,13 @@ from .. import backend as backends
 from ..op import FLOAT, op
 from ..samples import Arr, call
 
+# fmt: off
 dropout = op("dropout", lambda xp, x, *, p, key, shape=None: _dropout(xp, x, p, key, shape),
              x=lambda g, p, key, shape: dropout(g, p=p, key=key, shape=shape),
              dtype=FLOAT, method=False, node="NativeDropoutBackward0",
              samples=call(Arr((3, 4)), p=0.5, key=(7, 1))
-             + call(Arr((3, 4)), p=0.3, key=(7, 2), shape=(3, 1)))  # fmt: skip
+             + call(Arr((3, 4)), p=0.3, key=(7, 2), shape=(3, 1)))
+# fmt: on
 
 
 def _dropout(xp: Any, x: Any, p: float, key: Any, shape: Any) -> Any:

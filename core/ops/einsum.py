@@ -58,9 +58,12 @@ def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[Label]],
         if label not in known or output.count(label) > 1:
             raise ShapeError(
                 f"einsum(): output subscript {label} "
-                + ("appears more than once in the output" if label in known else
-                   "does not appear in the equation for any input operand")
-            )  # fmt: skip
+                + (
+                    "appears more than once in the output"
+                    if label in known
+                    else "does not appear in the equation for any input operand"
+                )
+            )
     return terms, output
 
 
@@ -137,8 +140,11 @@ def _pair(
     right = _arranged(b, has_b, (batch, contracted, only_b), both, sizes)
     out = left.bmm(right)
     labels = [*batch, *only_a, *only_b]
-    widths = [*(sizes[k] for k in batch), *(_size(a, has_a, k) for k in only_a),
-              *(_size(b, has_b, k) for k in only_b)]  # fmt: skip
+    widths = [
+        *(sizes[k] for k in batch),
+        *(_size(a, has_a, k) for k in only_a),
+        *(_size(b, has_b, k) for k in only_b),
+    ]
     return out.reshape(tuple(widths)), labels
 
 

@@ -11,58 +11,63 @@ from ..samples import unary
 from ..special import erf_composed
 from .arithmetic import where
 
+# fmt: off
 abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x),
-         samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)  # fmt: skip
+         samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
 sign = op("sign", lambda xp, x: xp.sign(x), x=ZERO, samples=unary(0.1, 3), inplace=True)
 
 exp = op("exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * out,
-         dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+         dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 expm1 = op("expm1", lambda xp, x: xp.expm1(x), x=lambda g, out: g * (out + 1.0),
-           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 log = op("log", lambda xp, x: xp.log(x), x=lambda g, x: g / x,
-         dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+         dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)
 log1p = op("log1p", lambda xp, x: xp.log1p(x), x=lambda g, x: g / (x + 1.0),
-           dtype=FLOAT, amp=FULL, samples=unary(-0.5, 4), inplace=True)  # fmt: skip
+           dtype=FLOAT, amp=FULL, node="Log1PBackward0", samples=unary(-0.5, 4),
+           inplace=True)
 log2 = op("log2", lambda xp, x: xp.log2(x), x=lambda g, x: g / (x * math.log(2)),
-          dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+          dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)
 log10 = op("log10", lambda xp, x: xp.log10(x), x=lambda g, x: g / (x * math.log(10)),
-           dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)  # fmt: skip
+           dtype=FLOAT, amp=FULL, samples=unary(0.1, 4), inplace=True)
 
 sqrt = op("sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: g / (out * 2.0),
-          dtype=FLOAT, samples=unary(0.2, 4), inplace=True)  # fmt: skip
+          dtype=FLOAT, samples=unary(0.2, 4), inplace=True)
 rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * out * out * out * -0.5,
-           dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)  # fmt: skip
+           dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)
 square = op("square", lambda xp, x: x * x, x=lambda g, x: g * x * 2.0,
-            amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+            amp=FULL, samples=unary(), inplace=True)
 reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * out * out,
-                dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)  # fmt: skip
+                dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)
 
 sin = op("sin", lambda xp, x: xp.sin(x), x=lambda g, x: g * cos(x),
-         dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+         dtype=FLOAT, samples=unary(), inplace=True)
 cos = op("cos", lambda xp, x: xp.cos(x), x=lambda g, x: -g * sin(x),
-         dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+         dtype=FLOAT, samples=unary(), inplace=True)
 tan = op("tan", lambda xp, x: xp.tan(x), x=lambda g, out: g * (out * out + 1.0),
-         dtype=FLOAT, amp=FULL, samples=unary(-1, 1), inplace=True)  # fmt: skip
+         dtype=FLOAT, amp=FULL, samples=unary(-1, 1), inplace=True)
 asin = op("asin", lambda xp, x: xp.asin(x), x=lambda g, x: g * rsqrt(1.0 - x * x),
-          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)  # fmt: skip
+          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)
 acos = op("acos", lambda xp, x: xp.acos(x), x=lambda g, x: -g * rsqrt(1.0 - x * x),
-          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)  # fmt: skip
+          dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)
 atan = op("atan", lambda xp, x: xp.atan(x), x=lambda g, x: g / (x * x + 1.0),
-          dtype=FLOAT, samples=unary(), inplace=True)  # fmt: skip
+          dtype=FLOAT, samples=unary(), inplace=True)
 sinh = op("sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * cosh(x),
-          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
-          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)  # fmt: skip
+          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g - g * out * out,
-          dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
+          dtype=FLOAT, samples=unary(-3, 3), inplace=True)
 erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
-         dtype=FLOAT, samples=unary(-3, 3), inplace=True)  # fmt: skip
+         dtype=FLOAT, samples=unary(-3, 3), inplace=True)
 
 
-floor = op("floor", lambda xp, x: _whole(xp, xp.floor, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
-ceil = op("ceil", lambda xp, x: _whole(xp, xp.ceil, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
-trunc = op("trunc", lambda xp, x: _whole(xp, xp.trunc, x), x=ZERO, samples=unary(0.1, 0.9), inplace=True)
+floor = op("floor", lambda xp, x: _whole(xp, xp.floor, x), x=ZERO,
+           samples=unary(0.1, 0.9), inplace=True)
+ceil = op("ceil", lambda xp, x: _whole(xp, xp.ceil, x), x=ZERO,
+          samples=unary(0.1, 0.9), inplace=True)
+trunc = op("trunc", lambda xp, x: _whole(xp, xp.trunc, x), x=ZERO,
+           samples=unary(0.1, 0.9), inplace=True)
 round = op(
     "round",
     lambda xp, x, *, decimals=0: (
@@ -82,7 +87,8 @@ logical_not = op(
 nan_to_num = op("nan_to_num", lambda xp, x, *, nan=0.0, posinf=None, neginf=None:
                     _nan_to_num(xp, x, nan, posinf, neginf),
                 x=lambda g, x: where(isfinite(x), g, 0.0), dtype=KEEP,
-                samples=unary(nan=0.5, posinf=4.0, neginf=-3.0))  # fmt: skip
+                samples=unary(nan=0.5, posinf=4.0, neginf=-3.0))
+# fmt: on
 
 
 def _whole(xp: Any, function: Any, x: Any) -> Any:

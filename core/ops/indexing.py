@@ -11,14 +11,17 @@ from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable, write
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..samples import Arr, Sample, call
-from ..tensor import Tensor, unwrap, wrap
+from ..tensor import Tensor, wrap
 from ..views import follow
 from .arithmetic import alike, where
 
 _INDICES = (
-    (0, Ellipsis), (slice(1, 3), Ellipsis), (slice(None), slice(None, None, 2)),
-    (Ellipsis, None, -1), (1, 2, Ellipsis),
-)  # fmt: skip
+    (0, Ellipsis),
+    (slice(1, 3), Ellipsis),
+    (slice(None), slice(None, None, 2)),
+    (Ellipsis, None, -1),
+    (1, 2, Ellipsis),
+)
 
 
 def is_basic(index: tuple[Any, ...]) -> bool:
@@ -35,7 +38,6 @@ def _scatter(xp: Any, g: Any, shape: Any, index: tuple[Any, ...]) -> Any:
 def _fill(index: tuple[Any, ...]) -> Any:
     """How a gradient of ``x[index]`` is added into one of ``x``."""
     if is_basic(index):
-
         # None makes a dimension when reading; the array API does not write through it.
         region = tuple(i for i in index if i is not None)
 
@@ -58,63 +60,65 @@ def _index_rule(g: Any, shape: Any, index: tuple[Any, ...]) -> Any:
     return Patch(tuple(shape), g, _fill(index))
 
 
+# fmt: off
 getitem = op("getitem", lambda xp, x, *, index: x[index],
              x=lambda g, x_shape, index: _index_rule(g, x_shape, index),
              dtype=KEEP, view=True, method=False, node="SliceBackward0",
-             samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])  # fmt: skip
+             samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])
 index_backward = op("index_backward", lambda xp, g, *, shape, index: _scatter(xp, g, shape, index),
                     g=lambda g, index: getitem(g, index=index), dtype=KEEP, method=False,
                     samples=call(Arr((4,)), shape=(3, 4), index=(1, Ellipsis))
-                    + call(Arr((3, 2)), shape=(3, 4), index=(slice(None), slice(1, 3))))  # fmt: skip
+                    + call(Arr((3, 2)), shape=(3, 4), index=(slice(None), slice(1, 3))))
 index_put_values = op("index_put", lambda xp, x, value, *, index: _put(xp, x, value, index),
                       x=lambda g, index: _put_zero(g, index),
                       value=lambda g, index: getitem(g, index=index), dtype=SAME, amp=WIDEST,
-                      method=False, samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))  # fmt: skip
+                      method=False, samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))
 #: The node of a write through a view: ``base`` with the region that ``path`` leads to replaced.
 #: The memory holds the result already, so the forward has nothing to do.
 write_region = op("write_region", lambda xp, base, value, *, path: base,
                   base=lambda g, path: zero_region(g, path=path),
                   value=lambda g, path: follow(path, g), dtype=KEEP, method=False,
-                  node="CopySlices")  # fmt: skip
+                  node="CopySlices")
 zero_region = op("zero_region", lambda xp, x, *, path: _zeroed(xp, x, path),
                  x=lambda g, path: zero_region(g, path=path), dtype=KEEP, method=False,
-                 samples=call(Arr((3, 4)), path=((getitem, {"index": (1, Ellipsis)}),)))  # fmt: skip
+                 samples=call(Arr((3, 4)), path=((getitem, {"index": (1, Ellipsis)}),)))
 
 masked_fill = op("masked_fill", lambda xp, x, mask, *, value: xp.where(mask, *alike(xp, value, x)),
                  x=lambda g, mask: where(mask, 0.0, g), mask=NONE, dtype=KEEP, inplace=True,
-                 samples=call(Arr((3, 4)), Arr((4,), kind="bool"), value=2.0))  # fmt: skip
+                 samples=call(Arr((3, 4)), Arr((4,), kind="bool"), value=2.0))
 gather = op("gather", lambda xp, x, index, *, dim: xp.take_along_axis(x, index, axis=dim),
             x=lambda g, index, x_shape, dim: _gather_rule(g, index, dim, x_shape), index=NONE,
             dtype=KEEP, method=False,
             samples=call(Arr((3, 4)), Arr((3, 2), 0, 4, "int"), dim=1)
-            + call(Arr((3, 4)), Arr((2, 4), 0, 3, "int"), dim=0))  # fmt: skip
+            + call(Arr((3, 4)), Arr((2, 4), 0, 3, "int"), dim=0))
 scatter_into = op("scatter_into", lambda xp, g, index, *, dim, shape:
                       _scatter_along(xp, g, index, dim, shape),
                   g=lambda g, index, dim: gather(g, index, dim=dim), index=NONE,
                   dtype=KEEP, method=False,
-                  samples=call(Arr((3, 2)), Arr((3, 2), 0, 4, "int"), dim=1, shape=(3, 4)))  # fmt: skip
+                  samples=call(Arr((3, 2)), Arr((3, 2), 0, 4, "int"), dim=1, shape=(3, 4)))
 index_select_op = op("index_select", lambda xp, x, index, *, dim: xp.take(x, index, axis=dim),
                      x=lambda g, index, x_shape, dim: _select_rule(g, index, x_shape, dim),
                      index=NONE, dtype=KEEP, method=False,
-                     samples=call(Arr((3, 4)), Arr((5,), 0, 4, "int"), dim=1))  # fmt: skip
+                     samples=call(Arr((3, 4)), Arr((5,), 0, 4, "int"), dim=1))
 select_backward = op("select_backward", lambda xp, g, index, *, dim, shape:
                          _scatter(xp, g, shape, (*(slice(None),) * (dim % len(shape)), index)),
                      g=lambda g, index, dim: index_select_op(g, index, dim=dim), index=NONE,
                      dtype=KEEP, method=False,
                      samples=call(Arr((3, 5)), Arr((5,), 0, 4, "int"), dim=1,
-                                  shape=(3, 4)))  # fmt: skip
+                                  shape=(3, 4)))
 embedding = op("embedding", lambda xp, weight, indices, *, padding_idx=None:
                    _embed(xp, weight, indices),
                weight=lambda g, indices, weight_shape, padding_idx: embedding_backward(
                    g, indices, shape=tuple(weight_shape), padding_idx=padding_idx),
                indices=NONE, dtype=KEEP, method=False,
                samples=call(Arr((5, 3)), Arr((2, 4), 0, 5, "int"))
-               + call(Arr((5, 3)), Arr((2,), 0, 4, "int"), padding_idx=4))  # fmt: skip
+               + call(Arr((5, 3)), Arr((2,), 0, 4, "int"), padding_idx=4))
 embedding_backward = op("embedding_backward", lambda xp, g, indices, *, shape, padding_idx=None:
                             _embed_back(xp, g, indices, shape, padding_idx),
                         g=lambda g, indices, padding_idx: _embed_masked(g, indices, padding_idx),
                         indices=NONE, dtype=KEEP, method=False,
-                        samples=call(Arr((2, 3)), Arr((2,), 0, 5, "int"), shape=(5, 3)))  # fmt: skip
+                        samples=call(Arr((2, 3)), Arr((2,), 0, 5, "int"), shape=(5, 3)))
+# fmt: on
 
 
 def _put(xp: Any, x: Any, value: Any, index: Any) -> Any:

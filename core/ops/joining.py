@@ -8,15 +8,17 @@ from ..op import WIDEST, op
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 
+# fmt: off
 cat_arrays = op("cat", lambda xp, *tensors, dim=0: xp.concat(list(tensors), axis=dim),
                 tensors=lambda g, tensors_shape, dim: _cat_rule(g, tensors_shape, dim),
                 amp=WIDEST, method=False,
                 samples=[Sample((Arr((2, 3)), Arr((2, 3)), Arr((1, 3))), {"dim": 0}),
-                         Sample((Arr((2, 3)), Arr((2, 1))), {"dim": -1})])  # fmt: skip
+                         Sample((Arr((2, 3)), Arr((2, 1))), {"dim": -1})])
 stack_arrays = op("stack", lambda xp, *tensors, dim=0: xp.stack(list(tensors), axis=dim),
                   tensors=lambda g, tensors_shape, dim: _stack_rule(g, tensors_shape, dim),
                   amp=WIDEST, method=False,
-                  samples=[Sample((Arr((2, 3)), Arr((2, 3))), {"dim": d}) for d in (0, 1, -1)])  # fmt: skip
+                  samples=[Sample((Arr((2, 3)), Arr((2, 3))), {"dim": d}) for d in (0, 1, -1)])
+# fmt: on
 
 
 def _cat_rule(g: Any, shapes: Any, dim: int) -> list[Any]:

@@ -26,100 +26,163 @@ def _each(*args: Any, **keywords: Any) -> list[Any]:
     return [s for r in _REDUCTIONS for s in call(*args, reduction=r, **keywords)]
 
 
+# fmt: off
 # -- regression ---------------------------------------------------------------------------------
 mse = op("mse_loss", lambda xp, x, y, *, reduction: _reduced(xp, _square(x - y), reduction),
          x=lambda g, x, y, reduction: _mse_rule(g, x, y, reduction),
          y=lambda g, x, y, reduction: _mse_rule(g, y, x, reduction),
-         dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR))  # fmt: skip
+         dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR))
 l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
         x=lambda g, x, y, reduction: sign(x - y) * _shared(g, x - y, reduction),
         y=lambda g, x, y, reduction: sign(y - x) * _shared(g, x - y, reduction),
         dtype=FLOAT, amp=FULL, method=False,
-        samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))  # fmt: skip
+        samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))
 smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
                    _reduced(xp, _smooth(xp, x - y, beta), reduction),
                x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, 1.0, reduction),
                y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, 1.0, reduction),
                node="SmoothL1LossBackward0", dtype=FLOAT, amp=FULL, method=False,
-               samples=_each(*_PAIR, beta=0.5))  # fmt: skip
+               samples=_each(*_PAIR, beta=0.5))
 huber = op("huber_loss", lambda xp, x, y, *, delta, reduction:
                _reduced(xp, _smooth(xp, x - y, delta) * delta, reduction),
            x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, delta, reduction),
            y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, delta, reduction),
-           dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))  # fmt: skip
+           dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))
+# fmt: on
 
 # -- classes ------------------------------------------------------------------------------------
 #: ``-x[i, target[i]] * weight[target[i]]``; classes are dimension 1; "mean" divides by the weights.
-nll = op("nll_loss", lambda xp, x, target, weight=None, *, ignore_index, reduction:
-             _nll(xp, x, target, weight, ignore_index, reduction),
-         x=lambda g, target, weight, x_shape, ignore_index, reduction: nll_backward(
-             g, target, weight, shape=tuple(x_shape), ignore_index=ignore_index,
-             reduction=reduction),
-         target=NONE, weight=NONE, dtype=KEEP, amp=FULL, method=False,
-         samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
-         + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
-                 ignore_index=1))  # fmt: skip
-nll_backward = op("nll_backward",
-                  lambda xp, grad, target, weight=None, *, shape, ignore_index, reduction:
-                      _nll_back(xp, grad, target, weight, shape, ignore_index, reduction),
-                  grad=lambda g, target, weight, ignore_index, reduction: nll(
-                      g, target, weight, ignore_index=ignore_index, reduction=reduction),
-                  target=NONE, weight=NONE, dtype=KEEP, method=False,
-                  samples=call(Arr((4,)), Arr((4,), 0, 3, "int"), None, shape=(4, 3),
-                               ignore_index=1, reduction="none")
-                  + call(Arr(()), Arr((4,), 0, 3, "int"), Arr((3,), 0.5, 1), shape=(4, 3),
-                         ignore_index=-100, reduction="mean"))  # fmt: skip
+nll = op(
+    "nll_loss",
+    lambda xp, x, target, weight=None, *, ignore_index, reduction: _nll(
+        xp, x, target, weight, ignore_index, reduction
+    ),
+    x=lambda g, target, weight, x_shape, ignore_index, reduction: nll_backward(
+        g, target, weight, shape=tuple(x_shape), ignore_index=ignore_index, reduction=reduction
+    ),
+    target=NONE,
+    weight=NONE,
+    dtype=KEEP,
+    amp=FULL,
+    method=False,
+    samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
+    + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1), ignore_index=1),
+)
+nll_backward = op(
+    "nll_backward",
+    lambda xp, grad, target, weight=None, *, shape, ignore_index, reduction: _nll_back(
+        xp, grad, target, weight, shape, ignore_index, reduction
+    ),
+    grad=lambda g, target, weight, ignore_index, reduction: nll(
+        g, target, weight, ignore_index=ignore_index, reduction=reduction
+    ),
+    target=NONE,
+    weight=NONE,
+    dtype=KEEP,
+    method=False,
+    samples=call(
+        Arr((4,)), Arr((4,), 0, 3, "int"), None, shape=(4, 3), ignore_index=1, reduction="none"
+    )
+    + call(
+        Arr(()),
+        Arr((4,), 0, 3, "int"),
+        Arr((3,), 0.5, 1),
+        shape=(4, 3),
+        ignore_index=-100,
+        reduction="mean",
+    ),
+)
 #: ``nll(log_softmax(x))`` in one, with what its backward needs as a second output.
-cross_entropy = op("cross_entropy",
-                   lambda xp, x, target, weight=None, *, ignore_index, reduction:
-                       _cross_entropy(xp, x, target, weight, ignore_index, reduction),
-                   x=lambda g, target, weight, log_probs, ignore_index, reduction:
-                       _cross_entropy_rule(g, target, weight, log_probs, ignore_index, reduction),
-                   target=NONE, weight=NONE, outputs=("loss", "log_probs"),
-                   dtype=KEEP, amp=FULL, method=False, node="NllLossBackward0",
-                   samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
-                   + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
-                           ignore_index=1))  # fmt: skip
+cross_entropy = op(
+    "cross_entropy",
+    lambda xp, x, target, weight=None, *, ignore_index, reduction: _cross_entropy(
+        xp, x, target, weight, ignore_index, reduction
+    ),
+    x=lambda g, target, weight, log_probs, ignore_index, reduction: _cross_entropy_rule(
+        g, target, weight, log_probs, ignore_index, reduction
+    ),
+    target=NONE,
+    weight=NONE,
+    outputs=("loss", "log_probs"),
+    dtype=KEEP,
+    amp=FULL,
+    method=False,
+    node="NllLossBackward0",
+    samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
+    + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1), ignore_index=1),
+)
 #: ``(softmax - onehot)`` times each row's share of the gradient.
 cross_entropy_backward = op(
     "cross_entropy_backward",
-    lambda xp, grad, log_probs, target, weight=None, *, ignore_index, reduction:
-        _cross_entropy_back(xp, grad, log_probs, target, weight, ignore_index, reduction),
+    lambda xp, grad, log_probs, target, weight=None, *, ignore_index, reduction: (
+        _cross_entropy_back(xp, grad, log_probs, target, weight, ignore_index, reduction)
+    ),
     grad=lambda g, log_probs, target, weight, ignore_index, reduction: nll(
-        g - sum(g * exp(log_probs), dim=1, keepdim=True), target, weight,
-        ignore_index=ignore_index, reduction=reduction),
-    log_probs=lambda g, grad, log_probs, target, weight, ignore_index, reduction:
-        g * _softmax_part(grad, log_probs, target, weight, ignore_index, reduction),
-    target=NONE, weight=NONE, dtype=KEEP, method=False,
-    samples=call(Arr((4,)), Arr((4, 3)), Arr((4,), 0, 3, "int"), None,
-                 ignore_index=1, reduction="none")
-    + call(Arr(()), Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1),
-           ignore_index=-100, reduction="mean"))  # fmt: skip
+        g - sum(g * exp(log_probs), dim=1, keepdim=True),
+        target,
+        weight,
+        ignore_index=ignore_index,
+        reduction=reduction,
+    ),
+    log_probs=lambda g, grad, log_probs, target, weight, ignore_index, reduction: (
+        g * _softmax_part(grad, log_probs, target, weight, ignore_index, reduction)
+    ),
+    target=NONE,
+    weight=NONE,
+    dtype=KEEP,
+    method=False,
+    samples=call(
+        Arr((4,)), Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=1, reduction="none"
+    )
+    + call(
+        Arr(()),
+        Arr((2, 3, 2)),
+        Arr((2, 2), 0, 3, "int"),
+        Arr((3,), 0.5, 1),
+        ignore_index=-100,
+        reduction="mean",
+    ),
+)
 
 # -- probabilities ------------------------------------------------------------------------------
-bce = op("binary_cross_entropy", lambda xp, x, y, weight=None, *, reduction:
-             _reduced(xp, _weighted(_bce(xp, x, y), weight), reduction),
-         x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
-         y=lambda g, x, y, weight, reduction:
-             _weighted(_shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight),
-         weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
-         dtype=FLOAT, amp=FULL, method=False,
-         samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
-         + _each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)))  # fmt: skip
-bce_with_logits = op("binary_cross_entropy_with_logits",
-                     lambda xp, x, y, weight=None, pos_weight=None, *, reduction: _reduced(
-                         xp, _weighted(_bce_logits(xp, x, y, pos_weight), weight), reduction),
-                     x=lambda g, x, y, weight, pos_weight, reduction: _weighted(
-                         _shared(g, x, reduction) * _bce_slope(x, y, pos_weight), weight),
-                     y=lambda g, x, y, weight, pos_weight, reduction: _weighted(
-                         _shared(g, x, reduction) * _bce_target_slope(x, pos_weight), weight),
-                     weight=lambda g, x, y, pos_weight, reduction: _shared(g, x, reduction)
-                         * bce_with_logits(x, y, None, pos_weight, reduction="none"),
-                     pos_weight=lambda g, x, y, weight, reduction: _weighted(
-                         _shared(g, x, reduction) * y * softplus(-x, threshold=_ALWAYS), weight),
-                     dtype=FLOAT, amp=FULL, method=False,
-                     samples=_each(*_PAIR, None, None)
-                     + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)))  # fmt: skip
+bce = op(
+    "binary_cross_entropy",
+    lambda xp, x, y, weight=None, *, reduction: _reduced(
+        xp, _weighted(_bce(xp, x, y), weight), reduction
+    ),
+    x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
+    y=lambda g, x, y, weight, reduction: _weighted(
+        _shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight
+    ),
+    weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
+    dtype=FLOAT,
+    amp=FULL,
+    method=False,
+    samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
+    + _each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)),
+)
+bce_with_logits = op(
+    "binary_cross_entropy_with_logits",
+    lambda xp, x, y, weight=None, pos_weight=None, *, reduction: _reduced(
+        xp, _weighted(_bce_logits(xp, x, y, pos_weight), weight), reduction
+    ),
+    x=lambda g, x, y, weight, pos_weight, reduction: _weighted(
+        _shared(g, x, reduction) * _bce_slope(x, y, pos_weight), weight
+    ),
+    y=lambda g, x, y, weight, pos_weight, reduction: _weighted(
+        _shared(g, x, reduction) * _bce_target_slope(x, pos_weight), weight
+    ),
+    weight=lambda g, x, y, pos_weight, reduction: (
+        _shared(g, x, reduction) * bce_with_logits(x, y, None, pos_weight, reduction="none")
+    ),
+    pos_weight=lambda g, x, y, weight, reduction: _weighted(
+        _shared(g, x, reduction) * y * softplus(-x, threshold=_ALWAYS), weight
+    ),
+    dtype=FLOAT,
+    amp=FULL,
+    method=False,
+    samples=_each(*_PAIR, None, None) + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)),
+)
 
 
 def _reduced(xp: Any, values: Any, reduction: str) -> Any:

@@ -21,6 +21,7 @@ from ..samples import Arr, call
 from .reduce import count_of, mean, sum
 from .shape import expand, reshape
 
+# fmt: off
 #: Over the last ``dims`` dimensions; ``weight`` and ``bias`` may be None.
 layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps:
                     _layer_norm(xp, x, weight, bias, dims, eps),
@@ -29,7 +30,7 @@ layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps
                 outputs=("out", "normal", "scale"), dtype=FLOAT, amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
-                + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))  # fmt: skip
+                + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))
 #: Training's: over all dimensions but the second. ``var`` is the biased one.
 batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm(xp, x, weight, bias, eps),
@@ -38,7 +39,7 @@ batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                 outputs=("out", "normal", "mean", "var"), dtype=FLOAT, method=False,
                 node="NativeBatchNormBackward0",
                 samples=call(Arr((4, 3)), Arr((3,)), Arr((3,)), eps=1e-5)
-                + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))  # fmt: skip
+                + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))
 #: Evaluation's: with statistics that are given, so each channel is only scaled and shifted.
 batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bias=None, *, eps:
                          _batch_norm_eval(xp, x, mean, var, weight, bias, eps),
@@ -48,13 +49,13 @@ batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bi
                      samples=call(Arr((4, 3)), Arr((3,)), Arr((3,), 0.5, 2), Arr((3,)), Arr((3,)),
                                   eps=1e-5)
                      + call(Arr((2, 3, 2, 2)), Arr((3,)), Arr((3,), 0.5, 2), None, None,
-                            eps=1e-5))  # fmt: skip
+                            eps=1e-5))
 #: The running statistics take a step of ``momentum`` toward those of the batch.
 batch_norm_track = op("batch_norm_track",
                       lambda xp, running_mean, running_var, mean, var, *, momentum, correction:
                           _track(running_mean, running_var, mean, var, momentum, correction),
                       mutates=("running_mean", "running_var"), dtype=KEEP,
-                      method=False)  # fmt: skip
+                      method=False)
 standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale, *, axes:
                               _standardise_back(xp, grad, normal, scale, axes),
                           grad=lambda g, normal, scale, axes:
@@ -66,7 +67,8 @@ standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale
                               dim=axes, keepdim=True),
                           dtype=FLOAT, method=False,
                           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2),
-                                       axes=(-1,)))  # fmt: skip
+                                       axes=(-1,)))
+# fmt: on
 
 
 def _standard(xp: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:

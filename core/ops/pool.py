@@ -15,6 +15,7 @@ _WINDOW = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0)}
 _OVERLAP = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1)}
 _CEIL = {"kernel": (3, 2), "stride": (2, 2), "padding": (0, 0), "ceil_mode": True}
 
+# fmt: off
 #: ``indices``: where in the flattened spatial dimensions the largest value was.
 max_pool = op("max_pool",
               lambda xp, x, *, kernel, stride, padding, dilation=(1, 1), ceil_mode=False:
@@ -24,17 +25,17 @@ max_pool = op("max_pool",
               node="MaxPool2DWithIndicesBackward0",
               samples=[Sample((Arr((2, 3, 4, 4), distinct=True),), _WINDOW),
                        Sample((Arr((1, 2, 5, 5), distinct=True),), _OVERLAP),
-                       Sample((Arr((1, 2, 6, 5), distinct=True),), _CEIL)])  # fmt: skip
+                       Sample((Arr((1, 2, 6, 5), distinct=True),), _CEIL)])
 pool_scatter = op("pool_scatter", lambda xp, grad, indices, *, shape:
                       _scatter(xp, grad, indices, shape),
                   grad=lambda g, indices: pool_gather(g, indices), indices=NONE,
                   dtype=KEEP, method=False,
                   samples=call(Arr((2, 3, 2)), Arr((2, 3, 2), 0, 8, "int"),
-                               shape=(2, 3, 2, 4)))  # fmt: skip
+                               shape=(2, 3, 2, 4)))
 pool_gather = op("pool_gather", lambda xp, x, indices: _gather(xp, x, indices),
                  x=lambda g, indices, x_shape: pool_scatter(g, indices, shape=tuple(x_shape)),
                  indices=NONE, dtype=KEEP, method=False,
-                 samples=call(Arr((2, 3, 2, 4)), Arr((2, 3, 2), 0, 8, "int")))  # fmt: skip
+                 samples=call(Arr((2, 3, 2, 4)), Arr((2, 3, 2), 0, 8, "int")))
 #: ``divisor``: divides every sum by it, instead of by the number of values in the window.
 avg_pool = op("avg_pool",
               lambda xp, x, *, kernel, stride, padding, ceil_mode=False, count_pad=True,
@@ -49,7 +50,7 @@ avg_pool = op("avg_pool",
                        Sample((Arr((1, 2, 5, 5)),), _OVERLAP),
                        Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "count_pad": False}),
                        Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "divisor": 3}),
-                       Sample((Arr((1, 2, 6, 5)),), _CEIL)])  # fmt: skip
+                       Sample((Arr((1, 2, 6, 5)),), _CEIL)])
 avg_pool_backward = op("avg_pool_backward",
                        lambda xp, grad, *, shape, kernel, stride, padding, ceil_mode, count_pad,
                            divisor:
@@ -61,7 +62,8 @@ avg_pool_backward = op("avg_pool_backward",
                        dtype=FLOAT, method=False,
                        samples=[Sample((Arr((1, 2, 3, 6)),),
                                        {"shape": (1, 2, 5, 5), **_OVERLAP, "ceil_mode": False,
-                                        "count_pad": False, "divisor": None})])  # fmt: skip
+                                        "count_pad": False, "divisor": None})])
+# fmt: on
 
 
 def _first(g: Any) -> Any:
@@ -77,8 +79,16 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
     return size
 
 
-def _windows(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any,
-             ceil_mode: bool, fill: float) -> tuple[Any, Any, Any]:  # fmt: skip
+def _windows(
+    xp: Any,
+    x: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    fill: float,
+) -> tuple[Any, Any, Any]:
     """The input padded so that each window is whole, the output's sizes, the windows' slices."""
     spatial = x.shape[2:]
     sizes = tuple(
@@ -101,8 +111,9 @@ def _windows(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: 
     return x, sizes, [(..., *o) for o in offsets(kernel, sizes, stride, dilation)]
 
 
-def _max_pool(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any,
-              ceil_mode: bool) -> Any:  # fmt: skip
+def _max_pool(
+    xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Any:
     spatial = x.shape[2:]
     dilation = tuple(dilation)[: len(spatial)]
     whole, sizes, windows = _windows(
@@ -122,8 +133,16 @@ def _lowest(xp: Any, x: Any) -> float:
     return -float("inf") if xp.isdtype(x.dtype, "real floating") else xp.iinfo(x.dtype).min
 
 
-def _places(xp: Any, chosen: Any, spatial: Any, kernel: Any, stride: Any, padding: Any,
-            dilation: Any, sizes: Any) -> Any:  # fmt: skip
+def _places(
+    xp: Any,
+    chosen: Any,
+    spatial: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    sizes: Any,
+) -> Any:
     """Position in the window to position in the flattened input."""
     ndim = len(spatial)
     positions = list(itertools.product(*(range(k) for k in kernel)))
@@ -157,8 +176,16 @@ def _gather(xp: Any, x: Any, indices: Any) -> Any:
     return xp.reshape(xp.take_along_axis(flat, columns, axis=1), indices.shape)
 
 
-def _counts(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, sizes: Any,
-            count_pad: bool, divisor: Any) -> Any:  # fmt: skip
+def _counts(
+    xp: Any,
+    x: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    sizes: Any,
+    count_pad: bool,
+    divisor: Any,
+) -> Any:
     """How many values each window's mean is over; padding counts, what ceil_mode adds does not."""
     if divisor is not None:
         return divisor
@@ -172,8 +199,16 @@ def _counts(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, sizes: Any,
     return total
 
 
-def _avg_pool(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool,
-              count_pad: bool, divisor: Any) -> Any:  # fmt: skip
+def _avg_pool(
+    xp: Any,
+    x: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_pad: bool,
+    divisor: Any,
+) -> Any:
     ones = (1,) * len(kernel)
     whole, sizes, windows = _windows(xp, x, kernel, stride, padding, ones, ceil_mode, 0.0)
     total = xp.asarray(whole[windows[0]], copy=True)
@@ -182,8 +217,17 @@ def _avg_pool(xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode
     return total / _counts(xp, x, kernel, stride, padding, sizes, count_pad, divisor)
 
 
-def _avg_back(xp: Any, grad: Any, shape: Any, kernel: Any, stride: Any, padding: Any,
-              ceil_mode: bool, count_pad: bool, divisor: Any) -> Any:  # fmt: skip
+def _avg_back(
+    xp: Any,
+    grad: Any,
+    shape: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_pad: bool,
+    divisor: Any,
+) -> Any:
     ones = (1,) * len(kernel)
     empty = xp.zeros(shape, dtype=grad.dtype)
     whole, sizes, windows = _windows(xp, empty, kernel, stride, padding, ones, ceil_mode, 0.0)

@@ -26,33 +26,34 @@ def swap(x: Any) -> Any:
     return x.mT
 
 
+# fmt: off
 mm = op("mm", lambda xp, a, b: product(xp, a, b),
         a=lambda g, b: mm(g, swap(b)), b=lambda g, a: mm(swap(a), g),
-        amp=HALF, method=False, samples=shapes("2,3 3,4", "0,3 3,2"))  # fmt: skip
+        amp=HALF, method=False, samples=shapes("2,3 3,4", "0,3 3,2"))
 bmm = op("bmm", lambda xp, a, b: product(xp, a, b),
          a=lambda g, b: bmm(g, swap(b)), b=lambda g, a: bmm(swap(a), g),
-         amp=HALF, method=False, samples=shapes("5,2,3 5,3,4"))  # fmt: skip
+         amp=HALF, method=False, samples=shapes("5,2,3 5,3,4"))
 #: Batched with broadcasting; both have at least two dimensions.
 matmul_batched = op("matmul", lambda xp, a, b: product(xp, a, b),
                     a=lambda g, b: matmul_batched(g, swap(b)),
                     b=lambda g, a: matmul_batched(swap(a), g),
                     amp=HALF, method=False,
-                    samples=shapes("2,3 3,4", "5,2,3 3,4", "2,1,2,3 4,3,2"))  # fmt: skip
+                    samples=shapes("2,3 3,4", "5,2,3 3,4", "2,1,2,3 4,3,2"))
 mv = op("mv", lambda xp, a, b: product(xp, a, b),
         a=lambda g, b: outer(g, b), b=lambda g, a: mv(swap(a), g),
-        amp=HALF, method=False, samples=shapes("2,3 3"))  # fmt: skip
+        amp=HALF, method=False, samples=shapes("2,3 3"))
 dot = op("dot", lambda xp, a, b: product(xp, a, b),
          a=lambda g, b: g * b, b=lambda g, a: g * a,
-         amp=WIDEST, method=False, samples=shapes("3 3"))  # fmt: skip
+         amp=WIDEST, method=False, samples=shapes("3 3"))
 outer = op("outer", lambda xp, a, b: a[:, None] * b[None, :],
            a=lambda g, b: mv(g, b), b=lambda g, a: mv(swap(g), a),
-           method=False, samples=shapes("2 3"))  # fmt: skip
+           method=False, samples=shapes("2 3"))
 addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a, b, beta, alpha),
            x=lambda g, beta: g if beta == 1 else g * beta,
            a=lambda g, b, alpha: mm(g, swap(b)) if alpha == 1 else mm(g, swap(b)) * alpha,
            b=lambda g, a, alpha: mm(swap(a), g) if alpha == 1 else mm(swap(a), g) * alpha,
            amp=HALF, method=False,
-           samples=shapes("4 2,3 3,4", "2,4 2,3 3,4") + shapes("4 2,3 3,4", beta=0.5, alpha=2.0))  # fmt: skip
+           samples=shapes("4 2,3 3,4", "2,4 2,3 3,4") + shapes("4 2,3 3,4", beta=0.5, alpha=2.0))
 #: ``x @ weight.T + bias`` for any number of leading dimensions. One op rather than ``addmm`` of a
 #: transposed weight, because so the weight's gradient comes out in the weight's own layout.
 linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bias),
@@ -60,7 +61,8 @@ linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bi
             weight=lambda g, x: mm(swap(_rows(g)), _rows(x)),
             bias=lambda g: g,
             amp=HALF, method=False, node="AddmmBackward0",
-            samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))  # fmt: skip
+            samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))
+# fmt: on
 
 
 def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
@@ -167,9 +169,7 @@ def matmul(a: Any, b: Any) -> Any:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         if hasattr(a, "ndim") and hasattr(b, "ndim"):
             return matmul_batched(a, b)
-        raise TypeError(
-            f"matmul takes two Tensors, got {type(a).__name__} and {type(b).__name__}"
-        )
+        raise TypeError(f"matmul takes two Tensors, got {type(a).__name__} and {type(b).__name__}")
     m, n = a._data.ndim, b._data.ndim
     if m == 2 and n == 2 and a._data.shape[1] == b._data.shape[0]:
         return mm(a, b)
@@ -193,9 +193,15 @@ def matmul(a: Any, b: Any) -> Any:
 
 def _install() -> None:
     for name, function in {
-        "mm": _mm, "bmm": _bmm, "mv": _mv, "dot": _dot, "outer": _outer, "addmm": _addmm_form,
-        "matmul": matmul, "__matmul__": matmul,
-    }.items():  # fmt: skip
+        "mm": _mm,
+        "bmm": _bmm,
+        "mv": _mv,
+        "dot": _dot,
+        "outer": _outer,
+        "addmm": _addmm_form,
+        "matmul": matmul,
+        "__matmul__": matmul,
+    }.items():
         setattr(Tensor, name, function)
     Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
 

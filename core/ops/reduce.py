@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import from_native
-from ..op import FLOAT, FULL, KEEP, NONE, op
+from ..op import FLOAT, FULL, NONE, op
 from ..samples import Arr, Sample, call, each, unary
 from ..tensor import Tensor
 from .arithmetic import eq, maximum, minimum, where
@@ -78,70 +78,74 @@ def _mean(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     return total / n if n else total * math.nan
 
 
+# fmt: off
 sum = op("sum", lambda xp, x, *, dim=None, keepdim=False: _sum(xp, x, dim, keepdim),
          x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
-         amp=FULL, method=False, samples=unary() + each("2,3,4", *_DIMS))  # fmt: skip
+         amp=FULL, method=False, samples=unary() + each("2,3,4", *_DIMS))
 mean = op("mean", lambda xp, x, *, dim=None, keepdim=False: _mean(xp, x, dim, keepdim),
           x=lambda g, x_shape, dim, keepdim:
               spread(g / (count_of(x_shape, dim) or math.nan), x_shape, dim, keepdim),
-          method=False, samples=each("2,3,4", *_DIMS) + each("-", {}))  # fmt: skip
+          method=False, samples=each("2,3,4", *_DIMS) + each("-", {}))
 prod = op("prod", lambda xp, x, *, dim=None, keepdim=False:
               xp.prod(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim),
           x=lambda g, x, dim, keepdim: _prod_rule(g, x, dim, keepdim),
-          amp=FULL, samples=each("2,3", *_DIMS, low=0.5, high=2))  # fmt: skip
+          amp=FULL, samples=each("2,3", *_DIMS, low=0.5, high=2))
 var = op("var", lambda xp, x, *, dim=None, correction=1, keepdim=False:
              _var(xp, x, dim, correction, keepdim),
          x=lambda g, x, dim, correction, keepdim: _var_rule(g, x, dim, correction, keepdim),
-         method=False, samples=each("3,4", *_DIMS, {"correction": 0}))  # fmt: skip
+         method=False, samples=each("3,4", *_DIMS, {"correction": 0}))
 amax = op("amax", lambda xp, x, *, dim=None, keepdim=False:
               xp.max(x, axis=_axis(dim, x), keepdims=keepdim),
           x=lambda g, x, out, dim, keepdim: _extreme_rule(g, x, out, dim, keepdim),
-          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])  # fmt: skip
+          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])
 amin = op("amin", lambda xp, x, *, dim=None, keepdim=False:
               xp.min(x, axis=_axis(dim, x), keepdims=keepdim),
           x=lambda g, x, out, dim, keepdim: _extreme_rule(g, x, out, dim, keepdim),
-          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])  # fmt: skip
+          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])
 argmax = op("argmax", lambda xp, x, *, dim=None, keepdim=False: _arg(xp.argmax, x, dim, keepdim),
             x=NONE, samples=[Sample((Arr((3, 4), distinct=True),), kw)
-                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])  # fmt: skip
+                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])
 argmin = op("argmin", lambda xp, x, *, dim=None, keepdim=False: _arg(xp.argmin, x, dim, keepdim),
             x=NONE, samples=[Sample((Arr((3, 4), distinct=True),), kw)
-                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])  # fmt: skip
+                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])
 all = op("all", lambda xp, x, *, dim=None, keepdim=False:
              xp.all(xp.astype(x, xp.bool), axis=_axis(dim, x), keepdims=keepdim),
-         x=NONE, samples=each("3,4", {}, {"dim": 0}))  # fmt: skip
+         x=NONE, samples=each("3,4", {}, {"dim": 0}))
 any = op("any", lambda xp, x, *, dim=None, keepdim=False:
              xp.any(xp.astype(x, xp.bool), axis=_axis(dim, x), keepdims=keepdim),
-         x=NONE, samples=each("3,4", {}, {"dim": 0}))  # fmt: skip
+         x=NONE, samples=each("3,4", {}, {"dim": 0}))
 logsumexp = op("logsumexp", lambda xp, x, *, dim, keepdim=False: _logsumexp(xp, x, dim, keepdim),
                x=lambda g, x, out, x_shape, dim, keepdim:
                    spread(g, x_shape, dim, keepdim) * exp(x - spread(out, x_shape, dim, keepdim)),
                dtype=FLOAT, amp=FULL,
-               samples=each("3,4", {"dim": 0}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}))  # fmt: skip
+               samples=each("3,4", {"dim": 0}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}))
 cumsum = op("cumsum", lambda xp, x, *, dim: _cumsum(xp, _long(xp, x), dim),
             x=lambda g, dim: _reverse_cumsum(g, dim),
-            amp=FULL, samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))  # fmt: skip
-max_dim = op("max_dim", lambda xp, x, *, dim, keepdim=False: _extreme(xp, xp.argmax, x, dim, keepdim),
-             x=lambda g, indices, x_shape, dim, keepdim: _pick_rule(g, indices, x_shape, dim, keepdim),
+            amp=FULL, samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
+max_dim = op("max_dim", lambda xp, x, *, dim, keepdim=False:
+                 _extreme(xp, xp.argmax, x, dim, keepdim),
+             x=lambda g, indices, x_shape, dim, keepdim:
+                 _pick_rule(g, indices, x_shape, dim, keepdim),
              outputs=("values", "indices"), differentiable=1, method=False, node="MaxBackward0",
              samples=[Sample((Arr((3, 4), distinct=True),), {"dim": d, "keepdim": k})
-                      for d in (0, -1) for k in (False, True)])  # fmt: skip
-min_dim = op("min_dim", lambda xp, x, *, dim, keepdim=False: _extreme(xp, xp.argmin, x, dim, keepdim),
-             x=lambda g, indices, x_shape, dim, keepdim: _pick_rule(g, indices, x_shape, dim, keepdim),
+                      for d in (0, -1) for k in (False, True)])
+min_dim = op("min_dim", lambda xp, x, *, dim, keepdim=False:
+                 _extreme(xp, xp.argmin, x, dim, keepdim),
+             x=lambda g, indices, x_shape, dim, keepdim:
+                 _pick_rule(g, indices, x_shape, dim, keepdim),
              outputs=("values", "indices"), differentiable=1, method=False, node="MinBackward0",
              samples=[Sample((Arr((3, 4), distinct=True),), {"dim": d, "keepdim": k})
-                      for d in (0, -1) for k in (False, True)])  # fmt: skip
+                      for d in (0, -1) for k in (False, True)])
 #: Undoes broadcasting: sums what was repeated. The engine's own tool.
 sum_to_size = op("sum_to_size", lambda xp, x, *, size: _sum_to_size(xp, x, size),
                  x=lambda g, x_shape: expand(g, shape=tuple(x_shape)), spread="size",
-                 samples=each("2,3,4", {"size": (3, 1)}, {"size": (1, 3, 4)}, {"size": ()}))  # fmt: skip
+                 samples=each("2,3,4", {"size": (3, 1)}, {"size": (1, 3, 4)}, {"size": ()}))
+# fmt: on
 
 
 def _sum_to_size(xp: Any, x: Any, size: tuple[int, ...]) -> Any:
     extra = x.ndim - len(size)
-    if extra < 0 or builtins.any(
-        n != 1 and n != m for n, m in zip(size, x.shape[extra:])
-    ):
+    if extra < 0 or builtins.any(n != 1 and n != m for n, m in zip(size, x.shape[extra:])):
         raise ValueError(f"size {{{list(size)}}} is not expandable to size {{{list(x.shape)}}}.")
     dims = tuple(range(extra)) + tuple(
         i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1
@@ -320,12 +324,17 @@ def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 #: The 2-norm has a rule of its own: its derivative at zero is zero, not NaN.
-norm2 = op("norm2", lambda xp, x, *, dim=None, keepdim=False:
-               _norm2(xp, x, dim, keepdim),
-           x=lambda g, x, out, dim, keepdim: x * spread(
-               where(out == 0.0, 0.0, g / where(out == 0.0, 1.0, out)), x.shape, dim, keepdim),
-           amp=FULL, method=False, node="LinalgVectorNormBackward0",
-           samples=each("3,4", *_DIMS[:3]) + call(Arr((2, 3), 0.5, 1)))  # fmt: skip
+norm2 = op(
+    "norm2",
+    lambda xp, x, *, dim=None, keepdim=False: _norm2(xp, x, dim, keepdim),
+    x=lambda g, x, out, dim, keepdim: (
+        x * spread(where(out == 0.0, 0.0, g / where(out == 0.0, 1.0, out)), x.shape, dim, keepdim)
+    ),
+    amp=FULL,
+    method=False,
+    node="LinalgVectorNormBackward0",
+    samples=each("3,4", *_DIMS[:3]) + call(Arr((2, 3), 0.5, 1)),
+)
 
 
 def _norm2(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:

@@ -37,9 +37,7 @@ def _expanded(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
             f"the number of sizes provided ({len(shape)}) must be greater or equal to the number "
             f"of dimensions in the tensor ({x.ndim})"
         )
-    return tuple(
-        x.shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(shape)
-    )
+    return tuple(x.shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(shape))
 
 
 def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
@@ -53,53 +51,56 @@ def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
     return tuple(d % ndim for d in dims)
 
 
+# fmt: off
 reshape = op("reshape", lambda xp, x, *, shape: xp.reshape(x, _inferred(shape, x)),
              x=lambda g, x_shape: reshape(g, shape=tuple(x_shape)),
              dtype=KEEP, view=True, spread="shape", node="ViewBackward0",
              samples=each("2,3,4", {"shape": (6, 4)}, {"shape": (-1,)}, {"shape": (2, 1, -1)})
-             + each("0,3", {"shape": (3, 0)}) + each("1", {"shape": ()}))  # fmt: skip
+             + each("0,3", {"shape": (3, 0)}) + each("1", {"shape": ()}))
 expand = op("expand", lambda xp, x, *, shape: xp.broadcast_to(x, _expanded(shape, x)),
             x=lambda g: g,  # the engine undoes broadcasting
             dtype=KEEP, view=True, spread="shape",
             samples=each("3,1", {"shape": (3, 4)}, {"shape": (2, 3, 4)}, {"shape": (-1, 4)})
-            + each("-", {"shape": (2, 3)}))  # fmt: skip
+            + each("-", {"shape": (2, 3)}))
 permute = op("permute", lambda xp, x, *, dims: xp.permute_dims(x, _normal(dims, x.ndim)),
              x=lambda g, dims: permute(g, dims=_inverse(dims)),
              dtype=KEEP, view=True, spread="dims",
-             samples=each("2,3,4", {"dims": (2, 0, 1)}, {"dims": (0, -1, 1)}))  # fmt: skip
+             samples=each("2,3,4", {"dims": (2, 0, 1)}, {"dims": (0, -1, 1)}))
 transpose = op("transpose", lambda xp, x, *, dim0, dim1: _swapped(xp, x, dim0, dim1),
                x=lambda g, dim0, dim1: transpose(g, dim0=dim0, dim1=dim1),
                dtype=KEEP, view=True, samples=each("2,3,4", {"dim0": 0, "dim1": -1},
-                                                   {"dim0": 1, "dim1": 2}))  # fmt: skip
+                                                   {"dim0": 1, "dim1": 2}))
 t = op("t", lambda xp, x: _transposed(xp, x), x=lambda g: t(g),
-       dtype=KEEP, view=True, samples=shapes("2,3", "4", "-"))  # fmt: skip
+       dtype=KEEP, view=True, samples=shapes("2,3", "4", "-"))
 squeeze = op("squeeze", lambda xp, x, *, dim=None: _squeezed(xp, x, dim),
              x=lambda g, x_shape: reshape(g, shape=tuple(x_shape)), dtype=KEEP, view=True,
-             samples=each("1,3,1", {}, {"dim": 0}, {"dim": 1}, {"dim": (0, 2)}))  # fmt: skip
+             samples=each("1,3,1", {}, {"dim": 0}, {"dim": 1}, {"dim": (0, 2)}))
 unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=dim),
                x=lambda g, dim: squeeze(g, dim=dim), dtype=KEEP, view=True,
-               samples=each("2,3", {"dim": 0}, {"dim": -1}, {"dim": 1}))  # fmt: skip
+               samples=each("2,3", {"dim": 0}, {"dim": -1}, {"dim": 1}))
 flip = op("flip", lambda xp, x, *, dims: _flipped(xp, x, dims),
           x=lambda g, dims: flip(g, dims=dims), dtype=KEEP, spread="dims",
-          samples=each("2,3", {"dims": (0,)}, {"dims": (0, 1)}))  # fmt: skip
+          samples=each("2,3", {"dims": (0,)}, {"dims": (0, 1)}))
 roll = op("roll", lambda xp, x, *, shifts, dims=None: xp.roll(x, shifts, axis=dims),
           x=lambda g, shifts, dims: roll(g, shifts=_negated(shifts), dims=dims), dtype=KEEP,
-          samples=each("3,4", {"shifts": 1}, {"shifts": (1, -2), "dims": (0, 1)}))  # fmt: skip
+          samples=each("3,4", {"shifts": 1}, {"shifts": (1, -2), "dims": (0, 1)}))
 tril = op("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal),
           x=lambda g, diagonal: tril(g, diagonal=diagonal), dtype=KEEP,
-          samples=each("3,4", {}, {"diagonal": 1}))  # fmt: skip
+          samples=each("3,4", {}, {"diagonal": 1}))
 triu = op("triu", lambda xp, x, *, diagonal=0: xp.triu(x, k=diagonal),
           x=lambda g, diagonal: triu(g, diagonal=diagonal), dtype=KEEP,
-          samples=each("3,4", {}, {"diagonal": -1}))  # fmt: skip
+          samples=each("3,4", {}, {"diagonal": -1}))
 repeat = op("repeat", lambda xp, x, *, repeats: xp.tile(x, repeats),
             x=lambda g, x_shape, repeats: _repeat_rule(g, x_shape, repeats),
             dtype=KEEP, spread="repeats",
-            samples=each("2,3", {"repeats": (2, 1)}, {"repeats": (2, 1, 3)}))  # fmt: skip
-pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0: _padded(xp, x, padding, value),
+            samples=each("2,3", {"repeats": (2, 1)}, {"repeats": (2, 1, 3)}))
+pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0:
+                      _padded(xp, x, padding, value),
                   x=lambda g, padding: _unpad(g, padding), dtype=KEEP, method=False,
                   node="ConstantPadNdBackward0",
                   samples=each("2,3,4", {"padding": ((0, 0), (1, 2), (0, 1))},
-                               {"padding": ((1, 0), (0, 0), (2, 2)), "value": 2.0}))  # fmt: skip
+                               {"padding": ((1, 0), (0, 0), (2, 2)), "value": 2.0}))
+# fmt: on
 
 
 def _flipped(xp: Any, x: Any, dims: Any) -> Any:
@@ -136,9 +137,7 @@ def _squeezed(xp: Any, x: Any, dim: Any) -> Any:
     if x.ndim == 0:
         return x[...]
     axes = _normal(dim, x.ndim)
-    return xp.reshape(
-        x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes))
-    )
+    return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
 
 
 def _negated(shifts: Any) -> Any:
@@ -162,9 +161,7 @@ def _padded(xp: Any, x: Any, padding: Any, value: float) -> Any:
         raise ValueError(f"the padding {padding} leaves a negative size of shape {x.shape}")
     out = xp.full(shape, value, dtype=x.dtype)
     inner = _crop(x, tuple((min(a, 0), min(b, 0)) for a, b in padding))
-    out[tuple(
-        slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(shape, padding)
-    )] = inner  # fmt: skip
+    out[tuple(slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(shape, padding))] = inner
     return out
 
 
@@ -188,8 +185,12 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     shape = tuple(x.shape)
-    return reshape(x, shape=(*shape[:first], -1, *shape[last + 1 :]) if 0 not in shape else (
-        *shape[:first], _product(shape[first : last + 1]), *shape[last + 1 :]))  # fmt: skip
+    return reshape(
+        x,
+        shape=(*shape[:first], -1, *shape[last + 1 :])
+        if 0 not in shape
+        else (*shape[:first], _product(shape[first : last + 1]), *shape[last + 1 :]),
+    )
 
 
 def _product(numbers: Any) -> int:

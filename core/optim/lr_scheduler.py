@@ -395,4 +395,4 @@ class CosineAnnealingLR(LRScheduler):
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
 
-from .one_cycle import OneCycleLR  # noqa: E402 - it derives from the base above
+from .one_cycle import OneCycleLR

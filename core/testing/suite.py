@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .. import backend as backends
-from .. import dtypes
 from ..op import Op, table
 from . import checks, ranges
 from .arguments import named

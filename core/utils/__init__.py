@@ -1,1 +1,1 @@
-"""utils: names that plugins give, such as ``anadrome.utils.checkpoint`` (PyTorch: ``torch.utils``)."""
+"""utils: names that plugins give, such as ``anadrome.utils.checkpoint`` (``torch.utils``)."""
