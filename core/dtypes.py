@@ -209,15 +209,15 @@ def result_type(values: list[tuple[dtype, int]]) -> dtype:
         if best is None:
             best = here
         elif here.category > best.category:
-            best = _weak(here, best) if rank == 0 else promote_types(best, here)
+            best = _lifted(best, here, rank)
     assert best is not None
     return best
 
 
-def _weak(number: dtype, other: dtype) -> dtype:
-    """A Python number lifts ``other`` to its category, at the default width."""
-    if number.category == _FLOAT:
+def _lifted(low: dtype, high: dtype, rank: int) -> dtype:
+    """``low`` in the category of ``high``, which has fewer dimensions: a float keeps its width."""
+    if high.category == _COMPLEX and low.category == _FLOAT:
+        return complex128 if low is float64 else complex64
+    if high.category == _FLOAT and rank == 0:
         return _default
-    if number.category == _COMPLEX:
-        return complex128 if other is float64 else complex64
-    return number
+    return promote_types(low, high)

@@ -211,9 +211,8 @@ class Tensor(Values, Operators):
         ``inputs``: accumulate into these only. ``verbose``: print the flow, node by node.
         Raises RuntimeError if nothing here requires a gradient, or the graph was freed.
         """
-        from .autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs, verbose=verbose)
+        # ``autograd.backward``, attached by its module, which needs this one.
+        self._backward(gradient, retain_graph, create_graph, inputs, verbose=verbose)
 
     def detach(self) -> Tensor:
         """The same memory, cut off from the graph; writes to it count as writes to this one."""

@@ -306,6 +306,7 @@ class Writer:
             tensor = entry.tensor
             if id(tensor) not in first and entry.traced.slot in used:
                 name = self.slot(entry.traced.slot)
+                out.append(f"{self.tensor(tensor)}._data is {name}")
                 self.program.held.append((name, tensor, entry.array))
             if tensor._edge is LEAF or entry.edge is LEAF:
                 grad = entry.grad

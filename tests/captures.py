@@ -65,7 +65,9 @@ def check_same(
         if then:
             then(*other_rest)
         assert (out, state_of(others)) == wanted[i], f"call {i}"
-    assert captured.replays
+        if i == 2:
+            program = captured.program
+    assert captured.replays and captured.program is program
     return captured
 
 

@@ -229,6 +229,30 @@ def test_views_and_writes() -> None:
     check_same(build, batches((16, 8)))
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_gradients_that_could_share_memory_do_not(first: str) -> None:
+    """One array is the gradient of ``a``, and a view of it that of ``b``: each gets its own."""
+
+    def build() -> Built:
+        a, b = (ad.randn(3, 3, requires_grad=True) for _ in range(2))
+
+        def step(weights: Tensor) -> Any:
+            a.grad = b.grad = None
+            # Who was used first is delivered last.
+            order = [a * 2.0, b * 2.0] if first == "a" else [b * 2.0, a * 2.0]
+            (a + b.t()).backward(weights * 1.0)
+            del order
+            with ad.no_grad():
+                b.grad.mul_(3.0)
+                a.grad.mul_(2.0)
+
+        handle = a.register_post_accumulate_grad_hook(lambda p: p.grad.detach().add_(1.0))
+        step.handle = handle  # type: ignore[attr-defined]
+        return step, [a, b]
+
+    check_same(build, batches((3, 3)))
+
+
 def _all_tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]

@@ -158,6 +158,20 @@ def test_other_gradients_at_the_start_are_recorded_anew() -> None:
         assert w.grad.tolist() == [1.0 * n, 3.0 * n]
 
 
+def test_gradients_zeroed_outside_until_they_are_not() -> None:
+    w = ad.ones(2, requires_grad=True)
+    captured = ad.capture(lambda x: (w * x).sum().backward())
+    x = ad.tensor([1.0, 3.0])
+    for _ in range(4):
+        w.grad = None
+        captured(x)
+        assert w.grad.tolist() == [1.0, 3.0]
+    assert captured.replays
+    for n in range(2, 6):
+        captured(x)
+        assert w.grad.tolist() == [1.0 * n, 3.0 * n]
+
+
 def test_other_modes_around_are_recorded_anew() -> None:
     w = ad.ones(3, 3)
     captured = ad.capture(lambda x: x @ w)

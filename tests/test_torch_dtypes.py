@@ -42,6 +42,16 @@ def test_promote_types(a: str) -> None:
         assert f"torch.{found.name}" == str(wanted), (a, b)
 
 
+def agree(name: str, found: str, wanted: str, what: str) -> None:
+    """Equal, but that we have no complex32, and subtract booleans as integers."""
+    narrow = "float16" in what.replace("bfloat16", "")
+    if wanted == "complex32" or (wanted == "refused" and found == "complex64" and narrow):
+        return
+    if wanted == "refused" and name == "sub" and ("bool" in what or "True" in what):
+        return
+    assert found == wanted, f"{name} of {what}"
+
+
 def _two(L: Any) -> dict[str, Any]:
     return {
         "add": lambda a, b: a + b,
@@ -61,15 +71,16 @@ def test_two_arrays(name: str, shapes: Any) -> None:
     for a, b in itertools.product(NAMES, NAMES):
         found = outcome(_two(ad)[name], ours(a, shapes[0]), ours(b, shapes[1]))
         wanted = outcome(_two(torch)[name], theirs(a, shapes[0]), theirs(b, shapes[1]))
-        assert found == wanted, f"{name} of {a} {shapes[0]} and {b} {shapes[1]}"
+        agree(name, found, wanted, f"{a} {shapes[0]} and {b} {shapes[1]}")
 
 
 @pytest.mark.parametrize("name", ["maximum", "where", "cat"])
 def test_functions_of_two(name: str) -> None:
-    for a, b in itertools.product(NAMES, NAMES):
+    ordered = [n for n in NAMES if not n.startswith("complex")]
+    for a, b in itertools.product(ordered if name == "maximum" else NAMES, repeat=2):
         found = outcome(_two(ad)[name], ours(a, (2,)), ours(b, (2,)))
         wanted = outcome(_two(torch)[name], theirs(a, (2,)), theirs(b, (2,)))
-        assert found == wanted, f"{name} of {a} and {b}"
+        agree(name, found, wanted, f"{a} and {b}")
 
 
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "eq"])
@@ -81,9 +92,8 @@ def test_array_and_number(name: str, shape: Any, number: Any) -> None:
             mine, other = [ours(a, shape), number], [theirs(a, shape), number]
             if swapped:
                 mine, other = mine[::-1], other[::-1]
-            assert outcome(_two(ad)[name], *mine) == outcome(_two(torch)[name], *other), (
-                f"{name} of {a} {shape} and {number}, swapped: {swapped}"
-            )
+            agree(name, outcome(_two(ad)[name], *mine), outcome(_two(torch)[name], *other),
+                  f"{a} {shape} and {number}, swapped: {swapped}")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ def test_one_array(name: str) -> None:
     }
     function = special.get(name) or (lambda L, x: getattr(L, name)(x))
     for a in NAMES:
-        if a.startswith("complex"):
+        if a.startswith("complex") or (a, name) == ("uint8", "all"):  # there, uint8 is a bool
             continue
         found = outcome(function, ad, ours(a, (2,)))
         wanted = outcome(function, torch, theirs(a, (2,)))

@@ -222,3 +222,6 @@ def _run(
             return engine.run(edges, keep, create_graph, wanted, accumulate, observe)
     finally:
         modes.reset_state(scope)
+
+
+Tensor._backward = backward  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import float32, from_native, get_default_dtype
+from ..dtypes import bool_, float32, from_native, get_default_dtype
 from ..op import FLOAT, FULL, KEEP, NONE, WIDEST, ZERO, op
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
@@ -58,7 +58,7 @@ clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, ma
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
 lerp = op("lerp", lambda xp, a, b, weight: a + weight * (b - a),
           a=lambda g, weight: g * (1.0 - weight), b=lambda g, weight: g * weight,
-          weight=lambda g, a, b: g * (b - a), inplace=True,
+          weight=lambda g, a, b: g * (b - a), inplace=True, node="LerpBackward1",
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
           + call(Arr((3, 4)), Arr((4,)), 0.25))
 addcmul = op("addcmul", lambda xp, x, a, b, *, value=1: x + a * b * factor(x, value),
@@ -133,6 +133,8 @@ def factor(x: Any, value: Any) -> Any:
 
 def _power(xp: Any, x: Any, exponent: float) -> Any:
     x = as_float(xp, x, exponent)
+    if from_native[x.dtype] is bool_ and not isinstance(exponent, bool):
+        x = xp.astype(x, xp.int64)
     if exponent < 0 and from_native[x.dtype].category < float32.category:
         raise TypeError("Integers to negative integer powers are not allowed.")
     if exponent == 2:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import finfo, from_native
+from ..dtypes import bool_, finfo, from_native
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import unary
 from ..special import erf_composed
-from .arithmetic import where
+from .arithmetic import _power, where
 
 # fmt: off
 abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x),
          samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
-sign = op("sign", lambda xp, x: xp.sign(x), x=ZERO, samples=unary(0.1, 3), inplace=True)
+sign = op("sign", lambda xp, x: _sign(xp, x), x=ZERO, samples=unary(0.1, 3), inplace=True)
 
 exp = op("exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * out,
          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
@@ -35,8 +35,8 @@ sqrt = op("sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: g / (out * 2.0),
           dtype=FLOAT, samples=unary(0.2, 4), inplace=True)
 rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * out * out * out * -0.5,
            dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)
-square = op("square", lambda xp, x: x * x, x=lambda g, x: g * x * 2.0,
-            amp=FULL, samples=unary(), inplace=True)
+square = op("square", lambda xp, x: _power(xp, x, 2), x=lambda g, x: g * x * 2.0,
+            node="PowBackward0", amp=FULL, samples=unary(), inplace=True)
 reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * out * out,
                 dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)
 
@@ -89,6 +89,10 @@ nan_to_num = op("nan_to_num", lambda xp, x, *, nan=0.0, posinf=None, neginf=None
                 x=lambda g, x: where(isfinite(x), g, 0.0), dtype=KEEP,
                 samples=unary(nan=0.5, posinf=4.0, neginf=-3.0))
 # fmt: on
+
+
+def _sign(xp: Any, x: Any) -> Any:
+    return xp.asarray(x, copy=True) if from_native[x.dtype] is bool_ else xp.sign(x)
 
 
 def _whole(xp: Any, function: Any, x: Any) -> Any:

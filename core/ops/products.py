@@ -47,7 +47,7 @@ dot = op("dot", lambda xp, a, b: product(xp, a, b),
          amp=WIDEST, method=False, samples=shapes("3 3"))
 outer = op("outer", lambda xp, a, b: a[:, None] * b[None, :],
            a=lambda g, b: mv(g, b), b=lambda g, a: mv(swap(g), a),
-           method=False, samples=shapes("2 3"))
+           method=False, node="MulBackward0", samples=shapes("2 3"))
 addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a, b, beta, alpha),
            x=lambda g, beta: g if beta == 1 else g * beta,
            a=lambda g, b, alpha: mm(g, swap(b)) if alpha == 1 else mm(g, swap(b)) * alpha,

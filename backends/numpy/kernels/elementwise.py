@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..parallel import divided
+from .common import BLAS, declared
 
 _UFUNCS = {
     "abs": np.absolute,
@@ -37,7 +40,18 @@ _UFUNCS = {
     "ge": np.greater_equal,
 }
 
+
+def pow_number(x: Any, *, exponent: float) -> Any:
+    """A power; squares and roots are what they are."""
+    if x.dtype not in BLAS:
+        return declared("pow_number")(x, exponent=exponent)
+    if exponent == 2:
+        return np.multiply(x, x)
+    return np.sqrt(x) if exponent == 0.5 else np.power(x, exponent)
+
+
 #: The slow ones gain from several cores; the others are called without a Python frame in between.
 KERNELS = {**_UFUNCS, **{name: divided(_UFUNCS[name]) for name in ("exp", "log", "tanh")}}
+KERNELS["pow_number"] = pow_number
 #: Those that may write into their first operand, for in-place forms without a graph.
 OUT_KERNELS = {name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")}
