@@ -76,6 +76,7 @@ class Captured:
         self._form: Any = None
         self._names: list[str] = []
         self._plain = False
+        self._kinds: list[tuple[Any, Any, type]] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._run is not None and self._plain and not kwargs and len(args) == len(self._names):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .errors import DtypeError
+
 #: Order of the categories: mixing two of them gives the higher one.
 _BOOL, _INT, _FLOAT, _COMPLEX = range(4)
 
@@ -131,7 +133,7 @@ class _FromNative(dict):
         name = str(native).rsplit(".", 1)[-1]
         found = BY_NAME.get(name)
         if found is None:
-            raise TypeError(
+            raise DtypeError(
                 f"arrays of dtype {native} are not supported; cast to one of "
                 + ", ".join(BY_NAME)
             )

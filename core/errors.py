@@ -27,7 +27,7 @@ class ShapeError(AnadromeError, RuntimeError, ValueError):
     """Shapes that do not fit the op."""
 
 
-class RangeError(AnadromeError, IndexError):
+class RangeError(AnadromeError, IndexError, RuntimeError):
     """An index, or a class number, outside what there is."""
 
 

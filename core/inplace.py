@@ -109,7 +109,11 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
     def inplace(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         check_writable(self)
         source = self
-        if self._edge is not None and op.saves_values and modes.current().grad:
+        recorded = modes.current().grad and (
+            self._edge is not None
+            or any(isinstance(a, Tensor) and a._edge is not None for a in args)
+        )
+        if recorded and op.saves_values:
             # A rule may save this input: keep its present values before they are overwritten.
             source = wrap(by_type[self._data.__class__].asarray(self._data))
             source._edge = self._gradient_edge()

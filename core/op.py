@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any
 
-from .errors import AnadromeError, DeclarationError, DtypeError, ShapeError
+from .errors import AnadromeError, DeclarationError, DtypeError, RangeError, ShapeError
 from .rules import MISSING, NONE, ZERO, Word, node_type, play_word, player
 from .tensor import Tensor
 
@@ -190,7 +190,7 @@ class Op:
         )
         text = f"{self.name}({told}): {error}"
         if isinstance(error, IndexError):
-            return IndexError(text)
+            return RangeError(text)
         if isinstance(error, TypeError):
             return DtypeError(text)
         if isinstance(error, ValueError):

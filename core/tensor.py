@@ -129,6 +129,9 @@ class Tensor(Values, Operators):
                 f"{kind.name}; write e.g. `x.float().requires_grad_()`"
             )
         self._edge = LEAF
+        if self._base is not None:  # a view that is a leaf is where views of it begin
+            self._base = None
+            self._view_path = ()
         return self
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import modes
-from .errors import GraphError
+from .errors import GraphError, ShapeError
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -53,7 +53,7 @@ class Values:
         for n in data.shape:
             size *= n
         if size != 1:
-            raise GraphError(
+            raise ShapeError(
                 f"a Tensor with {size} elements cannot be converted to Scalar; index one element, "
                 "or reduce with .sum() or .mean() first"
             )

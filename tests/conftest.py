@@ -18,7 +18,10 @@ import anadrome as ad
 
 SEED = "ANADROME_TEST_SEED"
 
-hypothesis.settings.register_profile("default", max_examples=30, deadline=None)
+# Where a change is judged, the examples are the same each time; exploring is the nightly's business.
+hypothesis.settings.register_profile(
+    "default", max_examples=30, deadline=None, derandomize=bool(os.environ.get("CI"))
+)
 hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
 
 
@@ -96,3 +99,15 @@ def _fresh() -> object:
     before = ad.get_default_dtype()
     yield
     ad.set_default_dtype(before)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that were skipped, once each whatever their parameters, by reason."""
+    by_reason: dict[str, set[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        by_reason.setdefault(reason, set()).add(report.nodeid.partition("[")[0])
+    for reason, names in sorted(by_reason.items()):
+        terminalreporter.write_line(f"{reason}: {len(names)} tests")
+        for name in sorted(names):
+            terminalreporter.write_line(f"    {name}")

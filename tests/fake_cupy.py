@@ -163,9 +163,9 @@ def _tanh_slope(x: Any) -> Any:
 #: What each kernel computes. Of random ones: (size, seed, number, ...); others get float64 arrays.
 PLAYED: dict[str, Any] = {
     "words": lambda size, seed, number: _word(size, seed, number).astype(np.uint32),
-    "uniform32": lambda size, seed, number: (
-        (_word(size, seed, number) >> 8) / 16777216.0
-    ).astype(np.float32),
+    "uniform32": lambda size, seed, number: ((_word(size, seed, number) >> 8) / 16777216.0).astype(
+        np.float32
+    ),
     "uniform64": lambda size, seed, number: _unit(*_pair(size, seed, number)),
     "normal32": lambda size, seed, number: _normal(size, seed, number, np.float32),
     "normal64": lambda size, seed, number: _normal(size, seed, number, np.float64),
@@ -231,7 +231,9 @@ class _Add:
         return dressed(np.add(*args, **keywords))
 
     def at(self, target: Any, index: Any, source: Any) -> None:
-        assert target.dtype.name in ("float32", "float64", "int32", "uint32", "uint64"), target.dtype
+        assert target.dtype.name in ("float32", "float64", "int32", "uint32", "uint64"), (
+            target.dtype
+        )
         np.add.at(target.view(np.ndarray), index, np.asarray(source))
 
 

@@ -234,23 +234,27 @@ def test_gradients_that_could_share_memory_do_not(first: str) -> None:
     """One array is the gradient of ``a``, and a view of it that of ``b``: each gets its own."""
 
     def build() -> Built:
-        a, b = (ad.randn(3, 3, requires_grad=True) for _ in range(2))
+        a, b, c = (ad.randn(3, 3, requires_grad=True) for _ in range(3))
 
         def step(weights: Tensor) -> Any:
-            a.grad = b.grad = None
+            a.grad = b.grad = c.grad = None
             # Who was used first is delivered last.
             order = [a * 2.0, b * 2.0] if first == "a" else [b * 2.0, a * 2.0]
-            (a + b.t()).backward(weights * 1.0)
+            ((a + b.t()) * weights).sum().backward()
+            c.t().backward(weights)
             del order
             with ad.no_grad():
-                b.grad.mul_(3.0)
-                a.grad.mul_(2.0)
+                for p in (a, b, c):
+                    p.grad.mul_(3.0)
 
         handle = a.register_post_accumulate_grad_hook(lambda p: p.grad.detach().add_(1.0))
         step.handle = handle  # type: ignore[attr-defined]
-        return step, [a, b]
+        return step, [a, b, c]
 
-    check_same(build, batches((3, 3)))
+    data = batches((3, 3))
+    before = bits(data)
+    check_same(build, data)
+    assert bits(data) == before
 
 
 def _all_tensors(value: Any) -> list[Tensor]:

@@ -148,6 +148,18 @@ def test_refused_what_changes_unseen(make: Callable[[int], Any]) -> None:
         captured(ad.ones(2))
 
 
+def test_refused_an_array_that_is_made_unseen_and_written() -> None:
+    def step(x: Tensor) -> Tensor:
+        total = ad.from_numpy(np.zeros(2, "float32"))
+        total += x
+        return total
+
+    captured = ad.capture(step)
+    assert captured(ad.ones(2)).tolist() == captured(ad.ones(2)).tolist() == [1.0, 1.0]
+    with pytest.raises(CaptureError, match="another program in each call"):
+        captured(ad.ones(2))
+
+
 def test_an_error_of_the_step_is_passed_on() -> None:
     weight = ad.ones(3, 3, requires_grad=True)
     failing = [True]

@@ -50,9 +50,7 @@ def _fused(name: str, inputs: str, body: str, preamble: str = "") -> Any:
 
 _erf = _fused("erf", "T x", _X + "out = (T)erf(v);")
 _gelu = _fused("gelu", "T x", _X + _CDF + "out = (T)(v * cdf);")
-_gelu_tanh = _fused(
-    "gelu_tanh", "T x", _X + _TANH + "out = (T)((wide<T>::type)0.5 * v * (1 + t));"
-)
+_gelu_tanh = _fused("gelu_tanh", "T x", _X + _TANH + "out = (T)((wide<T>::type)0.5 * v * (1 + t));")
 _gelu_slope = _fused(
     "gelu_slope", "T grad, T x",
     _X + _CDF

@@ -25,7 +25,9 @@ def require_cupy() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "cupy":
             raise _broken(error) from error
-        raise BackendError(f"device 'cuda' needs CuPy, which is not installed; {_INSTALL}") from None
+        raise BackendError(
+            f"device 'cuda' needs CuPy, which is not installed; {_INSTALL}"
+        ) from None
     except Exception as error:
         raise _broken(error) from error
     if int(cupy.__version__.split(".")[0]) < OLDEST:

@@ -1,8 +1,8 @@
 """parallel: one slow function over a large array, on every core.
 
-NumPy lets go of the interpreter while it computes, so threads help where one call takes long enough
-to pay for waking a thread (about 70 µs). Sums, products and short passes do not: BLAS has threads of
-its own, and memory is no faster for two.
+NumPy lets go of the interpreter while it computes, so threads help where one call takes long
+enough to pay for waking a thread (about 70 µs). Sums, products and short passes do not: BLAS has
+threads of its own, and memory is no faster for two.
 """
 
 from __future__ import annotations

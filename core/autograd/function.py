@@ -188,7 +188,7 @@ class Function(metaclass=_FunctionMeta):
             if any(out is t for t in node._dirty):
                 if out._edge is LEAF:
                     raise GraphError(
-                        "a leaf Variable that requires grad is being used in an in-place operation."
+                        "a leaf Variable that requires grad has been used in an in-place operation."
                     )
                 out._shared_writes().bump()
                 history = wrap(data)

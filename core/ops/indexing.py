@@ -302,6 +302,13 @@ def select(x: Tensor, dim: int, index: int) -> Tensor:
 
 def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` slices from ``start`` along ``dim``; a view (PyTorch: ``torch.narrow``)."""
+    size = x.shape[dim]
+    if start < 0:
+        start += size
+    if not 0 <= start <= size or start + length > size:
+        raise RangeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({size})."
+        )
     return x[(*(slice(None),) * (dim % x.ndim), slice(start, start + length))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ShapeError
 from ..op import WIDEST, op
 from ..samples import Arr, Sample
 from ..tensor import Tensor
@@ -57,7 +58,7 @@ def _several(name: str, tensors: Any) -> list[Any]:
         raise TypeError(f"{name}() takes a sequence of Tensors, not one Tensor: {name}([a, b])")
     out = list(tensors)
     if not out:
-        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+        raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
     return out
 
 

@@ -293,6 +293,8 @@ def _chosen(xp: Any, safe: Any, classes: int) -> Any:
 def _nll_back(
     xp: Any, grad: Any, target: Any, weight: Any, shape: Any, ignore_index: int, reduction: str
 ) -> Any:
+    if not from_native[grad.dtype].is_floating_point:
+        raise TypeError("a gradient must be floating point")
     safe, counts = _pick(xp, target, ignore_index, shape[1])
     shares = _row_shares(xp, _wide(xp, grad), safe, counts, weight, reduction)
     return xp.astype(xp.where(_chosen(xp, safe, shape[1]), -shares, 0.0), grad.dtype, copy=False)

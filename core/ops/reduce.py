@@ -202,6 +202,11 @@ def _extreme_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
 def _arg(function: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
     if dim is None:
         axes_of(dim, x.ndim)
+        if x.size == 0:
+            raise IndexError(
+                "Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                "reduction dim with the 'dim' argument."
+            )
         return function(x, keepdims=keepdim)
     return function(x, axis=_axis(dim, x), keepdims=keepdim)
 

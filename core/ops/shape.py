@@ -81,16 +81,16 @@ unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=dim),
 flip = op("flip", lambda xp, x, *, dims: _flipped(xp, x, dims),
           x=lambda g, dims: flip(g, dims=dims), dtype=KEEP, spread="dims",
           samples=each("2,3", {"dims": (0,)}, {"dims": (0, 1)}))
-roll = op("roll", lambda xp, x, *, shifts, dims=None: xp.roll(x, shifts, axis=dims),
+roll = op("roll", lambda xp, x, *, shifts, dims=None: _rolled(xp, x, shifts, dims),
           x=lambda g, shifts, dims: roll(g, shifts=_negated(shifts), dims=dims), dtype=KEEP,
           samples=each("3,4", {"shifts": 1}, {"shifts": (1, -2), "dims": (0, 1)}))
-tril = op("tril", lambda xp, x, *, diagonal=0: xp.tril(x, k=diagonal),
+tril = op("tril", lambda xp, x, *, diagonal=0: _triangle("tril", xp.tril, x, diagonal),
           x=lambda g, diagonal: tril(g, diagonal=diagonal), dtype=KEEP,
           samples=each("3,4", {}, {"diagonal": 1}))
-triu = op("triu", lambda xp, x, *, diagonal=0: xp.triu(x, k=diagonal),
+triu = op("triu", lambda xp, x, *, diagonal=0: _triangle("triu", xp.triu, x, diagonal),
           x=lambda g, diagonal: triu(g, diagonal=diagonal), dtype=KEEP,
           samples=each("3,4", {}, {"diagonal": -1}))
-repeat = op("repeat", lambda xp, x, *, repeats: xp.tile(x, repeats),
+repeat = op("repeat", lambda xp, x, *, repeats: _tiled(xp, x, repeats),
             x=lambda g, x_shape, repeats: _repeat_rule(g, x_shape, repeats),
             dtype=KEEP, spread="repeats",
             samples=each("2,3", {"repeats": (2, 1)}, {"repeats": (2, 1, 3)}))
@@ -138,6 +138,30 @@ def _squeezed(xp: Any, x: Any, dim: Any) -> Any:
         return x[...]
     axes = _normal(dim, x.ndim)
     return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
+
+
+def _rolled(xp: Any, x: Any, shifts: Any, dims: Any) -> Any:
+    counts = [1 if isinstance(v, int) else len(v) for v in (shifts, dims) if v is not None]
+    if counts[0] != counts[-1]:
+        raise ValueError(
+            f"shifts and dimensions must align. shifts: {counts[0]}, dims: {counts[-1]}"
+        )
+    return xp.roll(x, shifts, axis=dims)
+
+
+def _triangle(name: str, function: Any, x: Any, diagonal: int) -> Any:
+    if x.ndim < 2:
+        raise ValueError(f"{name}: input tensor must have at least 2 dimensions, not {x.ndim}")
+    return function(x, k=diagonal)
+
+
+def _tiled(xp: Any, x: Any, repeats: Any) -> Any:
+    if len(repeats) < x.ndim:
+        raise ValueError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
+            f"tensor: {len(repeats)} and {x.ndim}"
+        )
+    return xp.tile(x, repeats)
 
 
 def _negated(shifts: Any) -> Any:

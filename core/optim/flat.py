@@ -20,6 +20,7 @@ from ..dtypes import float32, from_native
 from ..errors import CaptureError
 from ..graph import tick
 from ..op import KEEP, NONE, op
+from ..samples import Arr, call
 from ..tensor import Tensor, unwrap
 from .optimizer import Optimizer
 from .plan import Plan, Unit
@@ -95,7 +96,8 @@ def _scatter(xp: Any, *tensors: Any) -> None:
 
 
 #: All values of the given Tensors, one after the other, as one flat Tensor.
-flat_gather = op("flat_gather", _gather, tensors=NONE, dtype=KEEP, method=False)
+flat_gather = op("flat_gather", _gather, tensors=NONE, dtype=KEEP, method=False,
+                 samples=call(Arr((2, 3)), Arr((4,)), Arr(())))  # fmt: skip
 #: The reverse: the last Tensor, flat, is written into those before it.
 flat_scatter = op("flat_scatter", _scatter, mutates=("tensors",), tensors=NONE, dtype=KEEP,
                   method=False)  # fmt: skip

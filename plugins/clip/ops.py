@@ -8,6 +8,7 @@ from typing import Any
 from anadrome import KEEP, NONE, op
 from anadrome.backend import by_type
 from anadrome.dtypes import float32, from_native
+from anadrome.samples import Arr, call
 
 
 def _total_norm(xp: Any, *tensors: Any, norm_type: float) -> Any:
@@ -19,6 +20,8 @@ def _total_norm(xp: Any, *tensors: Any, norm_type: float) -> Any:
 
 
 def _norm(xp: Any, x: Any, norm_type: float) -> Any:
+    if from_native[x.dtype].category < float32.category:
+        raise TypeError(f"gradients are floating point, not {from_native[x.dtype].name}")
     if from_native[x.dtype].itemsize == 2:
         x = xp.astype(x, by_type[x.__class__].dtype(float32))
     if norm_type == 2:
@@ -53,7 +56,8 @@ def _clip_values(xp: Any, *tensors: Any, limit: float) -> None:
 
 
 #: The norm of all Tensors as one vector, in their common dtype; halves are summed in float32.
-total_norm = op("total_norm", _total_norm, tensors=NONE, dtype=KEEP, method=False)
+total_norm = op("total_norm", _total_norm, tensors=NONE, dtype=KEEP, method=False,
+                samples=call(Arr((2, 3)), Arr((4,)), norm_type=2.0))  # fmt: skip
 #: The last Tensor is the norm of those before it; they are scaled so that it is at most max_norm.
 shrink_to_norm = op("shrink_to_norm", _shrink_to_norm, mutates=("tensors",), tensors=NONE,
                     dtype=KEEP, method=False)  # fmt: skip

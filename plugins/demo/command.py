@@ -64,7 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_demo(args: argparse.Namespace) -> int:
     """Run, and turn what the user can mend into one line on stderr and exit status 2."""
     try:
-        return demo(args)
+        require(PACKAGES)
+        from threadpoolctl import threadpool_limits  # scikit-learn needs it too
+
+        # The products here are too small to gain from a second BLAS thread, and wait long for one
+        # where other programs keep the cores busy.
+        with threadpool_limits(1, "blas"):
+            return demo(args)
     except DemoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -73,7 +79,6 @@ def run_demo(args: argparse.Namespace) -> int:
 def demo(args: argparse.Namespace) -> int:
     """Data, model, training, saving, reloading, result, picture."""
     check(args)
-    require(PACKAGES)
     # Only now: these modules import what was just checked, and a usage error needs none of it.
     import anadrome as ad
 

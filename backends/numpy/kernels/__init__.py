@@ -1,8 +1,8 @@
 """NumPy's own forwards, keyed by op name; one file a family.
 
 A kernel is called as ``kernel(*arrays, **metadata)`` with the arguments of the op's forward. It
-takes the common case and leaves the rest to the declaration (``common.declared``); it writes into none
-of its arguments. Those of one ufunc are that ufunc, so that no Python frame lies in between.
+takes the common case and leaves the rest to the declaration (``common.declared``); it writes into
+none of its arguments. Those of one ufunc are that ufunc, so that no Python frame lies in between.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from . import (
     activation,
     clipping,
+    convolve,
     elementwise,
     indexing,
     losses,
@@ -28,6 +29,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **elementwise.KERNELS,
     **activation.KERNELS,
     **clipping.KERNELS,
+    **convolve.KERNELS,
     **indexing.KERNELS,
     **losses.KERNELS,
     **masking.KERNELS,

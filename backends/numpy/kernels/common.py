@@ -1,4 +1,4 @@
-"""common: what the kernels share: element types, the way back to the declaration, scratch memory."""
+"""common: what kernels share: element types, the way back to the declaration, scratch memory."""
 
 from __future__ import annotations
 

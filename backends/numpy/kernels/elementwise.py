@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,12 @@ def pow_number(x: Any, *, exponent: float) -> Any:
 
 
 #: The slow ones gain from several cores; the others are called without a Python frame in between.
-KERNELS = {**_UFUNCS, **{name: divided(_UFUNCS[name]) for name in ("exp", "log", "tanh")}}
+KERNELS: dict[str, Callable[..., Any]] = {
+    **_UFUNCS,
+    **{name: divided(_UFUNCS[name]) for name in ("exp", "log", "tanh")},
+}
 KERNELS["pow_number"] = pow_number
 #: Those that may write into their first operand, for in-place forms without a graph.
-OUT_KERNELS = {name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")}
+OUT_KERNELS: dict[str, Callable[..., Any]] = {
+    name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")
+}

@@ -1,4 +1,4 @@
-"""masking: choosing by a mask. ``np.where`` mispredicts a branch an element; a bit mask has none."""
+"""masking: choosing by a mask. ``np.where`` mispredicts a branch a value; a bit mask has none."""
 
 from __future__ import annotations
 

@@ -89,7 +89,9 @@ def standardise_backward(grad: Any, normal: Any, scale: Any, *, axes: Any) -> An
 
 def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
     """The same over the last dimensions, ``width`` values together."""
-    factor, standard, r = (a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1)))
+    factor, standard, r = (
+        a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1))
+    )
     out = np.empty(grad.shape, grad.dtype)
     target = out.reshape(factor.shape)
     averaging = ones(width, grad.dtype)

@@ -6,6 +6,7 @@ float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def _gradient(p: Any, g: Any, t: Any, weight_decay: float | None, maximize: bool
     return np.negative(g, t) if maximize else g
 
 
-KERNELS = {
+KERNELS: dict[str, Callable[..., Any]] = {
     "flat_gather": flat_gather,
     "flat_scatter": flat_scatter,
     "sgd_update": sgd_update,

@@ -10,6 +10,7 @@ import numpy as np
 
 from .common import BLAS, declared, ones
 
+_reduce: Any = np.add.reduce
 #: A product sums plainly, NumPy pairwise: up to here the one is as exact as the other.
 _FEW = 4096
 #: Below this many elements NumPy's own reduction is as fast.
@@ -42,7 +43,7 @@ def sum_to_size(x: Any, *, size: Any) -> Any:
 def total(x: Any, dim: Any, keepdim: bool) -> Any:
     """The sum of a float32 or float64 array with dimensions."""
     if dim is None:
-        return np.add.reduce(x, None, keepdims=keepdim)
+        return _reduce(x, None, keepdims=keepdim)
     axes = (dim,) if dim.__class__ is int else tuple(dim)
     if x.size >= _SMALL and x.flags.c_contiguous:
         out = _by_products(x, [a + x.ndim if a < 0 else a for a in axes])
@@ -51,7 +52,7 @@ def total(x: Any, dim: Any, keepdim: bool) -> Any:
                 return out
             places = [a % x.ndim for a in axes]
             return out.reshape([1 if i in places else n for i, n in enumerate(x.shape)])
-    return np.add.reduce(x, axes, keepdims=keepdim)
+    return _reduce(x, axes, keepdims=keepdim)
 
 
 def _by_products(x: Any, axes: list[int]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .common import declared
 
+_nditer: Any = np.nditer
 _FLAGS = ("multi_index", "refs_ok", "zerosize_ok")
 _READONLY = ("readonly",)
 
@@ -29,7 +30,7 @@ def expand(x: Any, *, shape: Any) -> Any:
             out.flags.writeable = False
             return out
         if -1 not in shape:
-            return np.nditer(x, _FLAGS, _READONLY, None, "C", itershape=shape).itviews[0]
+            return _nditer(x, _FLAGS, _READONLY, None, "C", itershape=shape).itviews[0]
     except (ValueError, TypeError):
         pass
     return declared("expand")(x, shape=shape)
