@@ -181,9 +181,7 @@ class Backend:
 class LazyBackend:
     """A backend that is known by name and loaded when first asked for."""
 
-    def __init__(
-        self, name: str, device_types: Iterable[str], load: Callable[[], Backend]
-    ) -> None:
+    def __init__(self, name: str, device_types: Iterable[str], load: Callable[[], Backend]) -> None:
         self.name = name
         self.device_types = tuple(device_types)
         self.load = load

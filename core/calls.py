@@ -130,6 +130,8 @@ def _binary(op: Op) -> Callable[..., Any]:
                         x = known
                 else:
                     x, y = align(op, (x, y))
+                    a, edge_a = as_used(a, x, edge_a)
+                    b, edge_b = as_used(b, y, edge_b)
             elif x.dtype is not y.dtype and aligned:
                 x, y = align(op, (x, y))
                 a, edge_a = as_used(a, x, edge_a)

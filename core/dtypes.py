@@ -134,8 +134,7 @@ class _FromNative(dict):
         found = BY_NAME.get(name)
         if found is None:
             raise DtypeError(
-                f"arrays of dtype {native} are not supported; cast to one of "
-                + ", ".join(BY_NAME)
+                f"arrays of dtype {native} are not supported; cast to one of " + ", ".join(BY_NAME)
             )
         self[native] = found
         return found

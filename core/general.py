@@ -12,7 +12,7 @@ from .backend import by_type
 from .binding import bind
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
-from .recording import as_used, record, record_several
+from .recording import as_used, followed, record, record_several
 from .sites import caller
 from .tensor import LEAF, Tensor, wrap
 from .views import track
@@ -64,6 +64,10 @@ def general(op: Op) -> Callable[..., Any]:
             if mixed or floats or cls not in by_type:
                 arrays = align(op, arrays)
                 cls = class_of(arrays)
+                if mixed:
+                    pairs = [followed(a, d, e) for a, d, e in zip(args, arrays, edges)]
+                    args = tuple([a for a, _ in pairs])
+                    edges = [e for _, e in pairs]
             data = implementations[cls](*arrays, **keywords)
         except Exception as error:
             raise op.explain(error, args) from error

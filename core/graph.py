@@ -145,6 +145,10 @@ class Node:
         """Call ``hook(grad_outputs)`` before this node runs."""
         return RemovableHandle(self.hooked().before, hook)
 
+    def watch(self, nr: int, writes: Writes) -> None:
+        """From now on there may be writes in place to output ``nr``."""
+        self.writes = writes
+
     def hooked(self) -> Hooks:
         """The node's hooks, made when first asked for."""
         if self.hooks is None:

@@ -87,10 +87,26 @@ def _alias(value: Tensor) -> Tensor:
     return out
 
 
+def followed(given: Any, array: Any, edge: Any) -> tuple[Any, Any]:
+    """A zero-dimensional Tensor that followed the others to their device.
+
+    The transfer is recorded, so that its gradient finds the way back.
+    """
+    if not isinstance(given, Tensor) or given._data.__class__ is array.__class__:
+        return given, edge
+    from .backend import by_type
+    from .ops.convert import to_device
+
+    device = by_type[array.__class__].device_of(array)
+    given = to_device(given, device=device, source=given.device)
+    return given, given._edge
+
+
 def as_used(given: Any, array: Any, edge: Any) -> tuple[Any, Any]:
     """An input as its rule will see it: in the common type. Its history is the original's."""
     if not isinstance(given, Tensor) or given._data is array:
         return given, edge
+    given, edge = followed(given, array, edge)
     out = wrap(array)
     out._edge = given._gradient_edge()
     return out, out._edge

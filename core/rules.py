@@ -3,8 +3,8 @@
 A recorded call keeps, for each input that needs a gradient, the arguments of that input's rule (one
 row, if one rule serves all inputs): input Tensors as they are, outputs as arrays (the Tensor would
 make a reference cycle), shapes and metadata. Over arrays, the common case, a rule is played by a
-function made for what it saves, once, when the op is declared; over Tensors (``create_graph``) the rule
-itself is called.
+function made for what it saves, once, when the op is declared; over Tensors (``create_graph``) the
+rule itself is called.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ class OpNode(Node):
                 row.append(value)
             rows.append(tuple(row))
         return tuple(rows)
+
+    def watch(self, nr: int, writes: Writes) -> None:
+        # One of several outputs: only a saved one can become stale.
+        op = self.op
+        if not self.multi or any(op.outputs[nr] in names for names in op.saved_names):
+            self.writes = writes
 
     def check_output(self, value: Any) -> None:
         """Raise if a saved output was written since."""

@@ -49,9 +49,7 @@ def distinct(*shapes_: tuple[int, ...], **keywords: Any) -> list[Sample]:
 
 def binary(low: float = -2.0, high: float = 2.0, **keywords: Any) -> list[Sample]:
     """Two arrays that broadcast in every way there is."""
-    return [
-        Sample((Arr(a, low, high), Arr(b, low, high)), keywords) for a, b in _BINARY_SHAPES
-    ]
+    return [Sample((Arr(a, low, high), Arr(b, low, high)), keywords) for a, b in _BINARY_SHAPES]
 
 
 def shapes(*specs: str, low: float = -2.0, high: float = 2.0, **keywords: Any) -> list[Sample]:

@@ -1,8 +1,8 @@
 """serialization: state dicts to files and back; safetensors, never pickle.
 
 A file is written beside its name, synced and renamed over it, so that a kill at any moment leaves
-the old file or the new one. Reading runs no code: the format is a JSON header and raw bytes, checked
-by the safetensors library, and a checksum tells a flipped bit.
+the old file or the new one. Reading runs no code: the format is a JSON header and raw bytes,
+checked by the safetensors library, and a checksum tells a flipped bit.
 """
 
 from __future__ import annotations

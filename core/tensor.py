@@ -194,7 +194,7 @@ class Tensor(Values, Operators):
             writes = self._writes = Writes()
             edge = self._edge
             if edge is not None and edge is not LEAF:
-                edge[0].writes = writes
+                edge[0].watch(edge[1], writes)
         return writes
 
     def backward(

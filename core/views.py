@@ -33,7 +33,7 @@ def track(view: Tensor, of: Tensor, call: Callable[..., Any], keywords: dict[str
         writes = base._shared_writes()
     view._writes = writes
     if view._edge is not None:
-        view._edge[0].writes = writes
+        view._edge[0].watch(view._edge[1], writes)
     living = writes.views
     living.append(weakref.ref(view))
     if len(living) >= _PRUNE_AT and len(living) & (len(living) - 1) == 0:

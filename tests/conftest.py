@@ -18,7 +18,7 @@ import anadrome as ad
 
 SEED = "ANADROME_TEST_SEED"
 
-# Where a change is judged, the examples are the same each time; exploring is the nightly's business.
+# Where a change is judged, the examples are the same each time; the nightly explores.
 hypothesis.settings.register_profile(
     "default", max_examples=30, deadline=None, derandomize=bool(os.environ.get("CI"))
 )

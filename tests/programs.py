@@ -108,9 +108,9 @@ def _column(a: Any, n: int) -> Any:
 def _through(a: Any, n: int) -> Any:
     """Some view of a value."""
     if a.ndim == 2:
-        return (a.t(), a[n % a.shape[0]], a[:, n % a.shape[1]:], a.unsqueeze(0)[0])[n % 4]
+        return (a.t(), a[n % a.shape[0]], a[:, n % a.shape[1] :], a.unsqueeze(0)[0])[n % 4]
     if a.ndim == 1:
-        return (a[n % a.shape[0]:], a.unsqueeze(1), a[n % a.shape[0]])[n % 3]
+        return (a[n % a.shape[0] :], a.unsqueeze(1), a[n % a.shape[0]])[n % 3]
     return a.reshape(())  # fmt: skip
 
 
@@ -179,9 +179,7 @@ def run(program: Program, library: Any, leaf: Any, numbers: Any = None) -> Outco
         shown = [v.detach().clone() for v in made]
         if not loss.requires_grad:
             return Outcome(shown, [None] * len(leaves), [None] * len(leaves), None, float(loss))
-        grads = library.autograd.grad(
-            loss, leaves, create_graph=program.twice, allow_unused=True
-        )
+        grads = library.autograd.grad(loss, leaves, create_graph=program.twice, allow_unused=True)
         second: Any = [None] * len(leaves)
         if program.twice:
             squares = [(g * g).sum() for g in grads if g is not None and g.requires_grad]

@@ -44,6 +44,7 @@ ELEMENTWISE = ("erf", "gelu", "sigmoid", "silu", "relu", "tanh", "exp", "neg")
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(ELEMENTWISE), SHAPES, DTYPES, LAYOUTS, st.integers(0, 999))
 @example("gelu", (200, 200), np.dtype(np.float32), "C", 0)
+@example("relu", (40, 50), np.dtype(np.float32), "C", 0)
 @example("erf", (), np.dtype(np.float32), "C", 0)
 @example("gelu", (), np.dtype(np.float32), "C", 0)
 def test_elementwise(name: str, shape: Any, dtype: Any, layout: str, seed: int) -> None:
@@ -59,6 +60,8 @@ def test_backwards_of_elementwise(shape: Any, dtype: Any, a: str, b: str, seed: 
     check("gelu_backward", g, x, tolerance=2)
     check("gelu_backward", g, x, approximate="tanh", tolerance=2)
     check("threshold_backward", made(rng, shape, dtype, a, "nan inf"), x)
+    zeros = np.where(x < 0, np.zeros((), dtype), x)
+    check("threshold_backward", made(rng, shape, dtype, a, "nan inf"), zeros)
 
 
 def test_error_function_is_accurate_over_all_floats() -> None:
@@ -118,6 +121,13 @@ def test_sums(shape: Any, dtype: Any, layout: str, keepdim: bool, seed: int, dat
         check("mean", x, dim=dim, keepdim=keepdim, tolerance=4)
     lead = data.draw(st.integers(0, len(shape)))
     check("sum_to_size", x, size=shape[lead:], tolerance=4)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, (0, 1), (0, 2), (1, 2), (2, 1), (1, 0), (0, 1, 2)])
+@pytest.mark.parametrize("keepdim", [False, True])
+def test_sums_over_any_dimensions_of_a_larger_array(dim: Any, keepdim: bool) -> None:
+    x = made(np.random.default_rng(0), (6, 7, 50), np.float32)
+    check("sum", x, dim=dim, keepdim=keepdim, tolerance=4)
 
 
 def test_sums_of_integers_and_their_errors_are_the_declarations() -> None:

@@ -40,6 +40,7 @@ def test_half_precision_products_are_summed_in_float32() -> None:
     ones = np.ones((1, 4096), np.float16)
     for name in ("mm", "matmul"):
         assert KERNELS[name](ones, ones.T)[0, 0] == 4096
+        assert KERNELS[name](ones.astype(BF16), ones.T.astype(BF16))[0, 0] == 4096
     assert KERNELS["sum"](ones.astype(BF16)) == 4096
     total = np.zeros((2, 1), np.float16)
     NUMPY.scatter_add(total, (np.zeros(4096, np.int64),), ones.T)
@@ -164,6 +165,8 @@ def test_scatter_add_adds_each_occurrence(seed: int, dtype: Any, used: int, slic
 def test_scatter_add_out_of_range_raises() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
         NUMPY.scatter_add(np.zeros((2, 3)), (np.array([2]), np.array([0])), np.ones(1))
+    with pytest.raises(IndexError, match="out of bounds"):  # though row 0 goes on in row 1
+        NUMPY.scatter_add(np.zeros((2, 3)), (np.array([0]), np.array([3])), np.ones(1))
 
 
 def test_scatter_add_into_a_view_reaches_the_base() -> None:

@@ -73,7 +73,9 @@ def ours_and_torch(program: Program) -> None:
             differentiated(program, ours)
             return
     numpy = [[None if t is None else t.numpy(force=True) for t in part] for part in theirs[:3]]
-    compare(program, run(program, *on("numpy")), Outcome(*numpy, theirs.error), rtol=1e-9, atol=1e-9)
+    compare(
+        program, run(program, *on("numpy")), Outcome(*numpy, theirs.error), rtol=1e-9, atol=1e-9
+    )
 
 
 def differentiated(program: Program, ours: Outcome) -> None:

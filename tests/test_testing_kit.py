@@ -157,9 +157,7 @@ def test_mixed_types_must_meet(declare: Any) -> None:
 
 def test_failures_name_the_sample_and_all_others(declare: Any) -> None:
     samples = [Sample((Arr((2,)),), {"k": k}) for k in (1.0, 2.0, 3.0)]
-    name = declare(
-        lambda xp, x, *, k: x * k, samples=samples, x=lambda g, k: g * min(k, 2.0)
-    )
+    name = declare(lambda xp, x, *, k: x * k, samples=samples, x=lambda g, k: g * min(k, 2.0))
     fails(name, "gradcheck", r"sample 2 .*'k': 3\.0")
 
 
@@ -183,7 +181,9 @@ def test_make_args_for_integers() -> None:
 
 
 def test_tolerances_grow_with_less_precision() -> None:
-    rtols = [testing.tolerance_of(d).rtol for d in (ad.float64, ad.float32, ad.float16, ad.bfloat16)]
+    rtols = [
+        testing.tolerance_of(d).rtol for d in (ad.float64, ad.float32, ad.float16, ad.bfloat16)
+    ]
     assert rtols == sorted(rtols) and rtols[0] < 1e-10 and testing.tolerance_of(ad.int64).rtol == 0
     assert testing.tolerance_of(ad.float32, order=1).rtol > testing.tolerance_of(ad.float32).rtol
 

@@ -141,7 +141,9 @@ def batched_grads(L: Any) -> Any:
 def several_outputs(L: Any) -> Any:
     (x,) = leaves(L, (2,))
     y, z = x * 2, x.exp()
-    return L.autograd.grad([y, z], x, [L.ones(2, dtype=L.float64), L.full((2,), 3.0, dtype=L.float64)])
+    return L.autograd.grad(
+        [y, z], x, [L.ones(2, dtype=L.float64), L.full((2,), 3.0, dtype=L.float64)]
+    )
 
 
 @scenario

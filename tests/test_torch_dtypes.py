@@ -1,4 +1,4 @@
-"""PyTorch's type promotion: every pair of dtypes, in every mix of arrays, 0-d arrays and numbers."""
+"""PyTorch's type promotion: every pair of dtypes, every mix of arrays, 0-d arrays and numbers."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "roll without dim": lambda L: L.roll(L.ones(3), (1, 2), (0,)),
     "movedim": lambda L: L.movedim(L.ones(2, 3), 0, 5),
     "unflatten": lambda L: L.ones(6).unflatten(0, (4, 2)),
-    "deepcopy of a result": lambda L: __import__("copy").deepcopy(L.ones(2, requires_grad=True) * 2),
+    "deepcopy of a result": lambda L: __import__("copy").deepcopy(
+        L.ones(2, requires_grad=True) * 2
+    ),
     "outer of matrices": lambda L: L.outer(L.ones(2, 2), L.ones(2)),
     "einsum": lambda L: L.einsum("ij,jk", L.ones(2, 3), L.ones(4, 5)),
     "logical_and of shapes": lambda L: L.logical_and(L.ones(2) > 0, L.ones(3) > 0),

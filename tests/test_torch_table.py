@@ -35,8 +35,9 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     ),
     "sum": lambda x, dim=None, keepdim=False: torch.sum(x, dim, keepdim),
     "mean": lambda x, dim=None, keepdim=False: torch.mean(x, dim, keepdim),
-    "prod": lambda x, dim=None, keepdim=False: torch.prod(x) if dim is None else _each_dim(
-        torch.prod, x, dim, keepdim),
+    "prod": lambda x, dim=None, keepdim=False: (
+        torch.prod(x) if dim is None else _each_dim(torch.prod, x, dim, keepdim)
+    ),
     "amax": lambda x, dim=(), keepdim=False: torch.amax(x, dim, keepdim),
     "amin": lambda x, dim=(), keepdim=False: torch.amin(x, dim, keepdim),
     "max_dim": lambda x, dim, keepdim=False: torch.max(x, dim, keepdim),
@@ -50,49 +51,109 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "gather": lambda x, index, dim: torch.gather(x, dim, index),
     "index_select": lambda x, index, dim: torch.index_select(x, dim, index),
     "embedding": lambda w, i, padding_idx=None: torch.nn.functional.embedding(
-        i, w, padding_idx=padding_idx),
+        i, w, padding_idx=padding_idx
+    ),
     "linear": torch.nn.functional.linear,
     "to_dtype": lambda x, dtype: x.to(getattr(torch, dtype.name)),
     "logsigmoid": torch.nn.functional.logsigmoid,
-    "round": lambda x, decimals=0: torch.round(x, decimals=decimals) if decimals else torch.round(x),
+    "round": lambda x, decimals=0: (
+        torch.round(x, decimals=decimals) if decimals else torch.round(x)
+    ),
     # PyTorch has no gradient of floor_divide; of this, which is the same function, it has.
     "floor_divide": lambda a, b: torch.div(a, b, rounding_mode="floor"),
     "logsumexp": torch.logsumexp,
-    "index_put": lambda x, value, index: x.clone().index_put(
-        (torch.tensor(index[0]),), value),
+    "index_put": lambda x, value, index: x.clone().index_put((torch.tensor(index[0]),), value),
     "copy": lambda x, src: (x * 1).copy_(src),
     "fill": lambda x, value: (x * 1).fill_(value),
     "where": torch.where,
     "softmax": torch.nn.functional.softmax,
     "log_softmax": torch.nn.functional.log_softmax,
     "real": torch.real,
-}  # fmt: skip
+}
 
 #: Ops that PyTorch has no name for, and where they are compared instead.
 OURS = {
     **dict.fromkeys(
-        ("threshold_backward", "gelu_backward", "softmax_backward", "index_backward",
-         "write_region", "zero_region", "scatter_into", "select_backward", "embedding_backward",
-         "to_device", "flat_gather", "dropout"),
+        (
+            "threshold_backward",
+            "gelu_backward",
+            "softmax_backward",
+            "index_backward",
+            "write_region",
+            "zero_region",
+            "scatter_into",
+            "select_backward",
+            "embedding_backward",
+            "to_device",
+            "flat_gather",
+            "dropout",
+        ),
         "only rules or the framework call it; through the op it belongs to",
     ),
     **dict.fromkeys(
-        (n for n in table if n in (
-            "batch_norm", "batch_norm_eval", "layer_norm", "standardise_backward", "convolution",
-            "conv_input", "conv_weight", "max_pool", "avg_pool", "avg_pool_backward",
-            "pool_scatter", "pool_gather", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-            "nll_loss", "nll_backward", "cross_entropy", "cross_entropy_backward",
-            "binary_cross_entropy", "binary_cross_entropy_with_logits")),
+        (
+            n
+            for n in table
+            if n
+            in (
+                "batch_norm",
+                "batch_norm_eval",
+                "layer_norm",
+                "standardise_backward",
+                "convolution",
+                "conv_input",
+                "conv_weight",
+                "max_pool",
+                "avg_pool",
+                "avg_pool_backward",
+                "pool_scatter",
+                "pool_gather",
+                "mse_loss",
+                "l1_loss",
+                "smooth_l1_loss",
+                "huber_loss",
+                "nll_loss",
+                "nll_backward",
+                "cross_entropy",
+                "cross_entropy_backward",
+                "binary_cross_entropy",
+                "binary_cross_entropy_with_logits",
+            )
+        ),
         "through anadrome.nn.functional, which has PyTorch's arguments",
     ),
-}  # fmt: skip
+}
 
 #: Names that differ on purpose: one op of ours stands for several of PyTorch's.
 OTHER_NAMES = {
-    "floor_divide", "getitem", "index_put", "mean", "prod", "squeeze", "to_dtype", "linear", "masked_fill",
-    "clamp", "matmul", "sum", "norm2", "real", "pad_constant", "copy", "max_dim", "min_dim", "reshape",
-    "sum_to_size", "fill", "index_select", "var", "repeat", "where", "logsumexp", "roll",
-}  # fmt: skip
+    "floor_divide",
+    "getitem",
+    "index_put",
+    "mean",
+    "prod",
+    "squeeze",
+    "to_dtype",
+    "linear",
+    "masked_fill",
+    "clamp",
+    "matmul",
+    "sum",
+    "norm2",
+    "real",
+    "pad_constant",
+    "copy",
+    "max_dim",
+    "min_dim",
+    "reshape",
+    "sum_to_size",
+    "fill",
+    "index_select",
+    "var",
+    "repeat",
+    "where",
+    "logsumexp",
+    "roll",
+}
 
 
 def _each_dim(function: Any, x: Any, dim: Any, keepdim: bool) -> Any:
@@ -113,16 +174,18 @@ def counterpart(op: Op) -> Callable[..., Any] | None:
 
 
 COMPARED = sorted(
-    n for n, o in table.items()
+    n
+    for n, o in table.items()
     if o.plugin == "anadrome" and n not in OURS and not o.mutates and o.samples
-)  # fmt: skip
+)
 
 
 def test_every_op_is_compared_or_listed() -> None:
     missing = [
-        n for n, o in table.items()
+        n
+        for n, o in table.items()
         if o.plugin == "anadrome" and not o.mutates and n not in OURS and not counterpart(o)
-    ]  # fmt: skip
+    ]
     assert missing == [], "compare these with PyTorch, or say in OURS where they are"
     assert [n for n in OURS if n not in table] == []
 
@@ -163,14 +226,19 @@ def test_values_and_gradients(name: str) -> None:
         leaves = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
         their_leaves = [t for t in theirs if isinstance(t, torch.Tensor) and t.requires_grad]
         found = ad.autograd.grad(
-            [o for o, _ in ends], leaves, [ad.tensor(s, dtype=o.dtype) for s, (o, _) in zip(seeds, ends)],
-            create_graph=True, allow_unused=True,
-        )  # fmt: skip
+            [o for o, _ in ends],
+            leaves,
+            [ad.tensor(s, dtype=o.dtype) for s, (o, _) in zip(seeds, ends)],
+            create_graph=True,
+            allow_unused=True,
+        )
         expected = torch.autograd.grad(
-            [w for _, w in ends], their_leaves,
+            [w for _, w in ends],
+            their_leaves,
             [torch.tensor(s, dtype=w.dtype) for s, (_, w) in zip(seeds, ends)],
-            create_graph=True, allow_unused=True,
-        )  # fmt: skip
+            create_graph=True,
+            allow_unused=True,
+        )
         same_gradients(found, expected, f"{what}, gradient")
         ours = [g for g in found if g is not None and g.requires_grad]
         other = [g for g in expected if g is not None and g.requires_grad]
@@ -186,9 +254,14 @@ def test_values_and_gradients(name: str) -> None:
 
 def close(ours: Any, theirs: Any, what: str) -> None:
     testing.assert_close(
-        ours, theirs.resolve_conj().numpy(force=True), rtol=1e-9, atol=1e-9, equal_nan=True,
-        check_device=False, msg=lambda text: f"{what}: {text}",
-    )  # fmt: skip
+        ours,
+        theirs.resolve_conj().numpy(force=True),
+        rtol=1e-9,
+        atol=1e-9,
+        equal_nan=True,
+        check_device=False,
+        msg=lambda text: f"{what}: {text}",
+    )
 
 
 def same_gradients(ours: Any, theirs: Any, what: str) -> None:
@@ -222,8 +295,10 @@ def test_narrow_types(name: str, dtype: str) -> None:
             return
         theirs = [
             torch.tensor(a.tolist(), dtype=getattr(torch, a.dtype.name)).reshape(tuple(a.shape))
-            if isinstance(a, Tensor) else a for a in args
-        ]  # fmt: skip
+            if isinstance(a, Tensor)
+            else a
+            for a in args
+        ]
         try:
             wanted = outputs(op, function(*theirs, **keywords))
         except RuntimeError as error:

@@ -306,9 +306,7 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     if start < 0:
         start += size
     if not 0 <= start <= size or start + length > size:
-        raise RangeError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({size})."
-        )
+        raise RangeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return x[(*(slice(None),) * (dim % x.ndim), slice(start, start + length))]
 
 

@@ -133,9 +133,7 @@ def _array_difference(actual: Any, expected: Any, options: Any, place: str) -> s
         )
     kinds = dtypes.from_native[a.dtype], dtypes.from_native[e.dtype]
     if check_dtype and kinds[0] is not kinds[1]:
-        return (
-            f"The values for attribute 'dtype' do not match: {kinds[0]} != {kinds[1]}.{suffix}"
-        )
+        return f"The values for attribute 'dtype' do not match: {kinds[0]} != {kinds[1]}.{suffix}"
     if rtol is None:
         defaults = [DEFAULTS.get(k.name, Tolerance(0.0, 0.0)) for k in kinds]
         rtol, atol = max(t.rtol for t in defaults), max(t.atol for t in defaults)

@@ -16,9 +16,7 @@ from .checks import REFUSALS, called, is_float, narrowest
 from .compare import assert_close, assert_same_bits, host, tolerance_of
 
 
-def check_strides(
-    op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0
-) -> None:
+def check_strides(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
     """Arrays with gaps, reversed or transposed give what compact ones give, and so backward."""
     plain, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
     if called(op, plain, keywords, dtype) is None:
@@ -135,9 +133,7 @@ def check_empty(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed:
 
 def _tells(keyword: Any, length: int) -> bool:
     """Whether a keyword is a shape or a slice, which would contradict the emptied array."""
-    return isinstance(keyword, tuple) and any(
-        n == length or isinstance(n, slice) for n in keyword
-    )
+    return isinstance(keyword, tuple) and any(n == length or isinstance(n, slice) for n in keyword)
 
 
 def _must_refuse(op: Op, args: Any, keywords: Any, what: str) -> None:
