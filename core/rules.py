@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import by_type
 from .errors import NoDerivativeError
-from .graph import Edge, Node, Packed, PackedRows, stale
+from .graph import Edge, Node, Packed, PackedRows, Writes, stale
 from .tensor import Tensor, unwrap, wrap
 
 if TYPE_CHECKING:
