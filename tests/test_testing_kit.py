@@ -78,6 +78,15 @@ def test_readings_that_differ(declare: Any) -> None:
     fails(name, "readings", "not the same bits", dtypes=["float64"])
 
 
+def test_rule_that_cannot_be_captured(declare: Any) -> None:
+    """A rule that looks at a value is not a program."""
+    name = declare(
+        lambda xp, x: x * 2.0, samples=call(Arr((3, 4))), x=lambda g: g * (2.0 if g[0, 0] else 2)
+    )
+    assert testing.check_op(name, checks=["gradcheck", "readings"])
+    fails(name, "captured", "cannot take a value out of a Tensor")
+
+
 def test_wrong_kernel(kernel: Any) -> None:
     kernel("sinh", lambda x: np.sinh(x) * (1 + 1e-8))
     fails("sinh", "value", "Greatest relative difference", dtypes=["float64"])

@@ -346,3 +346,9 @@ def test_gradcheck_refuses_single_precision() -> None:
 def test_gradcheck_says_where() -> None:
     with pytest.raises(RuntimeError, match="output 0 with respect to input 0, output element 0"):
         _check(ad, 3.1)
+
+
+def test_gradcheck_fast_mode() -> None:
+    assert _check(ad, 3.0, fast_mode=True) and _check(ad, 3.0, "gradgradcheck", fast_mode=True)
+    with pytest.raises(RuntimeError, match="along a random direction.*fast_mode=False"):
+        _check(ad, 3.1, fast_mode=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,12 +23,15 @@ def gradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    fast_mode: bool = False,
 ) -> bool:
     """Compare ``func``'s gradients with central differences (``torch.autograd.gradcheck``).
 
     ``inputs``: float64 Tensors; those with ``requires_grad`` are varied. Every element of every
     output is differentiated by every element of every input. Raises ``GradcheckError`` (a
     RuntimeError) on a difference, or returns False if ``raise_exception`` is False.
+    ``fast_mode``: along one random direction of each input instead, for large inputs.
     """
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     varied = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
@@ -40,8 +44,12 @@ def gradcheck(
                 "precision say nothing; use `.double()`"
             )
     try:
-        for number, outputs in enumerate(_outputs(func(*args))):
-            _compare(func, args, varied, number, outputs, eps, atol, rtol)
+        outputs = _outputs(func(*args))
+        for position, x in enumerate(varied):
+            if fast_mode:
+                _compare_along(func, args, x, position, outputs, eps, atol, rtol)
+            else:
+                _compare(func, args, x, position, outputs, eps, atol, rtol)
     except GradcheckError:
         if raise_exception:
             raise
@@ -55,14 +63,16 @@ def _outputs(result: Any) -> list[Tensor]:
 
 
 def _compare(
-    func: Any, args: Any, varied: list[Tensor], number: int, out: Tensor, eps: float,
+    func: Any, args: Any, x: Tensor, position: int, outputs: list[Tensor], eps: float,
     atol: float, rtol: float,
 ) -> None:  # fmt: skip
-    for position, x in enumerate(varied):
-        analytic = _analytic(out, x)
-        numeric = _numeric(func, args, x, number, eps)
-        for i, (row_a, row_n) in enumerate(zip(analytic, numeric)):
-            for j, (a, n) in enumerate(zip(row_a, row_n)):
+    """Every element of every output by every element of ``x``."""
+    moves = [[(j, 1.0)] for j in range(x.numel())]
+    columns = [_slopes(func, args, x, move, eps) for move in moves]
+    for number, out in enumerate(outputs):
+        for i, row in enumerate(_analytic(out, x)):
+            for j, a in enumerate(row):
+                n = columns[j][number][i]
                 if not (a == n or abs(a - n) <= atol + rtol * abs(n)):
                     raise GradcheckError(
                         f"Jacobian mismatch for output {number} with respect to input {position}, "
@@ -70,39 +80,60 @@ def _compare(
                     )
 
 
+def _compare_along(
+    func: Any, args: Any, x: Tensor, position: int, outputs: list[Tensor], eps: float,
+    atol: float, rtol: float,
+) -> None:  # fmt: skip
+    """Each output, weighted at random, along one random direction of ``x``."""
+    stream = random.Random(x.numel())
+    size = max(x.numel(), 1) ** 0.5
+    direction = [stream.gauss(0.0, 1.0) / size for _ in range(x.numel())]
+    slopes = _slopes(func, args, x, list(enumerate(direction)), eps)
+    for number, (out, slope) in enumerate(zip(outputs, slopes)):
+        weights = [stream.gauss(0.0, 1.0) for _ in slope]
+        n = sum(w * s for w, s in zip(weights, slope))
+        a = sum(u * g for u, g in zip(direction, _gradient(out, x, weights)))
+        if not (a == n or abs(a - n) <= atol + rtol * abs(n)):
+            raise GradcheckError(
+                f"Jacobian mismatch for output {number} with respect to input {position} along a "
+                f"random direction: numerical {n}, analytical {a}; fast_mode=False says where"
+            )
+
+
+def _gradient(out: Tensor, x: Tensor, weights: list[float]) -> list[float]:
+    """The gradient of the weighted sum of an output, flat."""
+    if not out.requires_grad or not x.numel():
+        return [0.0] * x.numel()
+    backend = by_type[out._data.__class__]
+    seed = backend.asarray(weights, dtype=out._data.dtype)
+    seed = wrap(backend.xp.reshape(seed, out._data.shape))
+    (g,) = grad(out, x, seed, retain_graph=True, allow_unused=True)
+    return [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
+
+
 def _analytic(out: Tensor, x: Tensor) -> list[list[float]]:
-    rows = []
-    xp = by_type[out._data.__class__].xp
-    for i in range(out.numel()):
-        if not out.requires_grad:
-            rows.append([0.0] * x.numel())
-            continue
-        seed = xp.zeros((out.numel(),), dtype=out._data.dtype)
-        seed[i] = 1.0
-        seed = xp.reshape(seed, out._data.shape)
-        (g,) = grad(out, x, wrap(seed), retain_graph=True, allow_unused=True)
-        rows.append([0.0] * x.numel() if g is None else g.reshape(-1).tolist())
-    return rows
+    n = out.numel()
+    return [_gradient(out, x, [float(j == i) for j in range(n)]) for i in range(n)]
 
 
-def _numeric(func: Any, args: Any, x: Tensor, number: int, eps: float) -> list[list[float]]:
+def _slopes(
+    func: Any, args: Any, x: Tensor, move: list[tuple[int, float]], eps: float
+) -> list[list[float]]:
+    """How each output changes as the elements of ``x`` move: one flat list an output."""
     saved = x._data
-    columns = []
     backend = by_type[saved.__class__]
-    for j in range(x.numel()):
-        sides = []
-        for sign in (1.0, -1.0):
-            moved = backend.xp.reshape(backend.asarray(saved), (-1,))
-            moved[j] += sign * eps
-            x._data = backend.xp.reshape(moved, saved.shape)
-            try:
-                sides.append(_outputs(func(*args))[number].detach().reshape(-1).tolist())
-            finally:
-                x._data = saved
-        columns.append([(a - b) / (2 * eps) for a, b in zip(*sides)])
-    if not columns:
-        return []
-    return [list(row) for row in zip(*columns)]
+    sides = []
+    for sign in (eps, -eps):
+        moved = backend.xp.reshape(backend.asarray(saved), (-1,))
+        for j, step in move:
+            moved[j] += sign * step
+        x._data = backend.xp.reshape(moved, saved.shape)
+        try:
+            outs = _outputs(func(*args))
+            sides.append([o.detach().reshape(-1).tolist() for o in outs])
+        finally:
+            x._data = saved
+    return [[(p - m) / (2 * eps) for p, m in zip(*pair)] for pair in zip(*sides)]
 
 
 def gradgradcheck(
@@ -113,6 +144,8 @@ def gradgradcheck(
     atol: float = 1e-5,
     rtol: float = 1e-3,
     raise_exception: bool = True,
+    *,
+    fast_mode: bool = False,
 ) -> bool:
     """As ``gradcheck`` for the gradients of ``func``: second derivatives, in the inputs and in the
     incoming gradients (``torch.autograd.gradgradcheck``)."""
@@ -135,4 +168,4 @@ def gradgradcheck(
         found = grad(results, wanted, vectors, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
-    return gradcheck(first, (*args, *seeds), eps, atol, rtol, raise_exception)
+    return gradcheck(first, (*args, *seeds), eps, atol, rtol, raise_exception, fast_mode=fast_mode)

@@ -10,7 +10,8 @@ from typing import Any
 
 from .. import autograd, dtypes, random
 from .. import backend as backends
-from ..op import FLOAT, KEEP, SAME, Op
+from ..capture import capture
+from ..op import FLOAT, KEEP, Op
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 from . import reference
@@ -88,7 +89,16 @@ def check_gradcheck(
     op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0
 ) -> None:
     """The gradients equal finite differences (float64 only)."""
-    _differences(autograd.gradcheck, op, sample, backend, dtype, seed)
+
+    def first(function: Any, args: Any) -> None:
+        autograd.gradcheck(function, args, fast_mode=_is_large(args))
+
+    _differences(first, op, sample, backend, dtype, seed)
+
+
+def _is_large(args: list[Any]) -> bool:
+    """Whether differences by each element would take long; then one random direction serves."""
+    return sum(a.numel() for a in args if isinstance(a, Tensor)) > 150
 
 
 def check_gradgradcheck(
@@ -99,7 +109,8 @@ def check_gradgradcheck(
     def second(function: Any, args: Any) -> None:
         outs = function(*args)
         if any(_recorded_twice(o, args) for o in outs if o.requires_grad):
-            autograd.gradgradcheck(function, args, cotangents_of(outs))
+            seeds = cotangents_of(outs)
+            autograd.gradgradcheck(function, args, seeds, fast_mode=_is_large([*args, *seeds]))
 
     _differences(second, op, sample, backend, dtype, seed)
 
@@ -159,6 +170,32 @@ def check_readings(
                 assert_close(a, b, rtol=rtol, atol=atol)
             else:
                 assert_same_bits(a, b, what)
+
+
+def check_captured(
+    op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0
+) -> None:
+    """The third reading: captured with its backward, and replayed on new data, the same bits."""
+    args, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
+    if op.mutates or called(op, args, keywords, dtype) is None:
+        return
+
+    def step(*tensors: Tensor) -> tuple[Tensor, ...]:
+        left = iter(tensors)
+        given = [next(left) if isinstance(a, Tensor) else a for a in args]
+        outs, grads = reference.vjp(op, given, keywords)
+        return (*(o.detach() for o in outs), *(g for g in grads if g is not None))
+
+    captured = capture(step)
+    for k in range(4):
+        fresh, _ = make_args(sample, backend=backend, dtype=dtype, seed=seed + k)
+        new = [a for a in fresh if isinstance(a, Tensor)]
+        with reference.quiet():
+            found = captured(*new)
+        if k == 3:
+            assert captured.replays, f"{op.name} is recorded again and again"
+            for i, (a, b) in enumerate(zip(found, step(*[a.detach() for a in new]))):
+                assert_same_bits(a, b, f"result {i} of {op.name}, replayed and computed")
 
 
 def check_outputs(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
@@ -237,9 +274,3 @@ def check_mixed(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed:
             assert g is None or g.dtype is x.dtype, (
                 f"{op.name} of {first} and {second}: a gradient of {g.dtype} for {x.dtype}"
             )
-
-
-__all__ = [
-    "FLOAT", "SAME", "check_gradcheck", "check_gradgradcheck", "check_gradient", "check_mixed",
-    "check_outputs", "check_readings", "check_value",
-]  # fmt: skip
