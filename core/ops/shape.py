@@ -57,7 +57,7 @@ reshape = op("reshape", lambda xp, x, *, shape: xp.reshape(x, _inferred(shape, x
              dtype=KEEP, view=True, spread="shape", node="ViewBackward0",
              samples=each("2,3,4", {"shape": (6, 4)}, {"shape": (-1,)}, {"shape": (2, 1, -1)})
              + each("0,3", {"shape": (3, 0)}) + each("1", {"shape": ()}))
-expand = op("expand", lambda xp, x, *, shape: xp.broadcast_to(x, _expanded(shape, x)),
+expand = op("expand", lambda xp, x, *, shape: _widened(xp, x, _expanded(shape, x)),
             x=lambda g: g,  # the engine undoes broadcasting
             dtype=KEEP, view=True, spread="shape",
             samples=each("3,1", {"shape": (3, 4)}, {"shape": (2, 3, 4)}, {"shape": (-1, 4)})
@@ -106,6 +106,11 @@ pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0:
 def _flipped(xp: Any, x: Any, dims: Any) -> Any:
     """A copy, as PyTorch's: a library may give a view."""
     return xp.asarray(xp.flip(x, axis=_normal(dims, x.ndim)), copy=True)
+
+
+def _widened(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
+    # A view that repeats nothing can be written; a broadcast one need not be.
+    return x[...] if shape == tuple(x.shape) else xp.broadcast_to(x, shape)
 
 
 def _swapped(xp: Any, x: Any, dim0: int, dim1: int) -> Any:
