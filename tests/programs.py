@@ -82,15 +82,20 @@ WRITES: dict[str, tuple[int, Any]] = {
     "tanh_": (1, lambda L, a, n: a.tanh_()),
     "iadd": (1, lambda L, a, n: a.__iadd__(0.25)),
     "zero_": (1, lambda L, a, n: a.detach().zero_() if n == 0 else a.zero_()),
-    "copy_": (2, lambda L, a, b, n: a.copy_(b)),
+    "copy_": (2, lambda L, a, b, n: a.copy_(_apart(b))),
     "fill_": (1, lambda L, a, n: a.fill_(0.5)),
-    "set_row": (2, lambda L, a, b, n: _set(a, n % 3, b)),
+    "set_row": (2, lambda L, a, b, n: _set(a, n % 3, _apart(b))),
     "set_number": (1, lambda L, a, n: _set(a, Ellipsis, 0.3)),
-    "set_column": (2, lambda L, a, b, n: _set(a, _column(a, n), b)),
+    "set_column": (2, lambda L, a, b, n: _set(a, _column(a, n), _apart(b))),
     "write_view": (2, lambda L, a, b, n: _through(a, n).mul_(0.5)),
     "write_view_of_view": (2, lambda L, a, b, n: _through(_through(a, n), n + 1).add_(0.1)),
     "keep_view": (1, lambda L, a, n: _through(a, n)),
 }
+
+
+def _apart(b: Any) -> Any:
+    """What is written shares no memory with where it goes: else PyTorch refuses, or scrambles."""
+    return b * 1.0
 
 
 def _set(a: Any, index: Any, value: Any) -> Any:
