@@ -6,6 +6,9 @@ from typing import Any
 
 from .op import Op
 
+#: PyTorch's names for the first two inputs of any function.
+_POSITIONS = {"input": 0, "other": 1}
+
 
 def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Sort a call's arguments into arrays and metadata, as Python would for the forward."""
@@ -28,24 +31,29 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             )
         else:
             metadata.update(zip(op.keywords, extra))
+    named: dict[int, Any] = {}
     for name, value in keywords.items():
         if name in op.keywords:
             metadata[name] = value
-        elif name in op.inputs and op.inputs.index(name) >= len(arrays):
-            position = op.inputs.index(name)
-            arrays.extend([None] * (position + 1 - len(arrays)))
-            arrays[position] = value
-        else:
+            continue
+        position = op.inputs.index(name) if name in op.inputs else _POSITIONS.get(name, -1)
+        if not len(arrays) <= position < len(op.inputs) or position in named:
             raise TypeError(
                 f"{op.name}() got an unexpected argument {name!r}; its form is {_signature(op)}"
             )
+        named[position] = value
     missing = [n for n in op.keywords if n not in metadata]
-    if len(arrays) < op.required or missing:
-        needed = [*op.inputs[len(arrays) : op.required], *missing]
-        raise TypeError(f"{op.name}() is missing {', '.join(map(repr, needed))}: {_signature(op)}")
-    if not op.variadic and len(arrays) < len(op.inputs):
-        optional = op.forward.__defaults__ or ()
-        arrays.extend(optional[len(arrays) - len(op.inputs) :])
+    optional = op.forward.__defaults__ or ()
+    if not op.variadic:
+        for position in range(len(arrays), len(op.inputs)):
+            if position in named:
+                arrays.append(named[position])
+            elif position >= op.required:
+                arrays.append(optional[position - op.required])
+            else:
+                missing.insert(0, op.inputs[position])
+    if missing:
+        raise TypeError(f"{op.name}() is missing {', '.join(map(repr, missing))}: {_signature(op)}")
     return tuple(arrays), metadata
 
 

@@ -18,6 +18,7 @@ from .dtypes import from_native
 from .general import general
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
+from .out import into
 from .recording import as_used, record
 from .tensor import LEAF, Tensor
 from .views import track
@@ -49,7 +50,10 @@ def _unary(op: Op) -> Callable[..., Any]:
     only_input = op.saved_names[0] == op.inputs
     only_output = op.saved_names[0] == op.outputs
 
-    def call(x: Any) -> Any:
+    def call(input: Any, *, out: Any = None) -> Any:
+        x = input
+        if out is not None:
+            return into(out, call(x), op.name)
         if not isinstance(x, Tensor):
             return implementations[x.__class__](x)
         state = current()
@@ -94,7 +98,11 @@ def _binary(op: Op) -> Callable[..., Any]:
     saves_nothing = op.saved_names == [(), ()]
     saves_other = op.saved_names == [(op.inputs[1],), (op.inputs[0],)]
 
-    def call(a: Any, b: Any) -> Any:
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        a = input
+        b = other
+        if out is not None:
+            return into(out, call(a, b), op.name)
         if isinstance(a, Tensor):
             x = a._data
             edge_a = a._edge
@@ -187,7 +195,9 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     wanted = len(names)
     view = op.view
 
-    def call(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        if out is not None:
+            return into(out, call(*args, **keywords), op.name)
         if len(args) != 1 or len(keywords) != wanted:
             args, keywords = bind(op, args, keywords)
         (x,) = args

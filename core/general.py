@@ -12,6 +12,7 @@ from .backend import by_type
 from .binding import bind
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
+from .out import into
 from .recording import as_used, followed, record, record_several
 from .sites import caller
 from .tensor import LEAF, Tensor, wrap
@@ -30,7 +31,9 @@ def general(op: Op) -> Callable[..., Any]:
     if op.variadic:
         count, without_rule = -1, ()
 
-    def call(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        if out is not None:
+            return into(out, call(*args, **keywords), op.name)
         if len(args) != count or len(keywords) != wanted:
             args, keywords = bind(op, args, keywords)
         cls: Any = None

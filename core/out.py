@@ -1,0 +1,77 @@
+"""out: ``out=``, a Tensor that a function writes its result into; one way for all functions.
+
+Every op's call takes ``out=`` and ends here, and so does every composite that is decorated with
+``takes_out``. As in PyTorch the result is computed, cast and copied; a Tensor of another shape is
+given the result's shape.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from . import modes
+from .backend import by_type
+from .errors import DtypeError, GraphError
+from .inplace import write
+from .tensor import Tensor
+
+
+def into(out: Any, result: Any, name: str) -> Any:
+    """Write ``result`` into ``out`` (or a tuple of them into a tuple) and return ``out``.
+
+    Raises if ``out`` or an argument requires a gradient, and if the type does not fit.
+    """
+    if isinstance(result, (tuple, list)):
+        if not isinstance(out, (tuple, list)) or len(out) != len(result):
+            raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
+        for o, r in zip(out, result):
+            into(o, r, name)
+        return result._replace(**dict(zip(result._fields, out))) if _named(result) else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if modes.is_grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise GraphError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad; leave out= away, or write under "
+            "`with anadrome.no_grad():`"
+        )
+    if result.dtype.category > out.dtype.category:
+        raise DtypeError(
+            f"{name}(): result type {result.dtype.name} can't be cast to the desired output type "
+            f"{out.dtype.name}; give an out= of type {result.dtype.name}"
+        )
+    modes.touch(out, result)
+    array = result.to(out.device)._data
+    if array.dtype != out._data.dtype:
+        array = by_type[array.__class__].xp.astype(array, out._data.dtype)
+    if array.shape == out._data.shape:
+        write(out, Ellipsis, array)
+        return out
+    if out.numel():
+        warnings.warn(
+            f"{name}(): an output with one or more elements was resized since it had shape "
+            f"{list(out.shape)}, which does not match the required output shape "
+            f"{list(result.shape)}; give an out= of that shape, or an empty one",
+            stacklevel=3,
+        )
+    out._data = array if array is not result._data else by_type[array.__class__].asarray(array)
+    out._shared_writes().bump()
+    return out
+
+
+def _named(result: Any) -> bool:
+    return hasattr(result, "_fields")
+
+
+def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a composite the keyword ``out=``."""
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        result = function(*args, **keywords)
+        return result if out is None else into(out, result, function.__name__)
+
+    return call
