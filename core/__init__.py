@@ -11,7 +11,7 @@ Read it in this order; each file is one idea:
 6. ``op``, ``rules``: declare a primitive once; how its rules are played
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``: how a call is made fast
 8. ``views``, ``inplace``: shared memory, and writing into it
-9. ``engine``: plays the nodes in reverse
+9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``special``: the table, a file a family
 11. ``functional``, ``namespace``: what is made of ops, and the public functions
 12. ``random``, ``creation``, ``printing``, ``serialization``

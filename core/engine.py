@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from . import sites
+from . import conjugate, sites
 from .align import as_array
 from .backend import by_type
 from .dtypes import float32, from_native
@@ -88,6 +88,8 @@ def run(
             _deliver(edge, gradient, pending, queue, owned, create_graph)
 
     node: Any = None
+    kind: Any = None  # the dtype of the last node, and whether it is complex
+    is_complex = False
     while True:
         if node is None:
             if not queue:
@@ -110,7 +112,13 @@ def run(
         if wanted is not None and _collect(node, g, wanted, found, needed):
             node = g = None
             continue
-        grads = node.apply(g, create_graph)
+        if node.dtype is not kind:
+            kind = node.dtype
+            is_complex = conjugate.is_complex(kind)
+        if is_complex:
+            grads = conjugate.apply(node, g, create_graph)
+        else:
+            grads = node.apply(g, create_graph)
         if node.hooks is not None:
             grads = _after(node, g, grads)
         if node.frees and not keep:

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import modes
+from . import dtypes, modes
+from .forms import inplace_composite
 from .inplace import assign, check_writable, write
-from .ops import arithmetic, convert, reduce
-from .random import draw
-from .tensor import Tensor, wrap
+from .ops import arithmetic, convert
+from .out import takes_out
+from .tensor import Tensor
 
 
-def add(x: Any, other: Any, *, alpha: float = 1) -> Any:
-    """``x + alpha * other`` (``torch.add``)."""
-    return arithmetic.add(x, other if alpha == 1 else other * alpha)
+@takes_out
+def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """``input + alpha * other`` (``torch.add``)."""
+    return arithmetic.add(input, other if alpha == 1 else _scaled(input, other, alpha))
 
 
-def sub(x: Any, other: Any, *, alpha: float = 1) -> Any:
-    """``x - alpha * other`` (``torch.sub``)."""
-    return arithmetic.sub(x, other if alpha == 1 else other * alpha)
+@takes_out
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+    """``input - alpha * other`` (``torch.sub``)."""
+    return arithmetic.sub(input, other if alpha == 1 else _scaled(input, other, alpha))
 
 
-def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
-    """``x / other``, rounded down or toward zero on request (``torch.div``)."""
+def _scaled(input: Any, other: Any, alpha: Any) -> Any:
+    kinds = [t.dtype for t in (input, other) if isinstance(t, Tensor)]
+    if alpha.__class__ is float and not any(d.category >= dtypes.float32.category for d in kinds):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number; "
+            f"{alpha} was given beside {', '.join(d.name for d in kinds)}"
+        )
+    if alpha.__class__ is bool and any(d is not dtypes.bool_ for d in kinds):
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if kinds and all(d is dtypes.bool_ for d in kinds):
+        return other if alpha else other & False
+    return other * alpha
+
+
+@takes_out
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """``input / other``, rounded down or toward zero on request (``torch.div``)."""
     if rounding_mode is None:
-        return arithmetic.div(x, other)
+        return arithmetic.div(input, other)
     if rounding_mode == "floor":
-        return arithmetic.floor_divide(x, other)
+        return arithmetic.div_floor(input, other)
     if rounding_mode == "trunc":
-        out = arithmetic.div(x, other).trunc()
-        whole = not (x.dtype.is_floating_point or getattr(other, "is_floating_point", bool)())
-        return out.to(x.dtype) if whole else out
+        return arithmetic.div_trunc(input, other)
     raise RuntimeError(
         "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
         f"{rounding_mode!r}"
@@ -38,24 +54,50 @@ def div(x: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
 
 def allclose(
-    x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
     """Whether all values agree within the tolerances (``torch.allclose``)."""
-    return bool(isclose(x, other, rtol, atol, equal_nan).all().item())
+    return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
 
 
 def isclose(
-    x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """Where values agree within the tolerances (``torch.isclose``)."""
+    for t in (input, other):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"isclose() compares Tensors, not {type(t).__name__}")
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{input.dtype.name} did not match {other.dtype.name}; write `other.to(input.dtype)`"
+        )
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance < 0:
+            raise RuntimeError(
+                f"{name} must be greater than or equal to zero, but got {tolerance}"
+            )
     with modes.no_grad():
-        out = ((x - other).abs() <= other.abs() * rtol + atol) | (x == other)
-        return out | (x.isnan() & other.isnan()) if equal_nan else out
+        same = input == other
+        if input.dtype is dtypes.bool_:
+            return same
+        if not equal_nan and rtol == 0 and atol == 0:
+            return same
+        inexact = input.dtype.category >= dtypes.float32.category
+        if not inexact:
+            input, other = input.double(), other.double()
+        out = (input - other).abs() <= other.abs() * rtol + atol
+        if inexact:  # infinities are close to themselves alone
+            out = out & other.isfinite()
+        out = out | same
+        return out | (input.isnan() & other.isnan()) if equal_nan else out
 
 
-def equal(x: Tensor, other: Tensor) -> bool:
+def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shape and all values are the same (``torch.equal``)."""
-    return x.shape == other.shape and bool((x == other).all().item())
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        wrong = other if isinstance(input, Tensor) else input
+        raise TypeError(f"equal() compares Tensors, not {type(wrong).__name__}")
+    return input.shape == other.shape and bool((input == other).all().item())
 
 
 def einsum(equation: str, *operands: Any) -> Tensor:
@@ -102,46 +144,34 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _drawn(self: Tensor, kind: str, scale: float, shift: float, generator: Any) -> Tensor:
-    check_writable(self)
-    modes.touch(self)
-    shape = tuple(self._data.shape)
-    values = draw(kind, shape, self.dtype, self.device, generator)
-    if modes.is_grad_enabled() and self.requires_grad:
-        return copy_(self, wrap(values * scale + shift))
-    write(self, Ellipsis, values * scale + shift)
-    return self
+def _with_alpha(plain: Any) -> Any:
+    def inplace(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+        return plain(self, other if alpha == 1 else _scaled(self, other, alpha))
+
+    inplace.__name__ = inplace.__qualname__ = plain.__name__
+    inplace.__doc__ = plain.__doc__
+    return inplace
 
 
-def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fill with uniform values in [a, b)."""
-    return _drawn(self, "uniform", b - a, a, generator)
-
-
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fill with normal values."""
-    return _drawn(self, "normal", std, mean, generator)
-
-
-def clamp_min(x: Tensor, min: Any) -> Tensor:
-    """Values below ``min`` raised to it."""
-    return arithmetic.clamp(x, min=min)
-
-
-def clamp_max(x: Tensor, max: Any) -> Tensor:
-    """Values above ``max`` lowered to it."""
-    return arithmetic.clamp(x, max=max)
+def _div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """In-place form of ``div``; returns self."""
+    if rounding_mode is None:
+        return _plain_div_(self, other)
+    return _rounded_div_(self, other, rounding_mode=rounding_mode)
 
 
 def _install() -> None:
-    for function in (
-        add, sub, div, allclose, isclose, equal, copy_, fill_, zero_, uniform_, normal_,
-        clamp_min, clamp_max,
-    ):  # fmt: skip
+    for function in (add, sub, div, allclose, isclose, equal, copy_, fill_, zero_):
         setattr(Tensor, function.__name__, function)
-    Tensor.multiply = arithmetic.mul
-    Tensor.std = reduce.std
-    Tensor.real = property(lambda self: convert.real(self))
+    Tensor.add_, Tensor.sub_ = _with_alpha(Tensor.add_), _with_alpha(Tensor.sub_)
+    Tensor.div_ = _div_
+    Tensor.multiply, Tensor.multiply_ = arithmetic.mul, Tensor.mul_
+    Tensor.subtract, Tensor.subtract_ = sub, Tensor.sub_
+    for name in ("divide", "true_divide"):
+        setattr(Tensor, name, div)
+        setattr(Tensor, name + "_", _div_)
 
 
+_plain_div_ = Tensor.div_
+_rounded_div_ = inplace_composite(div, "div_")
 _install()

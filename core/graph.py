@@ -99,6 +99,8 @@ class Node:
     multi = False
     #: Whether it saves values that backward frees; a second backward is then an error.
     frees = False
+    #: Whether its gradients are those of a complex differentiable function; see ``conjugate``.
+    holomorphic = False
 
     hooks: Hooks | None
     #: Writes in place to its output, once there may be any.

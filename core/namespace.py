@@ -61,6 +61,19 @@ from .ops.arithmetic import (
     pow,
     remainder,
 )
+from .ops.complex import _complex as complex
+from .ops.complex import _conj as conj
+from .ops.complex import _conj as conj_physical
+from .ops.complex import _imag as imag
+from .ops.complex import _is_complex as is_complex
+from .ops.complex import _itself as resolve_conj
+from .ops.complex import _itself as resolve_neg
+from .ops.complex import _never as is_conj
+from .ops.complex import _never as is_neg
+from .ops.complex import _real as real
+from .ops.complex import _view_as_complex as view_as_complex
+from .ops.complex import _view_as_real as view_as_real
+from .ops.complex import adjoint, angle, isreal, polar, sgn
 from .ops.convert import clone
 from .ops.elementwise import (
     abs,

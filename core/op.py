@@ -71,6 +71,7 @@ class Op:
         view: bool,
         mutates: tuple[str, ...],
         spread: str | None,
+        holomorphic: bool,
         samples: Any,
         node: str | None,
         doc: str | None,
@@ -82,6 +83,7 @@ class Op:
         self.view = view
         self.mutates = mutates
         self.spread = spread
+        self.holomorphic = holomorphic
         self.samples = samples
         self.plugin = _declaring.get()
         self.outputs = outputs
@@ -253,6 +255,7 @@ def op(
     view: bool = False,
     mutates: tuple[str, ...] = (),
     spread: str | None = None,
+    holomorphic: bool = True,
     samples: Any = None,
     node: str | None = None,
     method: bool = True,
@@ -270,6 +273,8 @@ def op(
     ``view``: the result may share memory with the first input.
     ``mutates``: inputs written in place (an optimizer's update); such an op has no rules.
     ``spread``: the keyword that further positional arguments are gathered into (``x.view(2, 3)``).
+    ``holomorphic=False``: not complex differentiable; the rules give PyTorch's gradient of complex
+    values themselves (``abs``), where else it is made of what they give.
     ``samples``: sample calls, from which tests and the reference page are made.
     ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``.
     ``method``: also a Tensor method. ``inplace``: also a method with a trailing underscore.
@@ -297,6 +302,7 @@ def op(
         view=view,
         mutates=mutates,
         spread=spread,
+        holomorphic=holomorphic,
         samples=samples,
         node=node,
         doc=doc,

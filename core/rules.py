@@ -129,13 +129,14 @@ def node_type(op: Op) -> type[OpNode]:
         "op": op,
         "multi": len(op.outputs) > 1,
         "frees": op.saves_values,
+        "holomorphic": op.holomorphic,
     }
     if op.together:
         space["apply"] = _apply_together
     elif len(op.inputs) == 1:
         space["apply"] = _apply_one(op)
     elif len(op.inputs) == 2:
-        space["apply"] = _apply_two(*op.plays)
+        space["apply"] = _apply_two(op)
     return type(op.node_name, (OpNode,), space)
 
 
@@ -175,7 +176,10 @@ def _apply_one(op: Op) -> Any:
     return apply_to_output if op.saved_names[0] == op.outputs else apply
 
 
-def _apply_two(play_a: Play, play_b: Play) -> Any:
+def _apply_two(op: Op) -> Any:
+    play_a, play_b = op.plays
+    rule_a, rule_b = op.rules
+
     def apply(self: OpNode, grad: Any, create_graph: bool) -> Any:
         saved = self.saved
         if create_graph or saved.__class__ is not tuple:
@@ -187,7 +191,29 @@ def _apply_two(play_a: Play, play_b: Play) -> Any:
             return (None, play_b(grad, saved[1], self))
         return (play_a(grad, saved[0], self), play_b(grad, saved[1], self))
 
-    return apply
+    def apply_to_nothing(self: OpNode, grad: Any, create_graph: bool) -> Any:
+        edge_a, edge_b = self.edges
+        if edge_b is None:
+            return (rule_a(grad),)
+        return (None if edge_a is None else rule_a(grad), rule_b(grad))
+
+    def apply_to_first(self: OpNode, grad: Any, create_graph: bool) -> Any:
+        saved = self.saved
+        edge_a, edge_b = self.edges
+        if create_graph or edge_b is not None or saved.__class__ is not tuple:
+            return apply(self, grad, create_graph)
+        ((value,), _) = saved
+        if value.__class__ is not Tensor:
+            return (play_a(grad, (value,), self),)
+        writes = value._writes
+        if writes is not None and writes.stamp > self.sequence:
+            raise stale(self, writes, value)
+        return (rule_a(grad, value._data),)
+
+    if op.saved_names == [(), ()] and not isinstance(rule_a, Word) and not isinstance(rule_b, Word):
+        return apply_to_nothing
+    one_input = len(op.saved_names[0]) == 1 and op.saved_names[0][0] in op.inputs
+    return apply_to_first if one_input else apply
 
 
 def _apply_together(self: OpNode, grad: Any, create_graph: bool) -> Any:

@@ -151,6 +151,11 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
                     "grad can be implicitly created only for scalar outputs, not for shape "
                     f"{tuple(root.shape)}; reduce it with .sum() or .mean(), or give `gradient=`"
                 )
+            if root.dtype.is_complex:
+                raise GraphError(
+                    "grad can be implicitly created only for real scalar outputs but got "
+                    f"{root.dtype.name}; take `.real` or `.abs()`, or give `gradient=`"
+                )
             value = _one(data)
             out.append(wrap(value) if create_graph else value)
             continue

@@ -3,7 +3,9 @@
 from . import (
     arithmetic,
     elementwise,
+    complex,
     activation,
+    piecewise,
     reduce,
     shape,
     joining,
@@ -12,14 +14,20 @@ from . import (
     convert,
     normalise,
     convolve,
+    columns,
     pool,
+    picking,
+    resample,
     losses,
     dropping,
+    recurrent,
 )  # fmt: skip  # isort: skip
 
 __all__ = [
     "activation",
     "arithmetic",
+    "columns",
+    "complex",
     "convert",
     "convolve",
     "dropping",
@@ -28,8 +36,12 @@ __all__ = [
     "joining",
     "losses",
     "normalise",
+    "picking",
+    "piecewise",
     "pool",
     "products",
+    "recurrent",
     "reduce",
+    "resample",
     "shape",
 ]

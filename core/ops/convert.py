@@ -28,8 +28,6 @@ clone = op(
     dtype=KEEP,
     samples=call(Arr((3, 4))) + call(Arr(())),
 )
-real = op("real", lambda xp, x: xp.real(x), x=lambda g: g, dtype=KEEP, method=False,
-          view=True, samples=call(Arr((3, 4), kind="complex")))
 to_device = op(
     "to_device",
     lambda xp, x, *, device, source: transfer(x, device),
@@ -121,7 +119,6 @@ def _install() -> None:
     Tensor.cpu = lambda self: to(self, "cpu")
     Tensor.cuda = lambda self, device=0: to(self, Device(f"cuda:{device}"))
     Tensor.is_floating_point = lambda self: self.dtype.is_floating_point
-    Tensor.is_complex = lambda self: self.dtype.is_complex
 
 
 _install()

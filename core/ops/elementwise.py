@@ -12,7 +12,7 @@ from ..special import erf_composed
 from .arithmetic import _power, where
 
 # fmt: off
-abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sign(x),
+abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sgn(x), holomorphic=False,
          samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
 sign = op("sign", lambda xp, x: _sign(xp, x), x=ZERO, samples=unary(0.1, 3), inplace=True)
@@ -114,3 +114,7 @@ def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     ):
         x = xp.where(hit, xp.asarray(value, dtype=x.dtype), x)
     return x
+
+
+# At the end: it is made of functions from here.
+from .complex import sgn

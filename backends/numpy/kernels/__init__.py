@@ -13,6 +13,7 @@ from typing import Any
 from . import (
     activation,
     clipping,
+    complex,
     convolve,
     elementwise,
     indexing,
@@ -21,6 +22,7 @@ from . import (
     normalise,
     optimizers,
     products,
+    recurrent,
     reduce,
     shape,
 )
@@ -29,6 +31,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **elementwise.KERNELS,
     **activation.KERNELS,
     **clipping.KERNELS,
+    **complex.KERNELS,
     **convolve.KERNELS,
     **indexing.KERNELS,
     **losses.KERNELS,
@@ -36,6 +39,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **normalise.KERNELS,
     **optimizers.KERNELS,
     **products.KERNELS,
+    **recurrent.KERNELS,
     **reduce.KERNELS,
     **shape.KERNELS,
 }
