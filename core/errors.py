@@ -35,12 +35,20 @@ class DomainError(AnadromeError, RuntimeError, ValueError):
     """A value outside those that the function is defined for."""
 
 
+class LinAlgError(AnadromeError, RuntimeError):
+    """A matrix that cannot be inverted or factored (PyTorch: ``torch.linalg.LinAlgError``)."""
+
+
 class DeviceError(AnadromeError, RuntimeError):
     """Arrays of two devices in one op, or a device that is not there."""
 
 
 class DtypeError(AnadromeError, RuntimeError, TypeError):
     """An element type that the op does not take."""
+
+
+class UnsupportedError(DtypeError, NotImplementedError):
+    """An element type that the function is not written for."""
 
 
 class DeclarationError(AnadromeError, TypeError):

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import functional, init, modules, utils
-from .modules import *
 from .parameter import Buffer, Parameter
+
+if TYPE_CHECKING:
+    from .modules import *
 
 __all__ = ["Buffer", "Parameter", "functional", "init", "modules", "utils"]
 __all__ += modules.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """The layers; those that few programs use are loaded here."""
+    if name not in modules.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(modules, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

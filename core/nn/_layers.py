@@ -11,6 +11,7 @@ from ..ops import indexing, normalise
 from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
 from ..ops.products import linear as _linear
+from ..ops.slices import index_add
 from ..random import default_generator
 from ..tensor import Tensor
 
@@ -88,7 +89,7 @@ def _uses(input: Tensor, n: int, like: Tensor) -> Tensor:
     """How often each of n rows is named."""
     flat = input.reshape(-1)
     ones = like.new_ones((flat.numel(),))
-    return indexing.scatter_into(ones, flat, dim=0, shape=(n,))
+    return index_add(like.new_zeros((n,)), 0, flat, ones)
 
 
 def _shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
@@ -111,21 +112,30 @@ def layer_norm(
     ``normalized_shape``: the lengths of those dimensions, which weight and bias have too.
     PyTorch: ``torch.nn.functional.layer_norm``; paper: arXiv:1607.06450.
     """
-    dims = len(normalized_shape)
     wanted = tuple(normalized_shape)
-    if tuple(input._data.shape[-dims:]) != wanted or not dims:
+    fits("layer_norm", input, wanted, weight=weight, bias=bias)
+    return normalise.layer_norm(input, weight, bias, dims=len(wanted), eps=eps)[0]
+
+
+def fits(name: str, input: Tensor, wanted: tuple[int, ...], **given: Tensor | None) -> None:
+    """Refuse an input that does not end in the lengths ``wanted``, or parameters without them."""
+    if not wanted:
+        raise ShapeError(
+            f"{name}: Expected normalized_shape to be at least 1-dimensional, i.e., containing at "
+            "least one element, but got normalized_shape = []"
+        )
+    for parameter, value in given.items():
+        if value is not None and tuple(value._data.shape) != wanted:
+            raise ShapeError(
+                f"Expected {parameter} to be of same shape as normalized_shape, but got "
+                f"{parameter} of shape {list(value.shape)} and normalized_shape = {list(wanted)}"
+            )
+    if tuple(input._data.shape[-len(wanted) :]) != wanted:
         inner = ", ".join(map(str, wanted))
         raise ShapeError(
             f"Given normalized_shape={list(wanted)}, expected input with shape [*, {inner}], but "
             f"got input of size{list(input.shape)}"
         )
-    for name, value in (("weight", weight), ("bias", bias)):
-        if value is not None and tuple(value._data.shape) != wanted:
-            raise ShapeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
-                f"{list(value.shape)} and normalized_shape = {list(wanted)}"
-            )
-    return normalise.layer_norm(input, weight, bias, dims=dims, eps=eps)[0]
 
 
 def batch_norm(
@@ -190,12 +200,17 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     Only while ``training``. The mask comes from the default generator's next key.
     PyTorch: ``torch.nn.functional.dropout``; paper: arXiv:1207.0580.
     """
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    check_probability(p)
     if not training or p == 0.0:
         return input
     function = _dropout_ if inplace else _dropout
     return function(input, p=p, key=default_generator.next_key())
+
+
+def check_probability(p: float) -> None:
+    """Refuse what is no probability."""
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 def normalize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import backend as backends
 from ..errors import DomainError, DtypeError
 from ..tensor import Tensor, wrap
+from . import _later
 from ._activations import (
     elu,
     gelu,
@@ -37,16 +38,20 @@ from ._losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from ._spatial import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d, pad
+from ._convolution import conv1d, conv2d, conv3d
+from ._padding import pad
+from ._pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
 __all__ = [
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
     "conv2d",
+    "conv3d",
     "cross_entropy",
     "dropout",
     "elu",
@@ -61,6 +66,7 @@ __all__ = [
     "logsigmoid",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "mse_loss",
     "nll_loss",
     "normalize",
@@ -75,6 +81,25 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+# Functions that fewer programs use: the module that holds them, and their names.
+_names, __getattr__, __dir__ = _later.later(
+    __name__,
+    _adaptive="adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
+    "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+    _dropouts="alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout",
+    _norms="group_norm instance_norm local_response_norm rms_norm",
+    _piecewise="hardshrink hardsigmoid hardswish hardtanh hardtanh_ prelu relu6 rrelu rrelu_ "
+    "softshrink tanhshrink threshold threshold_",
+    _pooled="lp_pool1d lp_pool2d lp_pool3d max_unpool1d max_unpool2d max_unpool3d",
+    _resampling="interpolate upsample upsample_bilinear upsample_nearest",
+    _sampling="affine_grid grid_sample",
+    _shuffling="channel_shuffle pixel_shuffle pixel_unshuffle",
+    _smooth="celu celu_ elu_ glu gumbel_softmax leaky_relu_ mish relu_ selu selu_ softmin softsign",
+    _transposed="conv_transpose1d conv_transpose2d conv_transpose3d",
+    _windows="fold unfold",
+)
+__all__ += _names
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

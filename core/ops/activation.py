@@ -9,48 +9,64 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..op import FLOAT, FULL, op
+from ..dtypes import bool_, float32, from_native
+from ..errorfunction import erf_composed
+from ..errors import DtypeError, UnsupportedError
+from ..op import FLOAT, FULL, ZERO, op
 from ..samples import Arr, call, each, unary
-from ..special import erf_composed
 from .arithmetic import where
 
 _SQRT_HALF = math.sqrt(0.5)
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
+_INF = math.inf
 _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 # fmt: off
 sigmoid = op("sigmoid", lambda xp, x: 1.0 / (xp.exp(-x) + 1.0),
              x=lambda g, out: _sigmoid_rule(g * out, out),
              dtype=FLOAT, inplace=True, samples=unary(-4, 4))
-logsigmoid = op("logsigmoid", lambda xp, x: xp.minimum(x, 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
-                x=lambda g, x: g * sigmoid(-x), dtype=FLOAT, method=False,
+logsigmoid = op("logsigmoid", lambda xp, x:
+                    xp.minimum(floating("logsigmoid", x), 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
+                x=lambda g, x: g * sigmoid(-x), method=False,
                 node="LogSigmoidBackward0",
                 samples=unary(-4, 4))
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
                   _softplus(xp, x, beta, threshold),
               x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
-              dtype=FLOAT, amp=FULL, method=False,
+              amp=FULL, method=False,
               samples=unary(-4, 4) + each("3", {"beta": 2.0}))
-relu = op("relu", lambda xp, x: xp.maximum(x, 0), x=lambda g, out: threshold_backward(g, out),
+relu = op("relu", lambda xp, x: _relu(xp, x), x=lambda g, out: threshold_backward(g, out),
           inplace=True, samples=unary(0.1, 2) + unary(-2, -0.1))
 #: ``grad`` unless the forward's result was zero (NaN lets it through, as in PyTorch).
 threshold_backward = op("threshold_backward", lambda xp, grad, y: xp.where(y <= 0, 0.0, grad),
                         grad=lambda g, y: threshold_backward(g, y), y=lambda g: g * 0.0,
                         dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0.1, 1)))
+#: ``grad * inner`` where ``low <= x <= high`` (``<`` if ``open``), else ``grad * outer``.
+pieces_backward = op("pieces_backward",
+                     lambda xp, grad, x, *, low=-_INF, high=_INF, inner=0.0, outer=1.0, open=False:
+                         _pieces_back(xp, grad, x, low, high, inner, outer, open),
+                     grad=lambda g, x, low, high, inner, outer, open: pieces_backward(
+                         g, x, low=low, high=high, inner=inner, outer=outer, open=open),
+                     x=ZERO, dtype=FLOAT, method=False,
+                     samples=call(Arr((3, 4)), Arr((3, 4), -0.9, 0.9), low=-1.0, high=1.0)
+                     + call(Arr((3, 4)), Arr((3, 4), 1.1, 2), high=1.0, inner=0.5, open=True))
 leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
-                    xp.where(x > 0, x, x * negative_slope),
-                x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
-                dtype=FLOAT, method=False, samples=unary(0.1, 2) + unary(-2, -0.1))
-elu = op("elu", lambda xp, x, *, alpha=1.0:
-             xp.where(x > 0, x, xp.expm1(xp.minimum(x, 0.0)) * alpha),
-         x=lambda g, x, alpha: where(x > 0, g, g * exp(where(x > 0, 0.0, x)) * alpha),
-         dtype=FLOAT, method=False, samples=unary(0.1, 2) + unary(-2, -0.1))
-silu = op("silu", lambda xp, x: x / (xp.exp(-x) + 1.0), x=lambda g, x: _silu_rule(g, x),
-          dtype=FLOAT, method=False, samples=unary(-4, 4))
+                    xp.where(floating("leaky_relu", x) > 0, x, x * negative_slope),
+                x=lambda g, x, negative_slope: pieces_backward(
+                    g, x, high=0.0, inner=negative_slope, outer=1.0),
+                method=False, samples=unary(0.1, 2) + unary(-2, -0.1))
+#: ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
+elu = op("elu", lambda xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0:
+             _elu(xp, x, alpha, scale, input_scale),
+         x=lambda g, x, alpha, scale, input_scale: _elu_rule(g, x, alpha, scale, input_scale),
+         method=False, samples=unary(0.1, 2) + unary(-2, -0.1)
+         + unary(-2, -0.1, alpha=0.7, scale=1.5, input_scale=0.4))
+silu = op("silu", lambda xp, x: floating("silu", x) / (xp.exp(-x) + 1.0),
+          x=lambda g, x: _silu_rule(g, x), method=False, samples=unary(-4, 4))
 gelu = op("gelu", lambda xp, x, *, approximate="none": _gelu(xp, x, approximate),
           x=lambda g, x, approximate: gelu_backward(g, x, approximate=approximate),
-          dtype=FLOAT, method=False,
+          method=False,
           samples=unary(-4, 4) + unary(-4, 4, approximate="tanh"))
 gelu_backward = op("gelu_backward", lambda xp, grad, x, *, approximate="none":
                        grad * _gelu_slope(xp, x, approximate),
@@ -61,7 +77,7 @@ gelu_backward = op("gelu_backward", lambda xp, grad, x, *, approximate="none":
                    + call(Arr((3, 4)), Arr((3, 4)), approximate="tanh"))
 softmax = op("softmax", lambda xp, x, *, dim: _softmax(xp, x, dim),
              x=lambda g, out, dim: softmax_backward(g, out, dim=dim),
-             dtype=FLOAT, amp=FULL, method=False,
+             amp=FULL, method=False,
              samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
 softmax_backward = op("softmax_backward",
                       lambda xp, grad, y, *, dim: _softmax_back(xp, grad, y, dim),
@@ -71,17 +87,59 @@ softmax_backward = op("softmax_backward",
                       samples=call(Arr((3, 4)), Arr((3, 4), 0, 1), dim=-1))
 log_softmax = op("log_softmax", lambda xp, x, *, dim: _log_softmax(xp, x, dim),
                  x=lambda g, out, dim: g - exp(out) * _total(g, dim),
-                 dtype=FLOAT, amp=FULL, method=False,
+                 amp=FULL, method=False,
                  samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
 # fmt: on
+
+
+def floating(name: str, x: Any) -> Any:
+    """``x``, if ``name`` is defined for its element type."""
+    kind = from_native[x.dtype]
+    if kind.category < float32.category:
+        raise UnsupportedError(
+            f'"{name}" not implemented for {kind.name!r}; write `input.float()` first'
+        )
+    return x
 
 
 def _sigmoid_rule(weighted: Any, out: Any) -> Any:
     return weighted - weighted * out
 
 
+def _relu(xp: Any, x: Any) -> Any:
+    if from_native[x.dtype] is bool_:
+        raise DtypeError("Boolean inputs not supported for relu; write `input.float()` first")
+    return xp.maximum(x, 0)
+
+
+def _pieces_back(
+    xp: Any, grad: Any, x: Any, low: float, high: float, inner: float, outer: float, open: bool
+) -> Any:
+    inside = x < high if open else x <= high
+    if low > -_INF:
+        inside = inside & (x > low if open else x >= low)
+    return xp.where(inside, _times(grad, inner), _times(grad, outer))
+
+
+def _times(grad: Any, factor: float) -> Any:
+    """Nothing times infinity is nothing here, and once is no product."""
+    return 0.0 if factor == 0.0 else (grad if factor == 1.0 else grad * factor)
+
+
+def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    below = xp.minimum(floating("elu", x), 0.0)
+    if input_scale != 1.0:
+        below = below * input_scale
+    return xp.where(x > 0, x * scale, xp.expm1(below) * (alpha * scale))
+
+
+def _elu_rule(g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    below = exp(where(x >= 0, 0.0, x) * input_scale)
+    return where(x > 0, g * scale, g * below * (alpha * scale * input_scale))
+
+
 def _softplus(xp: Any, x: Any, beta: float, threshold: float) -> Any:
-    scaled = x * beta
+    scaled = floating("softplus", x) * beta
     soft = (xp.maximum(scaled, 0.0) + xp.log1p(xp.exp(-xp.abs(scaled)))) / beta
     return xp.where(scaled > threshold, x, soft)
 
@@ -92,6 +150,7 @@ def _silu_rule(g: Any, x: Any) -> Any:
 
 
 def _gelu(xp: Any, x: Any, approximate: str) -> Any:
+    floating("gelu", x)
     if approximate == "none":
         return x * (erf_composed(xp, x * _SQRT_HALF) + 1.0) * 0.5
     if approximate != "tanh":
@@ -119,7 +178,9 @@ def _gelu_curve(x: Any, approximate: str) -> Any:
 
 
 def _softmax(xp: Any, x: Any, dim: int) -> Any:
-    axis = dim if x.ndim else None
+    axis = dim if floating("softmax", x).ndim else None
+    if 0 in x.shape:
+        return xp.asarray(x, copy=True)
     y = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     y /= xp.sum(y, axis=axis, keepdims=True)
     return y
@@ -136,7 +197,9 @@ def _softmax_back_rule(g: Any, grad: Any, y: Any, dim: int) -> Any:
 
 
 def _log_softmax(xp: Any, x: Any, dim: int) -> Any:
-    axis = dim if x.ndim else None
+    axis = dim if floating("log_softmax", x).ndim else None
+    if 0 in x.shape:
+        return xp.asarray(x, copy=True)
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 

@@ -56,6 +56,15 @@ batch_norm_track = op("batch_norm_track",
                           _track(running_mean, running_var, mean, var, momentum, correction),
                       mutates=("running_mean", "running_var"), dtype=KEEP,
                       method=False)
+#: Divided by the root of the mean square over the last ``dims`` dimensions.
+rms_norm = op("rms_norm", lambda xp, x, weight=None, *, dims, eps:
+                  _rms_norm(xp, x, weight, dims, eps),
+              joint=lambda g, x, weight, scale, dims, needs:
+                  _rms_norm_rule(g, x, weight, scale, dims, needs),
+              outputs=("out", "scale"), dtype=FLOAT, amp=FULL, method=False,
+              node="FusedRmsNormBackward0",
+              samples=call(Arr((3, 4)), Arr((4,)), dims=1, eps=1e-5)
+              + call(Arr((2, 3, 4)), None, dims=2, eps=1e-5))
 standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale, *, axes:
                               _standardise_back(xp, grad, normal, scale, axes),
                           grad=lambda g, normal, scale, axes:
@@ -138,6 +147,32 @@ def _normal_rule(g: Any, grad: Any, normal: Any, scale: Any, axes: tuple[int, ..
         scaled * mean(grad * normal, dim=axes, keepdim=True)
         + grad * mean(scaled * normal, dim=axes, keepdim=True)
     )
+
+
+def _rms_norm(xp: Any, x: Any, weight: Any, dims: int, eps: float) -> tuple[Any, Any]:
+    scale = 1.0 / xp.sqrt(xp.mean(x * x, axis=tuple(range(-dims, 0)), keepdims=True) + eps)
+    out = x * scale
+    return out if weight is None else out * weight, scale
+
+
+def _rms_norm_rule(g: Any, x: Any, weight: Any, scale: Any, dims: int, needs: Any) -> Any:
+    axes = tuple(range(-dims, 0))
+    of_out, of_scale = g
+    gx = None
+    if needs[0]:
+        # d scale / d x = -scale ** 3 * x / count
+        along = None if of_scale is None else of_scale * (1.0 / max(count_of(x.shape, axes), 1))
+        if of_out is not None:
+            inner = of_out if weight is None else of_out * weight
+            mixed = mean(inner * x, dim=axes, keepdim=True)
+            along = mixed if along is None else along + mixed
+        gx = x * (scale * scale * scale * along) * -1.0
+        if of_out is not None:
+            gx = gx + inner * scale
+    gw = None
+    if needs[1] and of_out is not None:
+        gw = _summed(of_out * (x * scale), tuple(range(len(x.shape) - dims)))
+    return gx, gw
 
 
 # -- batches ------------------------------------------------------------------------------------

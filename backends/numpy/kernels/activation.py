@@ -69,7 +69,9 @@ def gelu_backward(grad: Any, x: Any, *, approximate: str = "none") -> Any:
 
 def relu(x: Any) -> Any:
     """The larger of ``x`` and zero; NaN stays NaN."""
-    if x.size < _SMALL or x.dtype not in BLAS:
+    if x.dtype not in BLAS:
+        return declared("relu")(x)
+    if x.size < _SMALL:
         return np.maximum(x, 0)
     return x.clip(0.0, np.inf)  # in a third of np.maximum's time
 
@@ -90,8 +92,10 @@ def sigmoid(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """``x`` times its sigmoid."""
-    if x.size < _SMALL or x.dtype not in BLAS:
-        return in_float32(silu, x) if x.dtype in HALVES else x / (np.exp(-x) + 1.0)
+    if x.dtype not in BLAS:
+        return in_float32(silu, x) if x.dtype in HALVES else declared("silu")(x)
+    if x.size < _SMALL:
+        return x / (np.exp(-x) + 1.0)
     return _logistic(x, x)
 
 

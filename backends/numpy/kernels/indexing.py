@@ -43,8 +43,8 @@ def embedding_backward(g: Any, indices: Any, *, shape: Any, padding_idx: int | N
 
 def dropout(x: Any, *, p: float, key: Any, shape: Any = None) -> Any:
     """Values scaled up, but for a share ``p`` that is zero."""
-    if p >= 1:
-        return np.zeros_like(x)
+    if p >= 1 or x.dtype not in BLAS:
+        return declared("dropout")(x, p=p, key=key, shape=shape)
     keep = Draws().keep_mask(key, x.shape if shape is None else shape, 1 - p)
     return where(keep, np.multiply(x, np.asarray(1 / (1 - p), x.dtype)), 0.0)
 
