@@ -35,7 +35,7 @@ from .dropout import (
     FeatureAlphaDropout,
 )
 from .flatten import Flatten, Unflatten
-from .linear import Identity, Linear
+from .linear import Bilinear, Identity, Linear
 from .loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -49,7 +49,7 @@ from .loss import (
 from .module import Module
 from .normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .pooling import AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d
-from .sparse import Embedding
+from .sparse import Embedding, EmbeddingBag
 
 __all__ = [
     "ELU",
@@ -63,6 +63,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -75,6 +76,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "GroupNorm",
@@ -119,6 +121,7 @@ _names, __getattr__, __dir__ = later(
     "LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d",
     resizing="ChannelShuffle Fold PixelShuffle PixelUnshuffle Unfold Upsample "
     "UpsamplingBilinear2d UpsamplingNearest2d",
+    distance="CosineSimilarity PairwiseDistance",
     instancenorm="InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     rnn="GRU LSTM RNN RNNBase",
     rnn_cell="GRUCell LSTMCell RNNCell RNNCellBase",

@@ -1,11 +1,11 @@
-"""utils: parameters as one vector (PyTorch: ``torch.nn.utils``)."""
+"""vectors: parameters as one vector (PyTorch: ``torch.nn.utils``)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..ops.joining import cat
-from ..tensor import Tensor
+from ...ops.joining import cat
+from ...tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
