@@ -64,25 +64,32 @@ def embedding(
     it was used. ``sparse`` is accepted; gradients are dense.
     Raises IndexError for a row that is not there.
     """
-    kind = input.dtype
-    if kind.is_floating_point or kind.is_complex or kind.name == "bool":
-        raise DtypeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got {kind.name} instead (while checking arguments for embedding); use "
-            "`input.long()`"
-        )
+    table_indices("embedding", input)
+    if weight._data.ndim != 2:
+        raise ShapeError(f"'weight' must be 2-D, not {weight.ndim}-D")
     n = weight._data.shape[0]
     if padding_idx is not None:
         if not -n <= padding_idx < n:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= n
     if max_norm is not None:
-        _shorten(weight, input, max_norm, norm_type)
+        shorten(weight, input, max_norm, norm_type)
     out = indexing.embedding(weight, input, padding_idx=padding_idx)
     if scale_grad_by_freq and out.requires_grad:
         shares = 1.0 / _uses(input, n, weight)[input].unsqueeze(-1)
         out.register_hook(lambda g: g * shares)
     return out
+
+
+def table_indices(name: str, input: Tensor) -> None:
+    """Refuse what does not name rows."""
+    kind = input.dtype.name
+    if kind not in ("int64", "int32"):
+        raise DtypeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got {kind} instead (while checking arguments for {name}); use "
+            "`input.long()`"
+        )
 
 
 def _uses(input: Tensor, n: int, like: Tensor) -> Tensor:
@@ -92,7 +99,8 @@ def _uses(input: Tensor, n: int, like: Tensor) -> Tensor:
     return index_add(like.new_zeros((n,)), 0, flat, ones)
 
 
-def _shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+def shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    """Shorten in place the rows that are used and whose norm is above ``max_norm``."""
     with modes.no_grad():
         lengths = weight.norm(norm_type, 1)
         long = (lengths > max_norm) & (_uses(input, weight.shape[0], weight) > 0)
@@ -221,73 +229,3 @@ def normalize(
     if out is None:
         return result
     return out.copy_(result)
-
-
-def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """``softmax(query @ key.T * scale) @ value`` (arXiv:1706.03762).
-
-    ``query``: (*, L, E), ``key``: (*, S, E), ``value``: (*, S, V); the result is (*, L, V).
-    ``attn_mask``: (*, L, S), True where attention is allowed, or floats that are added.
-    ``is_causal``: position i attends to 0 … i. ``scale``: by default ``1 / sqrt(E)``.
-    ``enable_gqa``: query may have a multiple of the heads (dimension -3) of key and value.
-    A row that may attend to nothing gives zeros.
-    PyTorch: ``torch.nn.functional.scaled_dot_product_attention``.
-    """
-    if min(query.ndim, key.ndim, value.ndim) < 2:
-        raise ShapeError(
-            "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
-            f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
-        )
-    if is_causal and attn_mask is not None:
-        raise RuntimeError(
-            "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
-            "is_causal=True; combine them: attn_mask & anadrome.ones(L, S).tril().bool()"
-        )
-    if enable_gqa:
-        key, value = _repeated_heads(query, key), _repeated_heads(query, value)
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = (query * factor) @ key.transpose(-2, -1)
-    if is_causal:
-        attn_mask = query.new_ones(scores.shape[-2:]).tril() > 0
-    if attn_mask is None:
-        weights = scores.softmax(-1)
-    else:
-        weights = _masked_softmax(scores, attn_mask)
-    if dropout_p > 0.0:
-        weights = dropout(weights, dropout_p)
-    return weights @ value
-
-
-def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over what the mask allows; zeros, and no NaN in backward, where that is nothing."""
-    lowest = float("-inf")
-    if mask.dtype.name == "bool":
-        empty = ~mask.any(dim=-1, keepdim=True)
-        allowed = scores.masked_fill(~(mask | empty), value=lowest)
-    else:
-        empty = (mask == lowest).all(dim=-1, keepdim=True)
-        allowed = scores + mask.masked_fill(empty, value=0.0)
-    return allowed.softmax(-1).masked_fill(empty, value=0.0)
-
-
-def _repeated_heads(query: Tensor, x: Tensor) -> Tensor:
-    heads, own = query.shape[-3], x.shape[-3]
-    if heads % own:
-        raise ShapeError(
-            "Number of heads in key and value must divide the number of heads in query, got "
-            f"{own} and {heads}"
-        )
-    if heads == own:
-        return x
-    shape = tuple(x.shape)
-    wide = (*shape[:-2], heads // own, *shape[-2:])
-    return x.unsqueeze(-3).expand(wide).reshape((*shape[:-3], heads, *shape[-2:]))

@@ -26,7 +26,6 @@ from ._layers import (
     layer_norm,
     linear,
     normalize,
-    scaled_dot_product_attention,
 )
 from ._losses import (
     binary_cross_entropy,
@@ -73,7 +72,6 @@ __all__ = [
     "one_hot",
     "pad",
     "relu",
-    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -87,6 +85,9 @@ _names, __getattr__, __dir__ = _later.later(
     __name__,
     _adaptive="adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d "
     "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
+    _attention="scaled_dot_product_attention",
+    _bags="embedding_bag",
+    _distances="bilinear cosine_similarity pairwise_distance",
     _dropouts="alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout",
     _norms="group_norm instance_norm local_response_norm rms_norm",
     _piecewise="hardshrink hardsigmoid hardswish hardtanh hardtanh_ prelu relu6 rrelu rrelu_ "

@@ -1,0 +1,83 @@
+"""_distances: how far apart, or how alike, vectors are; and a product of two."""
+
+from __future__ import annotations
+
+from ..errors import DtypeError, ShapeError
+from ..ops.shape import broadcast_tensors
+from ..tensor import Tensor
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between vectors along ``dim`` (``torch.cosine_similarity``).
+
+    The inputs are broadcast. ``eps``: the least length that is divided by.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.cosine_similarity(ad.tensor([3.0, 4.0]), ad.tensor([4.0, 3.0]), dim=0)
+    tensor(0.9600)
+    """
+    whole = [x for x in (x1, x2) if not (x.dtype.is_floating_point or x.dtype.is_complex)]
+    if len(whole) == 2:
+        raise DtypeError(
+            "expected common dtype to be floating point, yet common dtype is "
+            f"{x1.dtype.name}; write `x1.float()`"
+        )
+    if whole:
+        kind = x1.dtype if whole[0] is x2 else x2.dtype
+        x1, x2 = x1.to(kind), x2.to(kind)
+    if x1.shape != x2.shape:  # `dim` is one of the broadcast shape
+        x1, x2 = broadcast_tensors(x1, x2)
+    return (_unit(x1, dim, eps) * _unit(x2, dim, eps)).sum(dim)
+
+
+def _unit(x: Tensor, dim: int, eps: float) -> Tensor:
+    """Divided by its length; where that is below ``eps``, by ``eps``, which is not differentiated."""
+    length = x.norm(2, dim, keepdim=True)
+    value = length.detach()
+    return x / (length + (value.clamp_min(eps) - value))
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of ``x1 - x2 + eps`` along the last dimension (``torch.pairwise_distance``).
+
+    The inputs are broadcast.
+    """
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input1 @ weight[k] @ input2`` for each k, plus ``bias`` (``torch.nn.functional.bilinear``).
+
+    ``input1``: (*, I), ``input2``: (*, J), ``weight``: (K, I, J), ``bias``: (K,); the result is
+    (*, K).
+    """
+    one, two, table = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
+    if len(one) != len(two):
+        raise ShapeError(
+            f"bilinear(): input dimensions do not match: got {len(one)} and {len(two)}"
+        )
+    for d, (n, m) in enumerate(zip(one[:-1], two[:-1])):
+        if n != m:
+            raise ShapeError(
+                f"bilinear(): input batch dimensions do not match at dim {d}: got {n} and {m}"
+            )
+    if len(table) != 3:
+        raise ShapeError(f"bilinear(): weight must be (out, in1, in2), got {table}")
+    for number, shape, wanted in ((1, one, table[1]), (2, two, table[2])):
+        if not shape or shape[-1] != wanted:
+            raise ShapeError(
+                f"bilinear(): input{number} size does not match weight size: got "
+                f"{shape[-1] if shape else 0} but expected {wanted}"
+            )
+    if bias is not None and tuple(bias.shape) != table[:1]:
+        raise ShapeError(
+            f"bilinear(): bias size does not match weight size: got {bias.numel()} but expected "
+            f"{table[0]}"
+        )
+    lead = one[:-1]
+    rows = input1.reshape((-1, table[1])) if input1.numel() else input1.reshape((0, table[1]))
+    mixed = (rows @ weight.permute(1, 0, 2).reshape((table[1], -1))).reshape((-1, *table[::2]))
+    out = (mixed @ input2.reshape((-1, table[2], 1))).reshape((*lead, table[0]))
+    return out if bias is None else out + bias
