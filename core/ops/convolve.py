@@ -37,16 +37,22 @@ conv = op("convolution", lambda xp, x, w, b=None, *, stride, padding, dilation, 
           samples=[Sample((Arr(a), Arr(b)), kw) for a, b, kw in _GEOMETRY]
           + [Sample((Arr((2, 4, 4, 4)), Arr((6, 2, 3, 3)), Arr((6,))),
                     {**_GEOMETRY[0][2], "groups": 2})])
-conv_input = op("conv_input", lambda xp, grad, w, *, shape, stride, padding, dilation, groups=1:
-                    _input_gradient(xp, grad, w, shape, stride, padding, dilation, groups),
+#: The gradient of the input, and so also the transposed convolution, which has a bias.
+conv_input = op("conv_input",
+                lambda xp, grad, w, b=None, *, shape, stride, padding, dilation, groups=1:
+                    _input_gradient(xp, grad, w, b, shape, stride, padding, dilation, groups),
                 grad=lambda g, w, stride, padding, dilation, groups: conv(
                     g, w, stride=stride, padding=padding, dilation=dilation, groups=groups),
                 w=lambda g, grad, w_shape, stride, padding, dilation, groups: conv_weight(
                     grad, g, shape=tuple(w_shape), stride=stride, padding=padding,
                     dilation=dilation, groups=groups),
-                amp=HALF, method=False,
+                b=lambda g: sum(g, dim=(0, *range(2, len(g.shape)))),
+                amp=HALF, method=False, node="ConvolutionBackward0",
                 samples=[Sample((Arr((2, 6, 5, 5)), Arr((6, 4, 3, 3))),
-                                {"shape": (2, 4, 5, 5), **_GEOMETRY[0][2]})])
+                                {"shape": (2, 4, 5, 5), **_GEOMETRY[0][2]}),
+                         Sample((Arr((2, 4, 2)), Arr((4, 3, 3)), Arr((6,))),
+                                {"shape": (2, 6, 6), "stride": (2,), "padding": (0,),
+                                 "dilation": (1,), "groups": 2})])
 conv_weight = op("conv_weight", lambda xp, grad, x, *, shape, stride, padding, dilation, groups=1:
                      _weight_gradient(xp, grad, x, shape, stride, padding, dilation, groups),
                  grad=lambda g, x, stride, padding, dilation, groups: conv(
@@ -73,7 +79,7 @@ def size_of(shape: Any) -> int:
     return size
 
 
-def _sizes(shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[int, ...]:
+def sizes_of(shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> tuple[int, ...]:
     """The lengths of the convolved dimensions."""
     sizes = tuple(map(out_size, shape[2:], kernel, stride, padding, dilation))
     if min(sizes) <= 0 or min(kernel) <= 0:
@@ -109,7 +115,7 @@ def padded(xp: Any, x: Any, padding: Any, value: float = 0.0) -> Any:
     return out
 
 
-def _columns(xp: Any, x: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any) -> Any:
+def to_columns(xp: Any, x: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any) -> Any:
     """(N, C, kernel positions, output positions): what each output value is a product with."""
     n, c = x.shape[:2]
     positions = list(offsets(kernel, sizes, stride, dilation))
@@ -119,12 +125,25 @@ def _columns(xp: Any, x: Any, kernel: Any, sizes: Any, stride: Any, dilation: An
     return xp.reshape(out, (n, c, len(positions), size_of(sizes)))
 
 
+def from_columns(
+    xp: Any, columns: Any, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> Any:
+    """The transpose: (N, C, kernel positions, *out) added up where each value came from."""
+    sizes = columns.shape[3:]
+    lengths = (m + 2 * p for m, p in zip(shape[2:], padding))
+    out = xp.zeros((*shape[:2], *lengths), dtype=columns.dtype)
+    for i, where in enumerate(offsets(kernel, sizes, stride, dilation)):
+        out[(slice(None), slice(None), *where)] += columns[:, :, i, ...]
+    inner = tuple(slice(p, m + p) for m, p in zip(shape[2:], padding))
+    return out[(slice(None), slice(None), *inner)]
+
+
 def _forward(
     xp: Any, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     kernel = w.shape[2:]
-    sizes = _sizes(x.shape, kernel, stride, padding, dilation)
-    columns = _columns(xp, padded(xp, x, padding), kernel, sizes, stride, dilation)
+    sizes = sizes_of(x.shape, kernel, stride, padding, dilation)
+    columns = to_columns(xp, padded(xp, x, padding), kernel, sizes, stride, dilation)
     n = x.shape[0]
     depth = w.shape[1] * size_of(kernel)
     columns = xp.reshape(columns, (n, groups, depth, columns.shape[-1]))
@@ -136,28 +155,26 @@ def _forward(
 
 
 def _input_gradient(
-    xp: Any, g: Any, w: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Any:
+    xp: Any, g: Any, w: Any, b: Any, shape: Any, stride: Any, padding: Any, dilation: Any,
+    groups: int,
+) -> Any:  # fmt: skip
     n, c = shape[:2]
     kernel = w.shape[2:]
-    sizes = _sizes(shape, kernel, stride, padding, dilation)
+    sizes = sizes_of(shape, kernel, stride, padding, dilation)
     _fits(g, sizes)
     rows = xp.reshape(w, (groups, w.shape[0] // groups, w.shape[1] * size_of(kernel)))
     flat = xp.reshape(g, (n, groups, w.shape[0] // groups, size_of(sizes)))
     columns = xp.reshape(product(xp, rows.mT, flat), (n, c, size_of(kernel), *sizes))
-    out = xp.zeros((n, c, *(m + 2 * p for m, p in zip(shape[2:], padding))), dtype=g.dtype)
-    for i, where in enumerate(offsets(kernel, sizes, stride, dilation)):
-        out[(slice(None), slice(None), *where)] += columns[:, :, i, ...]
-    inner = tuple(slice(p, m + p) for m, p in zip(shape[2:], padding))
-    return out[(slice(None), slice(None), *inner)]
+    out = from_columns(xp, columns, shape, kernel, stride, padding, dilation)
+    return out if b is None else out + xp.reshape(b, (1, -1) + (1,) * len(kernel))
 
 
 def _weight_gradient(
     xp: Any, g: Any, x: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     kernel = shape[2:]
-    _fits(g, _sizes(x.shape, kernel, stride, padding, dilation))
-    columns = _columns(xp, padded(xp, x, padding), kernel, g.shape[2:], stride, dilation)
+    _fits(g, sizes_of(x.shape, kernel, stride, padding, dilation))
+    columns = to_columns(xp, padded(xp, x, padding), kernel, g.shape[2:], stride, dilation)
     n = x.shape[0]
     columns = xp.reshape(columns, (n, groups, shape[1] * size_of(kernel), columns.shape[-1]))
     flat = xp.reshape(g, (n, groups, shape[0] // groups, columns.shape[-1]))

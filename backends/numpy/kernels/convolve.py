@@ -69,15 +69,16 @@ def conv_weight(
 
 
 def conv_input(
-    grad: Any, w: Any, *, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int = 1
-) -> Any:
-    """The gradient of the input, of the given shape."""
+    grad: Any, w: Any, b: Any = None, *, shape: Any, stride: Any, padding: Any, dilation: Any,
+    groups: int = 1,
+) -> Any:  # fmt: skip
+    """The gradient of the input, of the given shape; with a bias, the transposed convolution."""
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = tuple(map(out_size, shape[2:], w.shape[2:], stride, padding, dilation))
     if not _plain(w, grad) or 0 in shape or grad.shape[2:] != sizes:
         if w.dtype in HALVES:
-            return in_float32(conv_input, grad, w, shape=shape, **how)
-        return declared("conv_input")(grad, w, shape=shape, **how)
+            return in_float32(conv_input, grad, w, b, shape=shape, **how)
+        return declared("conv_input")(grad, w, b, shape=shape, **how)
     n, channels = shape[:2]
     kernel, each = w.shape[2:], w.shape[0] // groups
     spatial = tuple(m + 2 * p for m, p in zip(shape[2:], padding))
@@ -92,6 +93,8 @@ def conv_input(
             target[(slice(None), slice(None), *where)] += columns[..., i, :]
     inner = tuple(slice(p, p + m) for m, p in zip(shape[2:], padding))
     out = out.reshape(n, *spatial, channels)[(slice(None), *inner)]
+    if b is not None:
+        out = out + b
     return np.ascontiguousarray(np.moveaxis(out, -1, 1))
 
 

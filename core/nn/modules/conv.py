@@ -1,4 +1,4 @@
-"""conv: convolutions."""
+"""conv: convolutions and their transposes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from .module import Module
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     dims: int
+    transposed = False
+    output_padding: tuple[int, ...] = ()
     weight: Parameter
     bias: Parameter | None
 
@@ -47,8 +49,10 @@ class _Conv(Module):
         self.padding_mode = padding_mode
         self._check()
         made = {"device": device, "dtype": dtype}
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(creation.empty(shape, **made))
+        lead = (out_channels, in_channels // groups)
+        if self.transposed:
+            lead = (in_channels, out_channels // groups)
+        self.weight = Parameter(creation.empty((*lead, *self.kernel_size), **made))
         if bias:
             self.bias = Parameter(creation.empty(out_channels, **made))
         else:
@@ -101,7 +105,7 @@ class _Conv(Module):
         if self.padding_mode != "zeros":
             input = F.pad(input, self._sides(), mode=self.padding_mode)
             padding = (0,) * self.dims
-        function = F.conv1d if self.dims == 1 else F.conv2d
+        function = (F.conv1d, F.conv2d, F.conv3d)[self.dims - 1]
         return function(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
@@ -113,6 +117,8 @@ class _Conv(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * len(self.dilation):
             text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * len(self.output_padding):
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         if self.bias is None:
@@ -122,7 +128,7 @@ class _Conv(Module):
         return text
 
 
-class Conv1d(_Conv):
+class Conv1d(_ConvNd):
     """Cross-correlation over one dimension (PyTorch: ``torch.nn.Conv1d``).
 
     (N, in_channels, L) to (N, out_channels, L'). ``padding``: a number, "same" or "valid".
@@ -131,7 +137,7 @@ class Conv1d(_Conv):
     dims = 1
 
 
-class Conv2d(_Conv):
+class Conv2d(_ConvNd):
     """Cross-correlation over two dimensions (PyTorch: ``torch.nn.Conv2d``).
 
     (N, in_channels, H, W) to (N, out_channels, H', W'). ``padding``: numbers, "same" or "valid".
@@ -142,3 +148,105 @@ class Conv2d(_Conv):
     """
 
     dims = 2
+
+
+class Conv3d(_ConvNd):
+    """Cross-correlation over three dimensions (PyTorch: ``torch.nn.Conv3d``).
+
+    (N, in_channels, D, H, W) to (N, out_channels, D', H', W'). ``padding``: numbers, "same" or
+    "valid".
+    """
+
+    dims = 3
+
+
+class _ConvTransposeNd(_ConvNd):
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            padding_mode, device, dtype,
+        )  # fmt: skip
+        self.output_padding = ntuple(output_padding, self.dims, "output_padding")
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        """See the class; ``output_size``: where the input's size leaves it open."""
+        extra = self.output_padding
+        if output_size is not None:
+            extra = self._output_padding(input, tuple(output_size))
+        function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.dims - 1]
+        return function(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
+            self.dilation,
+        )  # fmt: skip
+
+    def _output_padding(self, input: Tensor, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        n = self.dims
+        others = input.ndim - n
+        if len(wanted) not in (n, n + others):
+            raise ValueError(
+                f"ConvTranspose{n}D: for {input.ndim}D input, output_size must have {n} or "
+                f"{n + others} elements (got {len(wanted)})"
+            )
+        wanted = wanted[-n:]
+        least = [
+            (m - 1) * s - 2 * p + d * (k - 1) + 1
+            for m, s, p, d, k in zip(
+                input.shape[others:], self.stride, self.padding, self.dilation, self.kernel_size
+            )  # type: ignore[arg-type]
+        ]
+        most = [m + s - 1 for m, s in zip(least, self.stride)]
+        if any(not a <= m <= b for m, a, b in zip(wanted, least, most)):
+            raise ValueError(
+                f"requested an output size of {list(wanted)}, but valid sizes range from {least} "
+                f"to {most} (for an input of {input.shape[others:]})"
+            )
+        return tuple(m - a for m, a in zip(wanted, least))
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """The transpose of a convolution over one dimension (``torch.nn.ConvTranspose1d``).
+
+    (N, in_channels, L) to (N, out_channels, L').
+    """
+
+    dims = 1
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """The transpose of a convolution over two dimensions (``torch.nn.ConvTranspose2d``).
+
+    (N, in_channels, H, W) to (N, out_channels, H', W').
+
+    >>> import anadrome as ad
+    >>> ad.nn.ConvTranspose2d(8, 3, kernel_size=4, stride=2, padding=1)(ad.ones(2, 8, 6, 6)).shape
+    anadrome.Size([2, 3, 12, 12])
+    """
+
+    dims = 2
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """The transpose of a convolution over three dimensions (``torch.nn.ConvTranspose3d``).
+
+    (N, in_channels, D, H, W) to (N, out_channels, D', H', W').
+    """
+
+    dims = 3

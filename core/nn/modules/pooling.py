@@ -57,6 +57,17 @@ class MaxPool2d(_MaxPool):
         )  # fmt: skip
 
 
+class MaxPool3d(_MaxPool):
+    """The largest value of each window over three dimensions (PyTorch: ``torch.nn.MaxPool3d``)."""
+
+    def forward(self, input: Tensor) -> Any:
+        """(N, C, D, H, W) to (N, C, D', H', W')."""
+        return F.max_pool3d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation,
+            ceil_mode=self.ceil_mode, return_indices=self.return_indices,
+        )  # fmt: skip
+
+
 class _AvgPool(Module):
     kernel_size: Any
     stride: Any
@@ -92,9 +103,7 @@ class AvgPool1d(_AvgPool):
         )  # fmt: skip
 
 
-class AvgPool2d(_AvgPool):
-    """The mean of each window over two dimensions (PyTorch: ``torch.nn.AvgPool2d``)."""
-
+class _AvgPoolNd(_AvgPool):
     def __init__(
         self,
         kernel_size: Any,
@@ -112,9 +121,24 @@ class AvgPool2d(_AvgPool):
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
 
+
+class AvgPool2d(_AvgPoolNd):
+    """The mean of each window over two dimensions (PyTorch: ``torch.nn.AvgPool2d``)."""
+
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H', W')."""
         return F.avg_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+
+class AvgPool3d(_AvgPoolNd):
+    """The mean of each window over three dimensions (PyTorch: ``torch.nn.AvgPool3d``)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, D, H, W) to (N, C, D', H', W')."""
+        return F.avg_pool3d(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
             self.count_include_pad, self.divisor_override,
         )  # fmt: skip
