@@ -73,9 +73,7 @@ def isclose(
         )
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance < 0:
-            raise RuntimeError(
-                f"{name} must be greater than or equal to zero, but got {tolerance}"
-            )
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     with modes.no_grad():
         same = input == other
         if input.dtype is dtypes.bool_:

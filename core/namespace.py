@@ -25,8 +25,6 @@ from .creation import (
 from .functional import (
     add,
     allclose,
-    clamp_max,
-    clamp_min,
     div,
     einsum,
     equal,
@@ -34,6 +32,20 @@ from .functional import (
     sub,
 )
 from .ops.activation import relu, sigmoid
+from .ops.arranging import (
+    cartesian_prod,
+    combinations,
+    flip,
+    fliplr,
+    flipud,
+    meshgrid,
+    repeat_interleave,
+    roll,
+    rot90,
+    tile,
+    tril,
+    triu,
+)
 from .ops.arithmetic import (
     addcdiv,
     addcmul,
@@ -42,7 +54,6 @@ from .ops.arithmetic import (
     bitwise_not,
     bitwise_or,
     bitwise_xor,
-    clamp,
     eq,
     floor_divide,
     ge,
@@ -58,9 +69,9 @@ from .ops.arithmetic import (
     minimum,
     mul,
     ne,
-    pow,
     remainder,
 )
+from .ops.arithmetic import _pow as pow
 from .ops.complex import _complex as complex
 from .ops.complex import _conj as conj
 from .ops.complex import _conj as conj_physical
@@ -75,6 +86,7 @@ from .ops.complex import _view_as_complex as view_as_complex
 from .ops.complex import _view_as_real as view_as_real
 from .ops.complex import adjoint, angle, isreal, polar, sgn
 from .ops.convert import clone
+from .ops.elementary import acosh, asinh, atanh, exp2, frac, signbit
 from .ops.elementwise import (
     abs,
     acos,
@@ -109,17 +121,37 @@ from .ops.elementwise import (
     tanh,
     trunc,
 )
-from .ops.indexing import _gather as gather
-from .ops.indexing import _where as where
-from .ops.indexing import (
-    index_select,
-    masked_fill,
-    masked_select,
-    narrow,
-    nonzero,
-    select,
+from .ops.distinct import unique, unique_consecutive
+from .ops.extremes import amax, amin, aminmax, argmax, argmin, max, min
+from .ops.indexing import index_select, narrow, select
+from .ops.joining import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block_diag,
+    cat,
+    column_stack,
+    dstack,
+    hstack,
+    stack,
+    vstack,
 )
-from .ops.joining import cat, chunk, split, stack, unbind
+from .ops.masking import _where as where
+from .ops.masking import argwhere, masked_fill, masked_scatter, masked_select, nonzero
+from .ops.norms import norm
+from .ops.placing import gather, put, scatter, scatter_add, scatter_reduce, take, take_along_dim
+from .ops.pairs import (
+    bitwise_left_shift,
+    bitwise_right_shift,
+    copysign,
+    fmax,
+    fmin,
+    fmod,
+    gcd,
+    heaviside,
+    hypot,
+    nextafter,
+)
 from .ops.products import _addmm_form as addmm
 from .ops.products import _bmm as bmm
 from .ops.products import _dot as dot
@@ -129,39 +161,107 @@ from .ops.products import _outer as outer
 from .ops.products import matmul
 from .ops.reduce import _meaned as mean
 from .ops.reduce import _summed as sum
-from .ops.reduce import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    cumsum,
-    logsumexp,
-    max,
-    min,
-    norm,
-    prod,
-    std,
-)
-from .ops.reduce import variance as var
+from .ops.reduce import all, any, count_nonzero, logsumexp, nanmean, nansum, prod
+from .ops.scan import cummax, cummin, cumprod, cumsum, diff, logcumsumexp
+from .ops.shape import _swap_axes as swapaxes
 from .ops.shape import (
+    broadcast_shapes,
+    broadcast_tensors,
     broadcast_to,
     flatten,
-    flip,
     movedim,
     permute,
+    ravel,
     reshape,
-    roll,
     squeeze,
     t,
     transpose,
-    tril,
-    triu,
     unflatten,
     unsqueeze,
 )
 
+from .ops.special import digamma, erfc, erfinv, lgamma, logit, sinc, xlogy
+from .pointwise import (
+    absolute,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    clamp,
+    clamp_max,
+    clamp_min,
+    clip,
+    deg2rad,
+    fix,
+    float_power,
+    greater,
+    greater_equal,
+    isin,
+    isneginf,
+    isposinf,
+    lcm,
+    ldexp,
+    less,
+    less_equal,
+    logaddexp2,
+    negative,
+    not_equal,
+    polygamma,
+    positive,
+    rad2deg,
+    rsub,
+)
+
+from . import filling
+from .ops.slices import (
+    diagonal_scatter,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_put_,
+    select_scatter,
+    slice_scatter,
+)
+from .ops.sorting import (
+    argsort,
+    bucketize,
+    isin,
+    kthvalue,
+    mode,
+    msort,
+    searchsorted,
+    sort,
+    topk,
+)
+from .ops.splitting import (
+    chunk,
+    dsplit,
+    hsplit,
+    split,
+    split_with_sizes,
+    tensor_split,
+    unbind,
+    vsplit,
+)
+from .ops.statistics import (
+    bincount,
+    histc,
+    median,
+    nanmedian,
+    nanquantile,
+    quantile,
+    std,
+    std_mean,
+    var,
+    var_mean,
+)
+
 multiply, subtract, divide, concat = mul, sub, div, cat
+concatenate, moveaxis, swapdims, row_stack = cat, movedim, transpose, vstack
+true_divide = div
 
 from .nn.functional import log_softmax, softmax

@@ -44,6 +44,7 @@ class NumpyBackend(Backend):
     kernels = KERNELS
     out_kernels = OUT_KERNELS
     block = 32768
+    from_scalar = staticmethod(np.asarray)  # each zero-dimensional result pays for it
 
     def native_dtype(self, d: dtype) -> Any:
         return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
@@ -60,7 +61,10 @@ class NumpyBackend(Backend):
     def number(self, value: Any, dtype: Any) -> Any:
         # A zero-dimensional array is half the price of a Python number as ufunc operand. It is
         # shared by all calls with this number, hence read-only.
-        out = np.array(value, dtype)
+        try:
+            out = np.array(value, dtype)
+        except OverflowError:  # such as -1 beside uint8, where PyTorch's numbers wrap round
+            out = np.array(value % 2**64, np.uint64).astype(dtype)
         out.flags.writeable = False
         return out
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend import by_type
 from ..dtypes import bool_, float32, from_native, get_default_dtype
-from ..op import FLOAT, FULL, KEEP, NONE, WIDEST, ZERO, op
+from ..errors import DomainError, DtypeError, UnsupportedError
+from ..op import FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
+from ..out import takes_out
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
 
@@ -18,14 +21,20 @@ mul = op("mul", lambda xp, a, b: a * b, a=lambda g, b: g * b, b=lambda g, a: g *
          samples=binary(), inplace=True)
 div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b,
          dtype=FLOAT, samples=binary(0.4, 2), inplace=True, method=False)
-floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, b), a=ZERO, b=ZERO,
-                  samples=binary(1.1, 1.9), inplace=True)
-remainder = op("remainder", lambda xp, a, b: xp.remainder(a, b),
+#: ``//``; PyTorch has no gradient of it, but one that is zero of ``div(rounding_mode=...)``.
+floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)),
+                  a=MISSING, b=MISSING, inplace=True,
+                  samples=call(Arr((4,), -9, 9, "int"), Arr((4,), 1, 4, "int")))
+div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)), a=ZERO, b=ZERO,
+               method=False, node="DivBackward2", samples=binary(1.1, 1.9))
+div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZERO,
+               method=False, node="DivBackward2", samples=binary(1.1, 1.9))
+remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(xp, b)),
                a=lambda g: g, b=lambda g, a, b: -g * floor(a / b), node="RemainderBackward1",
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
-pow_tensor = op("pow_tensor", lambda xp, a, b: xp.pow(a, b),
+pow_tensor = op("pow_tensor", lambda xp, a, b: _raised(xp, a, b),
                 a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
-                b=lambda g, a, out: g * where(a == 0.0, 0.0, out * log(where(a == 0.0, 1.0, a))),
+                b=lambda g, a, b, out: _exponent_rule(g, a, b, out),
                 amp=FULL, node="PowBackward1", method=False, samples=binary(0.4, 2))
 pow_number = op("pow_number", lambda xp, x, *, exponent: _power(xp, x, exponent),
                 x=lambda g, x, exponent: _power_rule(g, x, exponent),
@@ -33,12 +42,12 @@ pow_number = op("pow_number", lambda xp, x, *, exponent: _power(xp, x, exponent)
                 samples=[Sample((Arr((3, 4), 0.4, 2),), {"exponent": e})
                          for e in (2, 3, 0.5, -1, 0, 1.7)])
 maximum = op("maximum", lambda xp, a, b: xp.maximum(a, b),
-             a=lambda g, a, b: where(a == b, g * 0.5, where(a > b, g, 0.0)),
-             b=lambda g, a, b: where(a == b, g * 0.5, where(b > a, g, 0.0)),
+             a=lambda g, a, b: where(a == b, g * 0.5, where(a < b, 0.0, g)),
+             b=lambda g, a, b: where(a == b, g * 0.5, where(b < a, 0.0, g)),
              samples=binary())
 minimum = op("minimum", lambda xp, a, b: xp.minimum(a, b),
-             a=lambda g, a, b: where(a == b, g * 0.5, where(a < b, g, 0.0)),
-             b=lambda g, a, b: where(a == b, g * 0.5, where(b < a, g, 0.0)),
+             a=lambda g, a, b: where(a == b, g * 0.5, where(a > b, 0.0, g)),
+             b=lambda g, a, b: where(a == b, g * 0.5, where(b > a, 0.0, g)),
              samples=binary())
 atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
            a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b),
@@ -56,20 +65,23 @@ clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, ma
            x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True,
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
-lerp = op("lerp", lambda xp, a, b, weight: a + weight * (b - a),
-          a=lambda g, weight: g * (1.0 - weight), b=lambda g, weight: g * weight,
-          weight=lambda g, a, b: g * (b - a), inplace=True, node="LerpBackward1",
+lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight),
+          input=lambda g, weight: g * (1.0 - weight), end=lambda g, weight: g * weight,
+          weight=lambda g, input, end: g * (end - input), inplace=True, node="LerpBackward1",
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
           + call(Arr((3, 4)), Arr((4,)), 0.25))
-addcmul = op("addcmul", lambda xp, x, a, b, *, value=1: x + a * b * factor(x, value),
-             x=lambda g: g, a=lambda g, b, value: g * b * value,
-             b=lambda g, a, value: g * a * value,
+addcmul = op("addcmul", lambda xp, input, tensor1, tensor2, *, value=1:
+                 input + tensor1 * tensor2 * factor(input, value),
+             input=lambda g: g, tensor1=lambda g, tensor2, value: g * tensor2 * value,
+             tensor2=lambda g, tensor1, value: g * tensor1 * value,
              amp=WIDEST, inplace=True,
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))
-addcdiv = op("addcdiv", lambda xp, x, a, b, *, value=1: x + a / b * value,
-             x=lambda g: g, a=lambda g, b, value: g / b * value,
-             b=lambda g, a, b, value: -g * a / (b * b) * value, dtype=FLOAT, amp=WIDEST,
-             inplace=True,
+addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
+                 input + _quotient(tensor1, tensor2) * value,
+             input=lambda g: g, tensor1=lambda g, tensor2, value: g / tensor2 * value,
+             tensor2=lambda g, tensor1, tensor2, value:
+                 -g * tensor1 / (tensor2 * tensor2) * value,
+             amp=WIDEST, inplace=True,
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))
 
 eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, samples=binary())
@@ -93,6 +105,64 @@ bitwise_xor = op("bitwise_xor", lambda xp, a, b: a ^ b, a=NONE, b=NONE,
 bitwise_not = op("bitwise_not", lambda xp, x: ~x, x=NONE,
                  samples=call(Arr((4,), kind="bool")))
 # fmt: on
+
+
+def divisor(xp: Any, b: Any) -> Any:
+    """``b``, after the check that no integer is divided by zero."""
+    native = getattr(b, "dtype", None)
+    if native is not None and from_native[native].category < float32.category:
+        by_type[b.__class__].require(
+            b != 0, lambda: DomainError("ZeroDivisionError: an integer was divided by zero")
+        )
+    return b
+
+
+def _truncated(xp: Any, a: Any, b: Any) -> Any:
+    if from_native[a.dtype].category >= float32.category:
+        return xp.trunc(a / b)
+    whole = xp.floor_divide(a, divisor(xp, b))
+    short = (xp.remainder(a, b) != 0) & ((a < 0) != (b < 0))
+    return xp.where(short, whole + 1, whole)
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    if from_native[a.dtype].category < float32.category:
+        raise DtypeError(
+            "Integer division with addcdiv is no longer supported; write "
+            "`input + value * (tensor1 / tensor2)`, or use floats"
+        )
+    return a / b
+
+
+def _between(xp: Any, start: Any, end: Any, weight: Any) -> Any:
+    if from_native[start.dtype].category < float32.category:
+        raise UnsupportedError(f"lerp is not implemented for {from_native[start.dtype].name}")
+    way = end - start
+    # From the nearer end, so that a weight of one gives `end` exactly.
+    return xp.where(xp.abs(weight) < 0.5, start + weight * way, end - way * (1.0 - weight))
+
+
+def _raised(xp: Any, a: Any, b: Any) -> Any:
+    kind = from_native[a.dtype]
+    if kind.category >= float32.category:
+        return xp.pow(a, b)
+    if kind is bool_:
+        return a | ~b
+    # Integers: 1 / a**n is zero but for a = 1 and -1, where its sign is that of the even power.
+    one = (b < 0) & ((a == 1) | ((a == -1) & (b % 2 == 0)))
+    minus = (b < 0) & (a == -1) & (b % 2 != 0)
+    out = xp.pow(a, xp.where(b < 0, 0, b)) * xp.where(b < 0, xp.zeros_like(b), xp.ones_like(b))
+    return out + xp.astype(one, a.dtype) - xp.astype(minus, a.dtype)
+
+
+def _exponent_rule(g: Any, a: Any, b: Any, out: Any) -> Any:
+    still = (a == 0.0) & (b >= 0.0) if _ordered(b) else a == 0.0
+    return g * where(still, 0.0, out * log(where(still, 1.0, a)))
+
+
+def _ordered(x: Any) -> bool:
+    kind = x.dtype
+    return not (kind if hasattr(kind, "is_complex") else from_native[kind]).is_complex
 
 
 def _truth(xp: Any, x: Any) -> Any:
@@ -160,9 +230,15 @@ def _inside(g: Any, x: Any, low: Any, high: Any) -> Any:
     return g
 
 
+@takes_out
+def _pow(input: Any, exponent: Any) -> Any:
+    """``input ** exponent`` (PyTorch: ``torch.pow``); either may be a number."""
+    return pow(input, exponent)
+
+
 def pow(a: Any, exponent: Any) -> Any:
-    """``a ** exponent`` (PyTorch: ``torch.pow``); either may be a number."""
-    if isinstance(exponent, (int, float)):
+    """The operator ``**``."""
+    if isinstance(exponent, (int, float)) and hasattr(a, "dtype"):
         return pow_number(a, exponent=exponent)
     return pow_tensor(a, exponent)
 
@@ -189,7 +265,7 @@ def _install_operators() -> None:
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
         setattr(Tensor, f"__{name}__", function)
     Tensor.__invert__ = bitwise_not
-    Tensor.pow = pow
+    Tensor.pow = _pow
 
 
 def _reflected(function: Any) -> Any:

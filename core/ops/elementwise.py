@@ -8,7 +8,7 @@ from typing import Any
 from ..dtypes import bool_, finfo, from_native
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import unary
-from ..special import erf_composed
+from ..errorfunction import erf_composed
 from .arithmetic import _power, where
 
 # fmt: off

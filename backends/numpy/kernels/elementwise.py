@@ -20,7 +20,6 @@ _UFUNCS = {
     "log2": np.log2,
     "log10": np.log10,
     "sqrt": np.sqrt,
-    "square": np.square,
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
@@ -31,6 +30,11 @@ _UFUNCS = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": np.divide,
+    "exp2": np.exp2,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "hypot": np.hypot,
     "maximum": np.maximum,
     "minimum": np.minimum,
     "eq": np.equal,
@@ -51,12 +55,18 @@ def pow_number(x: Any, *, exponent: float) -> Any:
     return np.sqrt(x) if exponent == 0.5 else np.power(x, exponent)
 
 
+def square(x: Any) -> Any:
+    """A product; of booleans the declaration knows."""
+    return np.multiply(x, x) if x.dtype in BLAS else declared("square")(x)
+
+
 #: The slow ones gain from several cores; the others are called without a Python frame in between.
 KERNELS: dict[str, Callable[..., Any]] = {
     **_UFUNCS,
     **{name: divided(_UFUNCS[name]) for name in ("exp", "log", "tanh")},
 }
 KERNELS["pow_number"] = pow_number
+KERNELS["square"] = square
 #: Those that may write into their first operand, for in-place forms without a graph.
 OUT_KERNELS: dict[str, Callable[..., Any]] = {
     name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")

@@ -1,0 +1,140 @@
+"""filling: random numbers written into a Tensor, under PyTorch's names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import dtypes, modes
+from .errors import DtypeError
+from .functional import copy_
+from .inplace import check_writable, write
+from .random import bernoulli, draw
+from .tensor import Tensor, wrap
+
+
+def _filled(self: Tensor, values: Tensor) -> Tensor:
+    """Write values that no gradient leads back from."""
+    check_writable(self)
+    modes.touch(self)
+    if modes.is_grad_enabled() and self.requires_grad:
+        return copy_(self, values)
+    write(self, Ellipsis, values.to(self.dtype)._data)
+    return self
+
+
+def _made(
+    self: Tensor, name: str, kind: str, generator: Any, change: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Fill with ``change`` of uniform or normal values in this Tensor's type."""
+    if not self.dtype.is_floating_point:
+        raise DtypeError(
+            f"{name}_() is not implemented for {self.dtype.name}; it fills floating-point Tensors"
+        )
+    values = wrap(draw(kind, tuple(self.shape), self.dtype, self.device, generator))
+    return _filled(self, change(values))
+
+
+def uniform_(
+    self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None, **other: float
+) -> Tensor:
+    """Fill with uniform values in [a, b); PyTorch calls the ends ``from`` and ``to``."""
+    a, b = other.pop("from", a), other.pop("to", b)
+    if other:
+        raise TypeError(f"uniform_() got an unexpected argument {next(iter(other))!r}")
+    if a > b:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}"
+        )
+    return _made(self, "uniform", "uniform", generator, lambda u: u * (b - a) + a)
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with normal values."""
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    return _made(self, "normal", "normal", generator, lambda n: n * std + mean)
+
+
+def random_(
+    self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None, **other: int
+) -> Tensor:
+    """Fill with integers: below ``high``, or as many as the type holds exactly.
+
+    ``random_()``, ``random_(to)`` and ``random_(from, to)`` as in PyTorch.
+    """
+    given = "from" in other or high is not None or "to" in other
+    start, end = other.pop("from", low), other.pop("to", high)
+    if not given and low:
+        start, end = 0, low
+    if end is None:
+        end = _largest(self.dtype) + 1
+    if start >= end:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={start} >= to={end}"
+        )
+    top = min(end, 2**63 - 1)
+    values = draw("integers", tuple(self.shape), dtypes.int64, self.device, generator,
+                  low=start, high=top)  # fmt: skip
+    return _filled(self, wrap(values))
+
+
+def _largest(kind: dtypes.dtype) -> int:
+    if kind is dtypes.bool_:
+        return 1
+    if kind.is_floating_point:
+        return int(2 / dtypes.finfo(kind).eps)
+    return dtypes.iinfo(kind).max
+
+
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with values of the exponential distribution of that rate."""
+    if lambd <= 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    return _made(self, "exponential", "uniform", generator, lambda u: (-u).log1p() / -lambd)
+
+
+def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
+    """Fill with values of the Cauchy distribution."""
+    if sigma <= 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    return _made(self, "cauchy", "uniform", generator,
+                 lambda u: ((u - 0.5) * math.pi).tan() * sigma + median)  # fmt: skip
+
+
+def log_normal_(
+    self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None
+) -> Tensor:
+    """Fill with values whose logarithm is normal."""
+    if std <= 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+    return _made(self, "log_normal", "normal", generator, lambda n: (n * std + mean).exp())
+
+
+def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
+    """Fill with the number of trials up to the first success, each of probability ``p``."""
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    u = wrap(draw("uniform", tuple(self.shape), dtypes.float64, self.device, generator))
+    return _filled(self, ((-u).log1p() / math.log1p(-p)).ceil().clamp(min=1.0))
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with 1 of probability ``p`` (a number, or a Tensor of each one's), else 0."""
+    if isinstance(p, Tensor):
+        values = bernoulli(p.detach().expand(tuple(self.shape)), generator=generator)
+        return _filled(self, values)
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    u = wrap(draw("uniform", tuple(self.shape), dtypes.float32, self.device, generator))
+    return _filled(self, u < p)
+
+
+def _install() -> None:
+    for function in (uniform_, normal_, random_, exponential_, cauchy_, log_normal_, geometric_,
+                     bernoulli_):  # fmt: skip
+        setattr(Tensor, function.__name__, function)
+
+
+_install()

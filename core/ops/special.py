@@ -1,0 +1,95 @@
+"""special: the error function's and the gamma function's families, as ops."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errorfunction import erfc_composed, erfcx_composed, erfinv_composed, ndtri_composed
+from ..gamma import digamma_composed, lgamma_composed, polygamma_composed, zeta_composed
+from ..op import FLOAT, FULL, MISSING, op
+from ..samples import Arr, call, each, unary
+from .arithmetic import where
+
+_SLOPE = 2.0 / math.sqrt(math.pi)
+
+# fmt: off
+erfc = op("erfc", lambda xp, x: erfc_composed(xp, x), x=lambda g, x: g * exp(x * x * -1.0) * -_SLOPE,
+          dtype=FLOAT, samples=unary(-3, 3), inplace=True)
+erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x), x=lambda g, out: g * exp(out * out) / _SLOPE,
+            dtype=FLOAT, amp=FULL, samples=unary(-0.9, 0.9), inplace=True)
+erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x), x=lambda g, x, out: g * (x * out * 2.0 - _SLOPE),
+           dtype=FLOAT, method=False, node="SpecialErfcxBackward0", samples=unary(-2, 3))
+ndtri = op("ndtri", lambda xp, x: ndtri_composed(xp, x),
+           x=lambda g, out: g * exp(out * out * 0.5) * math.sqrt(2.0 * math.pi),
+           dtype=FLOAT, method=False, node="SpecialNdtriBackward0", samples=unary(0.1, 0.9))
+lgamma = op("lgamma", lambda xp, x: lgamma_composed(xp, x), x=lambda g, x: g * digamma(x),
+            dtype=FLOAT, samples=unary(0.3, 4), inplace=True)
+digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g * polygamma(x, n=1),
+             dtype=FLOAT, samples=unary(0.3, 4), inplace=True)
+polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, n),
+               x=lambda g, x, n: g * polygamma(x, n=n + 1),
+               dtype=FLOAT, inplace=True,
+               samples=each("3,4", {"n": 0}, {"n": 1}, {"n": 3}, low=0.5, high=4.0))
+zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, s, q),
+          s=MISSING, q=lambda g, s, q: g * zeta(s + 1.0, q) * -s,
+          dtype=FLOAT, method=False, node="SpecialZetaBackward0",
+          samples=call(3.0, Arr((3, 4), 0.5, 4)))
+entr = op("entr", lambda xp, x: _entropy(xp, x),
+          x=lambda g, x: g * where(x >= 0.0, -log(x) - 1.0, -math.inf),
+          dtype=FLOAT, method=False, node="SpecialEntrBackward0", samples=unary(0.2, 3))
+sinc = op("sinc", lambda xp, x: _sinc(xp, x), x=lambda g, x: _sinc_rule(g, x),
+          dtype=FLOAT, samples=unary(0.1, 2), inplace=True)
+logit = op("logit", lambda xp, x, *, eps=None: _logit(xp, x, eps),
+           x=lambda g, x, eps: _logit_rule(g, x, eps),
+           dtype=FLOAT, inplace=True, samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
+xlogy = op("xlogy", lambda xp, a, b: _xlogy(xp, a, b, xp.log(b)),
+           a=lambda g, a, b: where((a == 0.0) & (b <= 0.0), 0.0, xlogy(g, b)),
+           b=lambda g, a, b: g * a / b, dtype=FLOAT, inplace=True,
+           samples=call(Arr((3, 4)), Arr((4,), 0.3, 2)) + call(Arr((3, 4)), 2.0))
+xlog1py = op("xlog1py", lambda xp, a, b: _xlogy(xp, a, b, xp.log1p(b)),
+             a=lambda g, a, b: where((a == 0.0) & (b <= -1.0), 0.0, xlog1py(g, b)),
+             b=lambda g, a, b: g * a / (b + 1.0), dtype=FLOAT, method=False,
+             node="SpecialXlog1PyBackward0",
+             samples=call(Arr((3, 4)), Arr((4,), -0.5, 2)) + call(Arr((3, 4)), 2.0))
+# fmt: on
+
+
+def _entropy(xp: Any, x: Any) -> Any:
+    inside = xp.where(x > 0.0, x, 1.0)
+    out = xp.where(x < 0.0, -math.inf, -inside * xp.log(inside))
+    return xp.where(xp.isnan(x), x, out)
+
+
+def _sinc(xp: Any, x: Any) -> Any:
+    scaled = xp.where(x == 0.0, 1.0, x) * math.pi
+    return xp.where(x == 0.0, 1.0, xp.sin(scaled) / scaled)
+
+
+def _sinc_rule(g: Any, x: Any) -> Any:
+    away = where(x == 0.0, 1.0, x)
+    scaled = away * math.pi
+    slope = (scaled * cos(scaled) - sin(scaled)) / (scaled * away)
+    return where(x == 0.0, 0.0, g * slope)
+
+
+def _logit(xp: Any, x: Any, eps: float | None) -> Any:
+    if eps is not None:
+        x = xp.clip(x, eps, 1.0 - eps)
+    return xp.log(x / (1.0 - x))
+
+
+def _logit_rule(g: Any, x: Any, eps: float | None) -> Any:
+    slope = g / (x * (1.0 - x))
+    if eps is None:
+        return where((x >= 0.0) & (x <= 1.0), slope, math.nan)
+    return where((x >= eps) & (x <= 1.0 - eps), slope, 0.0)
+
+
+def _xlogy(xp: Any, a: Any, b: Any, log_b: Any) -> Any:
+    out = xp.where(a == 0.0, 0.0, a * log_b)
+    return xp.where(xp.isnan(b), b + a, out)
+
+
+# At the end: these need `where`, whose module needs others of them.
+from .elementwise import cos, exp, log, sin

@@ -1,0 +1,219 @@
+"""pointwise: functions value by value that are made of ops; PyTorch's signatures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import dtypes, modes
+from .forms import inplace_composite
+from .inplace import inplace_form
+from .op import table
+from .ops import arithmetic, elementary, elementwise, pairs, special
+from .out import takes_out
+from .tensor import Tensor
+
+
+@takes_out
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Values brought into ``[min, max]``, which are numbers or Tensors (``torch.clamp``).
+
+    Where the bounds are Tensors they have gradients too. Raises without any bound.
+
+    >>> import anadrome as ad
+    >>> ad.clamp(ad.tensor([-1.0, 0.5, 3.0]), min=0, max=ad.tensor([1.0, 1.0, 2.0]))
+    tensor([0.0000, 0.5000, 2.0000])
+    """
+    low, high = isinstance(min, Tensor), isinstance(max, Tensor)
+    if not (low or high):
+        return arithmetic.clamp(input, min=min, max=max)
+    if low and not high and max is not None:
+        max = input.new_tensor(max, dtype=dtypes.promote_types(input.dtype, dtypes.of_python(max)))
+    elif high and not low and min is not None:
+        min = input.new_tensor(min, dtype=dtypes.promote_types(input.dtype, dtypes.of_python(min)))
+    if max is None:
+        return pairs.clamp_low(input, min)
+    return pairs.clamp_high(input, max) if min is None else pairs.clamp_between(input, min, max)
+
+
+def clamp_min(input: Tensor, min: Any, *, out: Any = None) -> Tensor:
+    """Values below ``min`` raised to it (``torch.clamp_min``)."""
+    return clamp(input, min=min, out=out)
+
+
+def clamp_max(input: Tensor, max: Any, *, out: Any = None) -> Tensor:
+    """Values above ``max`` lowered to it (``torch.clamp_max``)."""
+    return clamp(input, max=max, out=out)
+
+
+@takes_out
+def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    """``other - alpha * input`` (``torch.rsub``)."""
+    return arithmetic.sub(other, input if alpha == 1 else input * alpha)
+
+
+@takes_out
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of ``digamma`` (``torch.polygamma``).
+
+    >>> import anadrome as ad
+    >>> ad.polygamma(1, ad.tensor([1.0, 2.0]))
+    tensor([1.6449, 0.6449])
+    """
+    return special.polygamma(input, n=n)
+
+
+@takes_out
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent`` in double precision (``torch.float_power``)."""
+    if isinstance(exponent, Tensor):
+        exponent = exponent.to(_double(exponent))
+    elif not isinstance(exponent, complex):
+        exponent = float(exponent)
+    if isinstance(input, Tensor):
+        input = input.to(_double(input))
+    elif not isinstance(input, complex):
+        input = float(input)
+    return arithmetic.pow(input, exponent)
+
+
+def _double(x: Tensor) -> Any:
+    return dtypes.complex128 if x.dtype.is_complex else dtypes.float64
+
+
+@takes_out
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """``log2(2 ** input + 2 ** other)`` without overflow (``torch.logaddexp2``)."""
+    base = math.log(2)
+    return arithmetic.logaddexp(input * base, other * base) / base
+
+
+@takes_out
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """``input * 2 ** other`` (``torch.ldexp``)."""
+    return input * arithmetic.pow(2.0, other)
+
+
+@takes_out
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees to radians (``torch.deg2rad``)."""
+    return input * (math.pi / 180)
+
+
+@takes_out
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians to degrees (``torch.rad2deg``)."""
+    return input * (180 / math.pi)
+
+
+def positive(input: Tensor) -> Tensor:
+    """``+input``: the Tensor itself (``torch.positive``); bool is refused."""
+    if input.dtype is dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@takes_out
+def isposinf(input: Tensor) -> Tensor:
+    """Where values are positive infinity (``torch.isposinf``)."""
+    return _is(input, math.inf)
+
+
+@takes_out
+def isneginf(input: Tensor) -> Tensor:
+    """Where values are negative infinity (``torch.isneginf``)."""
+    return _is(input, -math.inf)
+
+
+def _is(input: Tensor, value: float) -> Tensor:
+    if input.dtype.is_complex:
+        raise RuntimeError("isposinf and isneginf do not support complex inputs.")
+    if not input.dtype.is_floating_point:
+        return input.new_zeros(tuple(input.shape), dtype=dtypes.bool_)
+    return arithmetic.eq(input, value)
+
+
+@takes_out
+def lcm(input: Tensor, other: Tensor) -> Tensor:
+    """The least common multiple of integers (``torch.lcm``)."""
+    common = pairs.gcd(input, other)
+    return elementwise.abs(input // arithmetic.maximum(common, common.new_tensor(1)) * other)
+
+
+@takes_out
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each of ``elements`` is among ``test_elements`` (``torch.isin``).
+
+    >>> import anadrome as ad
+    >>> ad.isin(ad.tensor([1, 2, 3]), ad.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    from .creation import tensor
+
+    with modes.no_grad():
+        if not isinstance(elements, Tensor):
+            elements = tensor(elements, device=test_elements.device)
+        if not isinstance(test_elements, Tensor):
+            test_elements = tensor(test_elements, device=elements.device)
+        out = arithmetic.eq(elements.unsqueeze(-1), test_elements.reshape(-1)).any(-1)
+        return elementwise.logical_not(out) if invert else out
+
+
+#: PyTorch's second names.
+ALIASES = {
+    "absolute": "abs", "negative": "neg", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
+    "arccosh": "acosh", "arcsinh": "asinh", "arctanh": "atanh", "arctan2": "atan2", "fix": "trunc",
+    "multiply": "mul", "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
+    "not_equal": "ne",
+}  # fmt: skip
+#: Ops whose in-place forms PyTorch has and their declarations do not ask for.
+_IN_PLACE = (
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "atan2", "nan_to_num", "sgn",
+)  # fmt: skip
+
+
+def _install() -> None:
+    for name in ("clamp", "clamp_min", "clamp_max", "float_power", "ldexp", "deg2rad", "rad2deg",
+                 "lcm"):  # fmt: skip
+        setattr(Tensor, name, globals()[name])
+        setattr(Tensor, name + "_", inplace_composite(globals()[name]))
+    for name in ("positive", "isposinf", "isneginf", "logaddexp2", "rsub"):
+        setattr(Tensor, name, globals()[name])
+    Tensor.__pos__ = positive
+    for name in _IN_PLACE:
+        if name in table and not hasattr(Tensor, name + "_"):
+            setattr(Tensor, name + "_", inplace_form(table[name]))
+    Tensor.clip, Tensor.clip_ = clamp, Tensor.clamp_
+    for alias, name in ALIASES.items():
+        setattr(Tensor, alias, getattr(Tensor, name))
+        if hasattr(Tensor, name + "_"):
+            setattr(Tensor, alias + "_", getattr(Tensor, name + "_"))
+    _install_operators()
+
+
+def _install_operators() -> None:
+    shifts = {"lshift": pairs.bitwise_left_shift, "rshift": pairs.bitwise_right_shift}
+    for name, function in shifts.items():
+        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__r{name}__", arithmetic._reflected(function))
+    for name, method in {
+        "floordiv": "floor_divide_", "mod": "remainder_", "pow": "pow_", "and": "bitwise_and_",
+        "or": "bitwise_or_", "xor": "bitwise_xor_", "lshift": "bitwise_left_shift_",
+        "rshift": "bitwise_right_shift_",
+    }.items():  # fmt: skip
+        setattr(Tensor, f"__i{name}__", getattr(Tensor, method))
+
+
+Tensor.pow_ = inplace_composite(arithmetic.pow)
+_install()
+
+# Under their public names, for ``anadrome.namespace``.
+clip = clamp
+absolute, negative, fix = elementwise.abs, elementwise.neg, elementwise.trunc
+arccos, arcsin, arctan = elementwise.acos, elementwise.asin, elementwise.atan
+arccosh, arcsinh, arctanh = elementary.acosh, elementary.asinh, elementary.atanh
+arctan2, greater, greater_equal = arithmetic.atan2, arithmetic.gt, arithmetic.ge
+less, less_equal, not_equal = arithmetic.lt, arithmetic.le, arithmetic.ne

@@ -1,0 +1,26 @@
+"""Functions value by value: arithmetic, special functions, bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+AS_IN_TORCH: dict[str, Callable[..., Any]] = {
+    "polygamma": lambda x, n: torch.polygamma(n, x),
+    "zeta": lambda s, q: torch.special.zeta(torch.tensor(s, dtype=q.dtype), q),
+    "entr": torch.special.entr,
+    "erfcx": torch.special.erfcx,
+    "ndtri": torch.special.ndtri,
+    "xlog1py": torch.special.xlog1py,
+    "div_floor": lambda a, b: torch.div(a, b, rounding_mode="floor"),
+    "div_trunc": lambda a, b: torch.div(a, b, rounding_mode="trunc"),
+    "floor_divide": torch.floor_divide,
+    "clamp_low": torch.clamp_min,
+    "clamp_high": torch.clamp_max,
+    "clamp_between": torch.clamp,
+}
+OURS = {"nextafter": "PyTorch records a node that raises in backward; test_torch_elementwise"}
+#: One op of ours stands for PyTorch's of a number and of a Tensor.
+OTHER_NAMES = {"xlogy", "xlog1py", "copysign", "logit", "fmod", "lerp", "clamp_between"}
