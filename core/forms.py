@@ -16,7 +16,7 @@ _ALIASES = (("axis", "dim"), ("keepdims", "keepdim"), ("x", "input"))
 
 
 def form(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function ``out=``, and let ``axis`` and ``keepdims`` stand for ``dim`` and ``keepdim``.
+    """Give a function ``out=``, and let ``axis``, ``keepdims`` stand for ``dim``, ``keepdim``.
 
     >>> import anadrome as ad
     >>> ad.ones(2, 3).sum(axis=1, keepdims=True).shape

@@ -150,7 +150,6 @@ from .ops.pairs import (
     gcd,
     heaviside,
     hypot,
-    nextafter,
 )
 from .ops.products import _addmm_form as addmm
 from .ops.products import _bmm as bmm

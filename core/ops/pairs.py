@@ -30,11 +30,10 @@ copysign = op("copysign", lambda xp, a, b: xp.copysign(a, b),
               a=lambda g, a, out: g * where(a == 0.0, 0.0, out / where(a == 0.0, 1.0, a)), b=ZERO,
               dtype=FLOAT, node="CopysignBackward0", inplace=True,
               samples=binary(0.3, 2) + call(Arr((4,)), Arr((4,))))
-heaviside = op("heaviside", lambda xp, x, values: xp.where(x == 0, values, xp.astype(x > 0, x.dtype)),
+heaviside = op("heaviside",
+               lambda xp, x, values: xp.where(x == 0, values, xp.astype(x > 0, x.dtype)),
                x=NONE, values=NONE, inplace=True,
                samples=call(Arr((3, 4), -2, 3, "int"), Arr((4,), -9, 9, "int")))
-nextafter = op("nextafter", lambda xp, a, b: xp.nextafter(a, b), a=NONE, b=NONE, inplace=True,
-               samples=binary())
 bitwise_left_shift = op("bitwise_left_shift", lambda xp, a, b: _shifted(xp, a, b, left=True),
                         a=NONE, b=NONE, inplace=True,
                         samples=call(Arr((4,), 0, 9, "int"), Arr((4,), 0, 4, "int")))

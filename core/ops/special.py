@@ -14,11 +14,14 @@ from .arithmetic import where
 _SLOPE = 2.0 / math.sqrt(math.pi)
 
 # fmt: off
-erfc = op("erfc", lambda xp, x: erfc_composed(xp, x), x=lambda g, x: g * exp(x * x * -1.0) * -_SLOPE,
+erfc = op("erfc", lambda xp, x: erfc_composed(xp, x),
+          x=lambda g, x: g * exp(x * x * -1.0) * -_SLOPE,
           dtype=FLOAT, samples=unary(-3, 3), inplace=True)
-erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x), x=lambda g, out: g * exp(out * out) / _SLOPE,
+erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x),
+            x=lambda g, out: g * exp(out * out) / _SLOPE,
             dtype=FLOAT, amp=FULL, samples=unary(-0.9, 0.9), inplace=True)
-erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x), x=lambda g, x, out: g * (x * out * 2.0 - _SLOPE),
+erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x),
+           x=lambda g, x, out: g * (x * out * 2.0 - _SLOPE),
            dtype=FLOAT, method=False, node="SpecialErfcxBackward0", samples=unary(-2, 3))
 ndtri = op("ndtri", lambda xp, x: ndtri_composed(xp, x),
            x=lambda g, out: g * exp(out * out * 0.5) * math.sqrt(2.0 * math.pi),

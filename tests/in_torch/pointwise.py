@@ -21,6 +21,5 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "clamp_high": torch.clamp_max,
     "clamp_between": torch.clamp,
 }
-OURS = {"nextafter": "PyTorch records a node that raises in backward; test_torch_elementwise"}
 #: One op of ours stands for PyTorch's of a number and of a Tensor.
 OTHER_NAMES = {"xlogy", "xlog1py", "copysign", "logit", "fmod", "lerp", "clamp_between"}
