@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
+from ..dtypes import from_native
+from ..errors import ShapeError
 from ..op import KEEP, NONE, op
 from ..samples import Arr, Sample, call
 from .convolve import size_of
@@ -26,7 +28,7 @@ pool_gather = op("pool_gather", lambda xp, x, indices: _gather(xp, x, indices),
 max_unpool = op("max_unpool", lambda xp, x, indices, *, shape: _unpool(xp, x, indices, shape),
                 x=lambda g, indices: pool_gather(g, indices), indices=NONE,
                 dtype=KEEP, method=False, node="MaxUnpool2DBackward0",
-                samples=call(Arr((1, 1, 4)), Arr((1, 1, 4), 0, 1, "int"), shape=(1, 1, 2, 3)))
+                samples=call(Arr((2, 3, 1)), Arr((2, 3, 1), 0, 6, "int"), shape=(2, 3, 2, 3)))
 #: The largest value of each of ``size`` equal parts of every dimension, and where it was.
 adaptive_max_pool = op("adaptive_max_pool",
                        lambda xp, x, *, size: _adaptive_max(xp, x, size),
@@ -66,11 +68,14 @@ def _unpool(xp: Any, x: Any, indices: Any, shape: Any) -> Any:
     """Where windows overlap, a place is met by several equal values: their mean."""
     total = _scatter(xp, x, indices, shape)
     count = _scatter(xp, xp.ones(x.shape, dtype=x.dtype), indices, shape)
-    return xp.where(count > 1, total / count, total)
+    once = xp.clip(count, 1, None)
+    return total / once if from_native[x.dtype].is_floating_point else total // once
 
 
 def _adaptive_max(xp: Any, x: Any, size: Any) -> Any:
     """One dimension after the other from the last, so that of equal values the first is taken."""
+    if 0 in x.shape[2:]:
+        raise ShapeError(f"the input {tuple(x.shape)} has no values to choose from")
     best = x
     places: list[Any] = []
     for axis in range(x.ndim - 1, 1, -1):

@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..align import cast
+from ..dtypes import float32, from_native, get_default_dtype
 from ..op import op
 from ..samples import Arr, Sample
 from .products import product
@@ -94,6 +96,9 @@ def transposed(maps: Maps) -> Maps:
 
 def _along(xp: Any, x: Any, dim: int, taps: Taps) -> Any:
     dim %= x.ndim
+    whole = from_native[x.dtype].category < float32.category
+    if whole and any(weights for _, weights in taps.rows):
+        x = cast(x, get_default_dtype())
     if taps.matrix is not None:
         matrix = xp.asarray(taps.matrix, dtype=x.dtype)
         return xp.moveaxis(product(xp, xp.moveaxis(x, dim, -1), matrix), -1, dim)
