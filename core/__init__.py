@@ -9,7 +9,8 @@ Read it in this order; each file is one idea:
 5. ``tensor``, ``values``, ``operators``: an array plus its place in the graph; its values on
    their way out; its operators
 6. ``op``, ``rules``: declare a primitive once; how its rules are played
-7. ``calls``, ``general``, ``binding``, ``align``, ``recording``: how a call is made fast
+7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
+   fast
 8. ``views``, ``inplace``: shared memory, and writing into it
 9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``special``: the table, a file a family

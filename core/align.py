@@ -106,4 +106,4 @@ def cast(array: Any, to: dtypes.dtype) -> Any:
 def as_array(value: Any) -> Any:
     """A backend's scalar as its array; an array (of whatever backend) as it is."""
     backend = by_type[value.__class__]
-    return value if value.__class__ is backend.array_type else backend.asarray(value)
+    return value if value.__class__ is backend.array_type else backend.from_scalar(value)

@@ -53,6 +53,10 @@ class Backend:
         """An array from nested lists, numbers or a host array; ``dtype`` is native. Copies."""
         raise NotImplementedError
 
+    def from_scalar(self, value: Any) -> Any:
+        """The zero-dimensional array of one of ``scalar_types``."""
+        return self.asarray(value)
+
     def to_host(self, array: Any) -> Any:
         """The same values as a NumPy array."""
         raise NotImplementedError

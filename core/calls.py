@@ -19,7 +19,9 @@ from .general import general
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
 from .out import into
-from .recording import as_used, record
+from .recording import as_used
+from .recording import record as shared_record
+from .specialise import own
 from .tensor import LEAF, Tensor
 from .views import track
 
@@ -43,6 +45,7 @@ def build(op: Op) -> Callable[..., Any]:
 
 def _unary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
+    record = own(shared_record)
     floats = op.dtype is FLOAT
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
@@ -88,6 +91,7 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _binary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
+    record = own(shared_record)
     floats = op.dtype is FLOAT
     aligned = op.dtype is not KEEP
     recordable = op.has_rules
@@ -188,6 +192,7 @@ def _binary(op: Op) -> Callable[..., Any]:
 
 def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
+    record = own(shared_record)
     floats = op.dtype is FLOAT
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]

@@ -107,7 +107,8 @@ def run(
             _at_leaf(node, g, create_graph, unshared, wanted, found, accumulate, observe)
             node = g = None
             continue
-        if node.hooks is not None:
+        hooks = node.hooks
+        if hooks is not None:
             g = _before(node, g, create_graph)
         if wanted is not None and _collect(node, g, wanted, found, needed):
             node = g = None
@@ -119,7 +120,7 @@ def run(
             grads = conjugate.apply(node, g, create_graph)
         else:
             grads = node.apply(g, create_graph)
-        if node.hooks is not None:
+        if hooks is not None:
             grads = _after(node, g, grads)
         if node.frees and not keep:
             node.saved = freed
