@@ -199,7 +199,7 @@ def _apply_two(op: Op) -> Any:
 
     def apply_to_first(self: OpNode, grad: Any, create_graph: bool) -> Any:
         saved = self.saved
-        edge_a, edge_b = self.edges
+        _, edge_b = self.edges
         if create_graph or edge_b is not None or saved.__class__ is not tuple:
             return apply(self, grad, create_graph)
         ((value,), _) = saved
