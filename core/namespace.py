@@ -121,6 +121,14 @@ from .ops.elementwise import (
     tanh,
     trunc,
 )
+from .ops.diagonal import (
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    tril_indices,
+    triu_indices,
+)
 from .ops.distinct import unique, unique_consecutive
 from .ops.extremes import amax, amin, aminmax, argmax, argmin, max, min
 from .ops.indexing import index_select, narrow, select
@@ -246,6 +254,7 @@ from .ops.splitting import (
     unbind,
     vsplit,
 )
+from .ops.strided import as_strided
 from .ops.statistics import (
     bincount,
     histc,

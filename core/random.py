@@ -257,7 +257,7 @@ def multinomial(
     weights: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
 ) -> Tensor:
     """Indices drawn with the given weights, a row each (``torch.multinomial``)."""
-    from .ops import elementwise, reduce
+    from .ops import elementwise, extremes
 
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
@@ -270,7 +270,7 @@ def multinomial(
     for _ in range(num_samples):  # the exponential race: argmin of Exp(1) / weight
         u = rand(tuple(rows.shape), generator=generator, device=weights.device)
         race = -elementwise.log1p(-u) / rows
-        chosen = reduce.argmin(race, dim=-1, keepdim=True)
+        chosen = extremes.argmin(race, dim=-1, keepdim=True)
         picks.append(chosen)
         if not replacement:
             taken = chosen == rows.new_tensor(list(range(rows.shape[-1])))

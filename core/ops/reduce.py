@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections import namedtuple
 from typing import Any
 
 from .. import dtypes
-from ..dtypes import from_native
+from ..dtypes import as_dtype, from_native
+from ..forms import form
 from ..op import FLOAT, FULL, NONE, op
-from ..samples import Arr, Sample, call, each, unary
+from ..samples import each, unary
 from ..tensor import Tensor
-from .arithmetic import eq, maximum, minimum, where
+from .arithmetic import where
 from .elementwise import exp
 from .shape import expand, reshape
 
@@ -20,8 +20,8 @@ _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
 
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
-    """The dimensions meant, as non-negative numbers; None means all."""
-    if dim is None:
+    """The dimensions meant, as non-negative numbers; None and () mean all."""
+    if dim is None or dim == ():
         return tuple(range(ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     for d in dims:
@@ -30,15 +30,27 @@ def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
                 f"Dimension out of range (expected to be in range of "
                 f"[{-builtins.max(ndim, 1)}, {builtins.max(ndim, 1) - 1}], but got {d})"
             )
-    return tuple(d % ndim for d in dims) if ndim else ()
+    out = tuple(d % builtins.max(ndim, 1) for d in dims)
+    if len(set(out)) < len(out):
+        twice = next(d for d in out if out.count(d) > 1)
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
+    return out if ndim else ()
+
+
+def as_dim(dim: Any) -> Any:
+    """``dim`` as ops take it: None where it is empty, a tuple where it is a list."""
+    if dim.__class__ is list or dim.__class__ is tuple:
+        return tuple(dim) or None
+    return dim
 
 
 def _axis(dim: Any, x: Any) -> Any:
     """Array libraries want tuples, and refuse an axis of a zero-dimensional array."""
-    if x.ndim == 0:
-        axes_of(dim, 0)
+    if dim is None:
         return None
-    return tuple(dim) if isinstance(dim, list) else dim
+    if dim.__class__ is not int or not -x.ndim <= dim < x.ndim:
+        dim = axes_of(dim, x.ndim)
+    return dim if x.ndim else None
 
 
 def spread(g: Any, shape: Any, dim: Any, keepdim: bool) -> Any:
@@ -70,8 +82,8 @@ def _sum(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
 def _mean(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     if from_native[x.dtype].category < dtypes.float32.category:
         raise TypeError(
-            "could not infer output dtype. Input dtype must be either a floating point or complex "
-            f"dtype. Got: {from_native[x.dtype].name}; write e.g. `x.float().mean()`"
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {from_native[x.dtype].name}; write e.g. `x.float().mean()`"
         )
     n = count_of(x.shape, dim)
     total = _sum(xp, x, dim, keepdim)
@@ -86,56 +98,19 @@ mean = op("mean", lambda xp, x, *, dim=None, keepdim=False: _mean(xp, x, dim, ke
           x=lambda g, x_shape, dim, keepdim:
               spread(g / (count_of(x_shape, dim) or math.nan), x_shape, dim, keepdim),
           method=False, samples=each("2,3,4", *_DIMS) + each("-", {}))
-prod = op("prod", lambda xp, x, *, dim=None, keepdim=False:
-              xp.prod(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim),
-          x=lambda g, x, dim, keepdim: _prod_rule(g, x, dim, keepdim),
-          amp=FULL, samples=each("2,3", *_DIMS, low=0.5, high=2))
-var = op("var", lambda xp, x, *, dim=None, correction=1, keepdim=False:
-             _var(xp, x, dim, correction, keepdim),
-         x=lambda g, x, dim, correction, keepdim: _var_rule(g, x, dim, correction, keepdim),
-         method=False, samples=each("3,4", *_DIMS, {"correction": 0}))
-amax = op("amax", lambda xp, x, *, dim=None, keepdim=False:
-              xp.max(x, axis=_axis(dim, x), keepdims=keepdim),
-          x=lambda g, x, out, dim, keepdim: _extreme_rule(g, x, out, dim, keepdim),
-          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])
-amin = op("amin", lambda xp, x, *, dim=None, keepdim=False:
-              xp.min(x, axis=_axis(dim, x), keepdims=keepdim),
-          x=lambda g, x, out, dim, keepdim: _extreme_rule(g, x, out, dim, keepdim),
-          samples=[Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS])
-argmax = op("argmax", lambda xp, x, *, dim=None, keepdim=False: _arg(xp.argmax, x, dim, keepdim),
-            x=NONE, samples=[Sample((Arr((3, 4), distinct=True),), kw)
-                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])
-argmin = op("argmin", lambda xp, x, *, dim=None, keepdim=False: _arg(xp.argmin, x, dim, keepdim),
-            x=NONE, samples=[Sample((Arr((3, 4), distinct=True),), kw)
-                             for kw in ({}, {"dim": 0}, {"dim": 1, "keepdim": True})])
-all = op("all", lambda xp, x, *, dim=None, keepdim=False:
-             xp.all(xp.astype(x, xp.bool), axis=_axis(dim, x), keepdims=keepdim),
-         x=NONE, samples=each("3,4", {}, {"dim": 0}))
-any = op("any", lambda xp, x, *, dim=None, keepdim=False:
-             xp.any(xp.astype(x, xp.bool), axis=_axis(dim, x), keepdims=keepdim),
-         x=NONE, samples=each("3,4", {}, {"dim": 0}))
-logsumexp = op("logsumexp", lambda xp, x, *, dim, keepdim=False: _logsumexp(xp, x, dim, keepdim),
-               x=lambda g, x, out, x_shape, dim, keepdim:
-                   spread(g, x_shape, dim, keepdim) * exp(x - spread(out, x_shape, dim, keepdim)),
-               dtype=FLOAT, amp=FULL,
-               samples=each("3,4", {"dim": 0}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}))
-cumsum = op("cumsum", lambda xp, x, *, dim: _cumsum(xp, _long(xp, x), dim),
-            x=lambda g, dim: _reverse_cumsum(g, dim),
-            amp=FULL, samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
-max_dim = op("max_dim", lambda xp, x, *, dim, keepdim=False:
-                 _extreme(xp, xp.argmax, x, dim, keepdim),
-             x=lambda g, indices, x_shape, dim, keepdim:
-                 _pick_rule(g, indices, x_shape, dim, keepdim),
-             outputs=("values", "indices"), differentiable=1, method=False, node="MaxBackward0",
-             samples=[Sample((Arr((3, 4), distinct=True),), {"dim": d, "keepdim": k})
-                      for d in (0, -1) for k in (False, True)])
-min_dim = op("min_dim", lambda xp, x, *, dim, keepdim=False:
-                 _extreme(xp, xp.argmin, x, dim, keepdim),
-             x=lambda g, indices, x_shape, dim, keepdim:
-                 _pick_rule(g, indices, x_shape, dim, keepdim),
-             outputs=("values", "indices"), differentiable=1, method=False, node="MinBackward0",
-             samples=[Sample((Arr((3, 4), distinct=True),), {"dim": d, "keepdim": k})
-                      for d in (0, -1) for k in (False, True)])
+prod_op = op("prod", lambda xp, x, *, dim=None, keepdim=False:
+                 xp.prod(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim),
+             x=lambda g, x, dim, keepdim: _prod_rule(g, x, dim, keepdim),
+             amp=FULL, method=False, samples=each("2,3", *_DIMS, low=0.5, high=2))
+all_op = op("all", lambda xp, x, *, dim=None, keepdim=False: _truth(xp, xp.all, x, dim, keepdim),
+            x=NONE, method=False, samples=each("3,4", {}, {"dim": 0}))
+any_op = op("any", lambda xp, x, *, dim=None, keepdim=False: _truth(xp, xp.any, x, dim, keepdim),
+            x=NONE, method=False, samples=each("3,4", {}, {"dim": 0}))
+logsumexp_op = op("logsumexp", lambda xp, x, *, dim, keepdim=False: _logsumexp(xp, x, dim, keepdim),
+                  x=lambda g, x, out, x_shape, dim, keepdim: _logsumexp_rule(
+                      g, x, out, x_shape, dim, keepdim),
+                  dtype=FLOAT, amp=FULL, method=False,
+                  samples=each("3,4", {"dim": 0}, {"dim": (0, 1)}, {"dim": -1, "keepdim": True}))
 #: Undoes broadcasting: sums what was repeated. The engine's own tool.
 sum_to_size = op("sum_to_size", lambda xp, x, *, size: _sum_to_size(xp, x, size),
                  x=lambda g, x_shape: expand(g, shape=tuple(x_shape)), spread="size",
@@ -155,89 +130,38 @@ def _sum_to_size(xp: Any, x: Any, size: tuple[int, ...]) -> Any:
 
 
 def _prod_rule(g: Any, x: Any, dim: Any, keepdim: bool) -> Any:
-    """Product of the others, by sweeps from both ends, so that zeros are exact."""
+    """Product of the others, from running products from both ends, so that zeros are exact."""
     shape = tuple(x.shape)
     axes = axes_of(dim, len(shape))
     g = spread(g, shape, dim, keepdim)
     if not shape or 0 in shape:
         return g
+    from .arranging import flip
+    from .scan import cumprod_op
+    from .shape import pad_constant, permute
+
     kept = [i for i in range(len(shape)) if i not in axes]
     order = (*kept, *axes)
-    from .joining import cat
-    from .shape import permute
-
     flat = reshape(permute(x, dims=order), shape=(*(shape[i] for i in kept), -1))
-    n = flat.shape[-1]
-    ones = flat[..., :1] * 0.0 + 1.0
-    left, right = [ones], [ones]
-    for i in range(n - 1):
-        left.append(left[-1] * flat[..., i : i + 1])
-        right.append(right[-1] * flat[..., n - 1 - i : n - i])
-    others = cat(left, -1) * cat(right[::-1], -1)
+    ends = ((0, 0),) * len(kept)
+    before = pad_constant(cumprod_op(flat, dim=-1), padding=(*ends, (1, -1)), value=1.0)
+    after = cumprod_op(flip(flat, dims=(-1,)), dim=-1)
+    after = flip(pad_constant(after, padding=(*ends, (1, -1)), value=1.0), dims=(-1,))
     back = [order.index(i) for i in range(len(shape))]
-    return g * permute(reshape(others, shape=tuple(shape[i] for i in order)), dims=tuple(back))
+    others = reshape(before * after, shape=tuple(shape[i] for i in order))
+    return g * permute(others, dims=tuple(back))
 
 
-def _var(xp: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
-    n = count_of(x.shape, dim)
-    centred = x - _mean(xp, x, dim, True)
-    left = n - correction
-    total = _sum(xp, centred * centred, dim, keepdim)
-    return total / left if left > 0 else total * math.nan
-
-
-def _var_rule(g: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
-    left = count_of(x.shape, dim) - correction
-    centred = x - mean(x, dim=dim, keepdim=True)
-    return spread(g, x.shape, dim, keepdim) * centred * (2.0 / left if left > 0 else math.nan)
-
-
-def _extreme_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
-    """Shared evenly among ties, as PyTorch's amax does."""
-    chosen = eq(x, spread(out, x.shape, dim, keepdim))
-    ones = where(chosen, x * 0.0 + 1.0, 0.0)
-    return where(chosen, spread(g, x.shape, dim, keepdim), 0.0) / sum(ones, dim=dim, keepdim=True)
-
-
-def _arg(function: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
-    if dim is None:
-        axes_of(dim, x.ndim)
-        if x.size == 0:
-            raise IndexError(
-                "Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                "reduction dim with the 'dim' argument."
-            )
-        return function(x, keepdims=keepdim)
-    return function(x, axis=_axis(dim, x), keepdims=keepdim)
-
-
-def _extreme(xp: Any, function: Any, x: Any, dim: int, keepdim: bool) -> Any:
-    axis = axes_of(dim, x.ndim)
-    if not axis:
-        return x + 0, xp.zeros((), dtype=xp.int64)
-    indices = xp.expand_dims(function(x, axis=axis[0]), axis=axis[0])
-    values = xp.take_along_axis(x, indices, axis=axis[0])
-    if keepdim:
-        return values, indices
-    return xp.squeeze(values, axis=axis[0]), xp.squeeze(indices, axis=axis[0])
-
-
-def _pick_rule(g: Any, indices: Any, shape: Any, dim: int, keepdim: bool) -> Any:
-    from .indexing import scatter_into
-
-    grad = g[0] if isinstance(g, list) else g
-    if not shape:
-        return grad
-    if not keepdim:
-        axis = axes_of(dim, len(shape))[0]
-        kept = (*shape[:axis], 1, *shape[axis + 1 :])
-        grad = reshape(grad, shape=kept)
-        indices = reshape(indices, shape=kept)
-    return scatter_into(grad, indices, dim=dim, shape=tuple(shape))
+def _truth(xp: Any, function: Any, x: Any, dim: Any, keepdim: bool) -> Any:
+    """Of uint8, PyTorch's type for masks before it had bool, the answer is uint8."""
+    out = function(xp.astype(x, xp.bool), axis=_axis(dim, x), keepdims=keepdim)
+    return xp.astype(out, x.dtype) if x.dtype == xp.uint8 else out
 
 
 def _logsumexp(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     axis = _axis(dim, x)
+    if x.size == 0:
+        return xp.log(xp.sum(x, axis=axis, keepdims=keepdim))
     top = xp.max(x, axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)
     out = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
@@ -246,116 +170,112 @@ def _logsumexp(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     return xp.squeeze(out, axis=axes_of(dim, x.ndim))
 
 
-def _cumsum(xp: Any, x: Any, dim: int) -> Any:
-    axes = axes_of(dim, x.ndim)
-    return xp.cumulative_sum(x, axis=axes[0]) if axes else xp.asarray(x, copy=True)
+def _logsumexp_rule(g: Any, x: Any, out: Any, shape: Any, dim: Any, keepdim: bool) -> Any:
+    out = spread(out, shape, dim, keepdim)
+    return spread(g, shape, dim, keepdim) * exp(x - out)
 
 
-def _reverse_cumsum(g: Any, dim: int) -> Any:
-    from .shape import flip
+def scatter_back(g: Any, indices: Any, shape: Any, dim: int, keepdim: bool = True) -> Any:
+    """The gradient of values picked along ``dim``, at the places they were picked from."""
+    from .scattering import scatter_into
 
-    if len(g.shape) == 0:
-        return g
-    return flip(cumsum(flip(g, dims=(dim,)), dim=dim), dims=(dim,))
+    if not len(shape):
+        return reshape(g, shape=())
+    if not keepdim:
+        axis = axes_of(dim, len(shape))[0]
+        kept = (*shape[:axis], 1, *shape[axis + 1 :])
+        g = reshape(g, shape=kept)
+        indices = reshape(indices, shape=kept)
+    return scatter_into(g, indices, dim=dim, shape=tuple(shape))
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-Extreme = namedtuple("Extreme", ("values", "indices"))
+@form
+def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Sum over all values, or over ``dim`` (PyTorch: ``torch.sum``); integers sum to int64.
 
-
-def _summed(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    """Sum over all values, or over ``dim`` (PyTorch: ``torch.sum``); integers sum to int64."""
+    >>> import anadrome as ad
+    >>> ad.sum(ad.ones(2, 3), dim=0)
+    tensor([2., 2., 2.])
+    """
     if dtype is not None:
-        x = x.to(dtype)
-    return sum(x, dim=dim, keepdim=keepdim)
+        input = input.to(as_dtype(dtype))
+    out = sum(input, dim=as_dim(dim), keepdim=keepdim)
+    return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
 
-def _meaned(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+@form
+def _meaned(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over all values, or over ``dim`` (PyTorch: ``torch.mean``); floating point only."""
     if dtype is not None:
-        x = x.to(dtype)
-    return mean(x, dim=dim, keepdim=keepdim)
+        input = input.to(as_dtype(dtype))
+    return mean(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-def variance(
-    x: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float = 1
-) -> Any:
-    """Variance (PyTorch: ``torch.var``); ``correction=0`` for the biased one."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if unbiased is not None:
-        correction = int(unbiased)
-    return var(x, dim=dim, correction=correction, keepdim=keepdim)
+@form
+def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Product of all values, or over ``dim`` (PyTorch: ``torch.prod``); integers to int64."""
+    if dtype is not None:
+        input = input.to(as_dtype(dtype))
+    out = prod_op(input, dim=as_dim(dim), keepdim=keepdim)
+    return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
 
-def std(
-    x: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float = 1
-) -> Any:
-    """Standard deviation (PyTorch: ``torch.std``)."""
-    return variance(x, dim, unbiased, keepdim, correction=correction).sqrt()
+@form
+def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Whether all values are true (not zero), over all or over ``dim`` (``torch.all``)."""
+    return all_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Largest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise."""
-    if dim is None:
-        return amax(x)
-    if isinstance(dim, Tensor):
-        return maximum(x, dim)
-    return Extreme(*max_dim(x, dim=dim, keepdim=keepdim))
+@form
+def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Whether any value is true (not zero), over all or over ``dim`` (``torch.any``)."""
+    return any_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Smallest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise."""
-    if dim is None:
-        return amin(x)
-    if isinstance(dim, Tensor):
-        return minimum(x, dim)
-    return Extreme(*min_dim(x, dim=dim, keepdim=keepdim))
+@form
+def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
+    """Logarithm of the sum of exponentials over ``dim`` (PyTorch: ``torch.logsumexp``)."""
+    return logsumexp_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
-    """The p-norm of the values, for any p including inf (PyTorch: ``torch.norm``)."""
-    if p in ("fro", None):
-        p = 2
-    if p == math.inf:
-        return amax(x.abs(), dim=dim, keepdim=keepdim)
-    if p == -math.inf:
-        return amin(x.abs(), dim=dim, keepdim=keepdim)
-    if p == 0:
-        return sum((x != 0).to(x.dtype), dim=dim, keepdim=keepdim)
-    if p == 2:
-        return norm2(x, dim=dim, keepdim=keepdim)
-    return sum(x.abs() ** p, dim=dim, keepdim=keepdim) ** (1.0 / p)
+@form
+def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Sum in which NaN counts as zero (PyTorch: ``torch.nansum``).
+
+    >>> import anadrome as ad
+    >>> ad.nansum(ad.tensor([1.0, float("nan")]))
+    tensor(1.)
+    """
+    if input.dtype.is_complex:
+        raise RuntimeError("nansum does not support complex inputs")
+    held = where(input != input, 0.0, input) if input.dtype.is_floating_point else input
+    return _summed(held, dim, keepdim, dtype=dtype)
 
 
-#: The 2-norm has a rule of its own: its derivative at zero is zero, not NaN.
-norm2 = op(
-    "norm2",
-    lambda xp, x, *, dim=None, keepdim=False: _norm2(xp, x, dim, keepdim),
-    x=lambda g, x, out, dim, keepdim: (
-        x * spread(where(out == 0.0, 0.0, g / where(out == 0.0, 1.0, out)), x.shape, dim, keepdim)
-    ),
-    amp=FULL,
-    method=False,
-    node="LinalgVectorNormBackward0",
-    samples=each("3,4", *_DIMS[:3]) + call(Arr((2, 3), 0.5, 1)),
-)
-
-
-def _norm2(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
-    kind = from_native[x.dtype]
-    if kind.category < dtypes.float32.category:
-        raise TypeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{kind.name}; write e.g. `x.float().norm()`"
+@form
+def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Mean of the values that are not NaN (PyTorch: ``torch.nanmean``)."""
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got "
+            f"{input.dtype.name}"
         )
-    return xp.sqrt(_sum(xp, x * x, dim, keepdim))
+    count = sum(input == input, dim=as_dim(dim), keepdim=keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
-Tensor.sum = _summed
-Tensor.mean = _meaned
-Tensor.var = variance
-Tensor.std = std
-Tensor.max = max
-Tensor.min = min
-Tensor.norm = norm
+@form
+def count_nonzero(input: Any, dim: Any = None) -> Any:
+    """How many values are not zero (PyTorch: ``torch.count_nonzero``)."""
+    return sum(input != 0, dim=as_dim(dim))
+
+
+def _install() -> None:
+    Tensor.sum = _summed
+    Tensor.mean = _meaned
+    for function in (prod, all, any, logsumexp, nansum, nanmean, count_nonzero):
+        setattr(Tensor, function.__name__, function)
+
+
+_install()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from ..errors import ShapeError
 from ..op import KEEP, op
 from ..samples import each, shapes
-from ..tensor import Tensor
+from ..tensor import Size, Tensor
 
 
 def _inferred(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
@@ -37,18 +38,34 @@ def _expanded(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
             f"the number of sizes provided ({len(shape)}) must be greater or equal to the number "
             f"of dimensions in the tensor ({x.ndim})"
         )
-    return tuple(x.shape[i - extra] if n == -1 and i >= extra else n for i, n in enumerate(shape))
+    out = []
+    for i, n in enumerate(shape):
+        here = x.shape[i - extra] if i >= extra else None
+        if n < 0 and (n != -1 or here is None):
+            raise ValueError(
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
+                f"dimension {i}"
+            )
+        if here is not None and n not in (-1, here) and here != 1:
+            raise ValueError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({here}) at "
+                f"non-singleton dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: "
+                f"{list(x.shape)}"
+            )
+        out.append(here if n == -1 else n)
+    return tuple(out)
 
 
 def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    span = builtins.max(ndim, 1)
     for d in dims:
-        if not -ndim <= d < ndim:
+        if not -span <= d < span:
             raise IndexError(
                 "Dimension out of range (expected to be in range of "
-                f"[{-ndim}, {ndim - 1}], but got {d})"
+                f"[{-span}, {span - 1}], but got {d})"
             )
-    return tuple(d % ndim for d in dims)
+    return tuple(d % span for d in dims)
 
 
 # fmt: off
@@ -62,7 +79,7 @@ expand = op("expand", lambda xp, x, *, shape: _widened(xp, x, _expanded(shape, x
             dtype=KEEP, view=True, spread="shape",
             samples=each("3,1", {"shape": (3, 4)}, {"shape": (2, 3, 4)}, {"shape": (-1, 4)})
             + each("-", {"shape": (2, 3)}))
-permute = op("permute", lambda xp, x, *, dims: xp.permute_dims(x, _normal(dims, x.ndim)),
+permute = op("permute", lambda xp, x, *, dims: xp.permute_dims(x, _order(dims, x.ndim)),
              x=lambda g, dims: permute(g, dims=_inverse(dims)),
              dtype=KEEP, view=True, spread="dims",
              samples=each("2,3,4", {"dims": (2, 0, 1)}, {"dims": (0, -1, 1)}))
@@ -75,25 +92,9 @@ t = op("t", lambda xp, x: _transposed(xp, x), x=lambda g: t(g),
 squeeze = op("squeeze", lambda xp, x, *, dim=None: _squeezed(xp, x, dim),
              x=lambda g, x_shape: reshape(g, shape=tuple(x_shape)), dtype=KEEP, view=True,
              samples=each("1,3,1", {}, {"dim": 0}, {"dim": 1}, {"dim": (0, 2)}))
-unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=dim),
+unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=_new_axis(dim, x.ndim)),
                x=lambda g, dim: squeeze(g, dim=dim), dtype=KEEP, view=True,
                samples=each("2,3", {"dim": 0}, {"dim": -1}, {"dim": 1}))
-flip = op("flip", lambda xp, x, *, dims: _flipped(xp, x, dims),
-          x=lambda g, dims: flip(g, dims=dims), dtype=KEEP, spread="dims",
-          samples=each("2,3", {"dims": (0,)}, {"dims": (0, 1)}))
-roll = op("roll", lambda xp, x, *, shifts, dims=None: _rolled(xp, x, shifts, dims),
-          x=lambda g, shifts, dims: roll(g, shifts=_negated(shifts), dims=dims), dtype=KEEP,
-          samples=each("3,4", {"shifts": 1}, {"shifts": (1, -2), "dims": (0, 1)}))
-tril = op("tril", lambda xp, x, *, diagonal=0: _triangle("tril", xp.tril, x, diagonal),
-          x=lambda g, diagonal: tril(g, diagonal=diagonal), dtype=KEEP,
-          samples=each("3,4", {}, {"diagonal": 1}))
-triu = op("triu", lambda xp, x, *, diagonal=0: _triangle("triu", xp.triu, x, diagonal),
-          x=lambda g, diagonal: triu(g, diagonal=diagonal), dtype=KEEP,
-          samples=each("3,4", {}, {"diagonal": -1}))
-repeat = op("repeat", lambda xp, x, *, repeats: _tiled(xp, x, repeats),
-            x=lambda g, x_shape, repeats: _repeat_rule(g, x_shape, repeats),
-            dtype=KEEP, spread="repeats",
-            samples=each("2,3", {"repeats": (2, 1)}, {"repeats": (2, 1, 3)}))
 pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0:
                       _padded(xp, x, padding, value),
                   x=lambda g, padding: _unpad(g, padding), dtype=KEEP, method=False,
@@ -103,9 +104,35 @@ pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0:
 # fmt: on
 
 
-def _flipped(xp: Any, x: Any, dims: Any) -> Any:
-    """A copy, as PyTorch's: a library may give a view."""
-    return xp.asarray(xp.flip(x, axis=_normal(dims, x.ndim)), copy=True)
+def _order(dims: Any, ndim: int) -> tuple[int, ...]:
+    """Each dimension once."""
+    out = _normal(dims, ndim) if ndim else tuple(dims)
+    if len(out) != ndim:
+        raise ValueError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {ndim} is not equal "
+            f"to len(dims) = {len(out)}"
+        )
+    if len(set(out)) != ndim:
+        raise ValueError(f"permute(): duplicate dims are not allowed: {tuple(dims)}")
+    return out
+
+
+def _new_axis(dim: int, ndim: int) -> int:
+    if not -ndim - 1 <= dim <= ndim:
+        raise IndexError(
+            "Dimension out of range (expected to be in range of "
+            f"[{-ndim - 1}, {ndim}], but got {dim})"
+        )
+    return dim % (ndim + 1)
+
+
+def _distinct(dims: Any, ndim: int) -> tuple[int, ...]:
+    out = _normal(dims, ndim)
+    if len(set(out)) < len(out):
+        twice = next(d for d in out if out.count(d) > 1)
+        raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
+    return out
 
 
 def _widened(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
@@ -114,9 +141,9 @@ def _widened(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _swapped(xp: Any, x: Any, dim0: int, dim1: int) -> Any:
+    a, b = _normal((dim0, dim1), x.ndim)
     if x.ndim == 0:
         return x[...]
-    a, b = _normal((dim0, dim1), x.ndim)
     order = list(range(x.ndim))
     order[a], order[b] = b, a
     return xp.permute_dims(x, tuple(order))
@@ -139,49 +166,10 @@ def _inverse(dims: Any) -> tuple[int, ...]:
 def _squeezed(xp: Any, x: Any, dim: Any) -> Any:
     if dim is None:
         return xp.reshape(x, tuple(n for n in x.shape if n != 1))
+    axes = _distinct(dim, x.ndim)
     if x.ndim == 0:
         return x[...]
-    axes = _normal(dim, x.ndim)
     return xp.reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in axes)))
-
-
-def _rolled(xp: Any, x: Any, shifts: Any, dims: Any) -> Any:
-    counts = [1 if isinstance(v, int) else len(v) for v in (shifts, dims) if v is not None]
-    if counts[0] != counts[-1]:
-        raise ValueError(
-            f"shifts and dimensions must align. shifts: {counts[0]}, dims: {counts[-1]}"
-        )
-    return xp.roll(x, shifts, axis=dims)
-
-
-def _triangle(name: str, function: Any, x: Any, diagonal: int) -> Any:
-    if x.ndim < 2:
-        raise ValueError(f"{name}: input tensor must have at least 2 dimensions, not {x.ndim}")
-    return function(x, k=diagonal)
-
-
-def _tiled(xp: Any, x: Any, repeats: Any) -> Any:
-    if len(repeats) < x.ndim:
-        raise ValueError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
-            f"tensor: {len(repeats)} and {x.ndim}"
-        )
-    return xp.tile(x, repeats)
-
-
-def _negated(shifts: Any) -> Any:
-    return -shifts if isinstance(shifts, int) else tuple(-s for s in shifts)
-
-
-def _repeat_rule(g: Any, shape: Any, repeats: Any) -> Any:
-    from .reduce import sum
-
-    shape = (1,) * (len(repeats) - len(shape)) + tuple(shape)
-    split: list[int] = []
-    for r, n in zip(repeats, shape):
-        split += [r, n]
-    out = sum(reshape(g, shape=tuple(split)), dim=tuple(range(0, len(split), 2)))
-    return out  # leading ones are undone by the engine
 
 
 def _padded(xp: Any, x: Any, padding: Any, value: float) -> Any:
@@ -206,13 +194,17 @@ def _unpad(g: Any, padding: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` (PyTorch: ``torch.flatten``)."""
+    x = input
     if x.ndim == 0:
+        _normal((start_dim, end_dim), 0)
         return reshape(x, shape=(1,))
     first, last = _normal((start_dim, end_dim), x.ndim)
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if first == last:
+        return x
     shape = tuple(x.shape)
     return reshape(
         x,
@@ -229,58 +221,129 @@ def _product(numbers: Any) -> int:
     return n
 
 
-def unflatten(x: Any, dim: int, sizes: tuple[int, ...]) -> Any:
-    """Split one dimension into several (PyTorch: ``torch.unflatten``)."""
-    d = _normal(dim, x.ndim)[0]
-    sizes = tuple(sizes)
+def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Any:
+    """Split one dimension into several (PyTorch: ``torch.unflatten``).
+
+    >>> import anadrome as ad
+    >>> ad.ones(2, 6).unflatten(1, (2, -1)).shape
+    anadrome.Size([2, 2, 3])
+    """
+    d = _normal(dim, input.ndim)[0]
+    sizes = tuple(int(n) for n in sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    n = input.shape[d] if input.ndim else 1
+    known = _product(k for k in sizes if k != -1)
+    if sizes.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
     if -1 in sizes:
-        known = _product(n for n in sizes if n != -1)
-        sizes = tuple(x.shape[d] // known if n == -1 else n for n in sizes)
-    return reshape(x, shape=(*x.shape[:d], *sizes, *x.shape[d + 1 :]))
+        if not known or n % known:
+            raise RuntimeError(
+                f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim "
+                f"{d} ({n}) in the input tensor"
+            )
+        sizes = tuple(n // known if k == -1 else k for k in sizes)
+    elif known != n:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} "
+            f"({n}) in the input tensor"
+        )
+    return reshape(input, shape=(*input.shape[:d], *sizes, *input.shape[d + 1 :]))
 
 
-def movedim(x: Any, source: Any, destination: Any) -> Any:
+def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Move dimensions to new places (PyTorch: ``torch.movedim``)."""
-    sources, targets = _normal(source, x.ndim), _normal(destination, x.ndim)
-    order = [d for d in range(x.ndim) if d not in sources]
+    ndim = input.ndim
+    sources, targets = _normal(source, ndim), _normal(destination, ndim)
+    if len(sources) != len(targets):
+        raise RuntimeError(
+            "movedim: Invalid source or destination dims: source ("
+            f"{list(sources)} dims) should contain the same number of dims as destination "
+            f"({list(targets)} dims)"
+        )
+    for name, dims in (("source", sources), ("destination", targets)):
+        if len(set(dims)) < len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
+    if not ndim:
+        return input
+    order = [d for d in range(ndim) if d not in sources]
     for to, d in sorted(zip(targets, sources)):
         order.insert(to, d)
-    return permute(x, dims=tuple(order))
+    return permute(input, dims=tuple(order))
 
 
-def broadcast_to(x: Any, size: Any) -> Any:
+def broadcast_to(input: Any, size: Any) -> Any:
     """``expand`` as a function (PyTorch: ``torch.broadcast_to``)."""
-    return expand(x, shape=tuple(size))
+    return expand(input, shape=tuple(size))
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that arrays of these shapes broadcast to (PyTorch: ``torch.broadcast_shapes``).
+
+    >>> import anadrome as ad
+    >>> ad.broadcast_shapes((2, 1), (3,))
+    anadrome.Size([2, 3])
+    """
+    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    out = [1] * builtins.max((len(s) for s in sizes), default=0)
+    for s in sizes:
+        for i in range(-1, -len(s) - 1, -1):
+            if s[i] < 0:
+                raise RuntimeError(f"Trying to create tensor with negative dimension ({s[i]})")
+            if s[i] != 1 and out[i] != s[i] and out[i] != 1:
+                raise ShapeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape: "
+                    + " and ".join(str(list(s)) for s in sizes)
+                )
+            if s[i] != 1:
+                out[i] = s[i]
+    return Size(out)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
+    """The Tensors expanded to their common shape; views (PyTorch: ``torch.broadcast_tensors``)."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    shape = tuple(broadcast_shapes(*[tuple(t.shape) for t in tensors]))
+    return tuple(expand(t, shape=shape) for t in tensors)
 
 
 def _install() -> None:
     methods: dict[str, Any] = {
         "flatten": flatten,
-        "unflatten": unflatten,
+        "unflatten": lambda self, dim, sizes: unflatten(self, dim, sizes),
         "movedim": movedim,
+        "moveaxis": movedim,
         "broadcast_to": broadcast_to,
-        "view_as": lambda self, other: reshape(self, shape=tuple(other.shape)),
         "reshape_as": lambda self, other: reshape(self, shape=tuple(other.shape)),
         "expand_as": lambda self, other: expand(self, shape=tuple(other.shape)),
-        "swapaxes": transpose,
-        "contiguous": lambda self: self,
+        "swapaxes": _swap_axes,
+        "swapdims": transpose,
+        "ravel": ravel,
         "T": property(lambda self: permute(self, dims=tuple(range(self.ndim))[::-1])),
-        "mT": property(lambda self: transpose(self, dim0=-2, dim1=-1)),
+        "mT": property(_matrix_transposed),
     }
     for name, function in methods.items():
         setattr(Tensor, name, function)
 
 
+def _swap_axes(input: Any, axis0: int, axis1: int) -> Any:
+    """Two dimensions exchanged, in NumPy's words (PyTorch: ``torch.swapaxes``)."""
+    return transpose(input, dim0=axis0, dim1=axis1)
+
+
+def ravel(input: Any) -> Any:
+    """All values in one dimension (PyTorch: ``torch.ravel``)."""
+    return reshape(input, shape=(-1,))
+
+
+def _matrix_transposed(self: Any) -> Any:
+    if self.ndim < 2:
+        raise RuntimeError(
+            "tensor.mT is only supported on matrices or batches of matrices. Got "
+            f"{self.ndim}-D tensor."
+        )
+    return transpose(self, dim0=-2, dim1=-1)
+
+
 _install()
-
-
-def _view(self: Any, *shape: Any) -> Any:
-    """Another shape of the same memory, or (given a dtype) a cast as ``to``."""
-    from ..dtypes import dtype
-
-    if len(shape) == 1 and isinstance(shape[0], dtype):
-        return self.to(shape[0])
-    return reshape(self, *shape)
-
-
-Tensor.view = _view

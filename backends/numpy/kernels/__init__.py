@@ -24,7 +24,9 @@ from . import (
     products,
     recurrent,
     reduce,
+    scans,
     shape,
+    strided,
 )
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -41,6 +43,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **products.KERNELS,
     **recurrent.KERNELS,
     **reduce.KERNELS,
+    **scans.KERNELS,
     **shape.KERNELS,
+    **strided.KERNELS,
 }
 OUT_KERNELS: dict[str, Callable[..., Any]] = {**elementwise.OUT_KERNELS}

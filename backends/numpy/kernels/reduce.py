@@ -42,7 +42,7 @@ def sum_to_size(x: Any, *, size: Any) -> Any:
 
 def total(x: Any, dim: Any, keepdim: bool) -> Any:
     """The sum of a float32 or float64 array with dimensions."""
-    if dim is None:
+    if dim is None or dim == ():
         return _reduce(x, None, keepdims=keepdim)
     axes = (dim,) if dim.__class__ is int else tuple(dim)
     if x.size >= _SMALL and x.flags.c_contiguous:

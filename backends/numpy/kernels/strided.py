@@ -1,0 +1,65 @@
+"""strided: views that the array API cannot make: by strides, of windows, of diagonals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from anadrome.ops.diagonal import planes
+from anadrome.ops.strided import compact, strides_of, window_count
+
+from .common import declared
+
+
+def as_strided(
+    x: Any, *, size: Any, stride: Any, offset: int = 0, strides: Any = None
+) -> Any:  # fmt: skip
+    """A view of the memory around ``x``; of a copy, if ``x`` is laid out otherwise."""
+    if 0 in x.shape or 0 in size or strides_of(x) != (strides or compact(x.shape)):
+        return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
+    memory = x
+    while isinstance(memory.base, np.ndarray):
+        memory = memory.base
+    first = _address(x) - _address(memory) + offset * x.itemsize
+    last = first + sum((n - 1) * s for n, s in zip(size, stride)) * x.itemsize
+    compact_memory = memory.flags.c_contiguous or memory.flags.f_contiguous
+    if not compact_memory or first < 0 or last + x.itemsize > memory.nbytes:
+        return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
+    flat = memory.ravel("K").view(np.uint8)
+    steps = tuple(s * x.itemsize for s in stride)
+    return np.ndarray(size, x.dtype, flat, first, steps)
+
+
+def _address(x: Any) -> int:
+    return x.__array_interface__["data"][0]
+
+
+def unfold(x: Any, *, dimension: int, size: int, step: int) -> Any:
+    """A view of windows along a dimension."""
+    if not x.ndim:
+        return declared("unfold")(x, dimension=dimension, size=size, step=step)
+    axis, count = window_count(x.shape, dimension, size, step)
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
+    s = x.strides
+    return np.lib.stride_tricks.as_strided(
+        x, shape, (*s[:axis], s[axis] * step, *s[axis + 1 :], s[axis])
+    )
+
+
+def diagonal(x: Any, *, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """A view of the diagonals, which can be written."""
+    a, b = planes("diagonal", x.ndim, dim1, dim2)
+    moved = x.transpose((*(i for i in range(x.ndim) if i not in (a, b)), a, b))
+    moved = moved[..., :, offset:] if offset >= 0 else moved[..., -offset:, :]
+    n = min(moved.shape[-2:])
+    return np.einsum("...ii->...i", moved[..., :n, :n])
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    "as_strided": as_strided,
+    "unfold": unfold,
+    "diagonal": diagonal,
+    "contiguous": np.ndarray.copy,
+}

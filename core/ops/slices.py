@@ -1,0 +1,162 @@
+"""slices: whole slices along a dimension, or other regions, written or added to out of place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import DtypeError
+from ..forms import inplace_composite
+from ..inplace import assign
+from ..subscripts import normalized
+from ..tensor import Tensor
+from .arithmetic import where
+from .indexing import index_add_values
+from .reduce import axes_of
+from .scattering import index_add_op, index_copy_op, member_along
+
+
+def _line(name: str, x: Any, dim: int, index: Any, source: Any = None) -> int:
+    """PyTorch's rules for a one-dimensional index along ``dim``."""
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    if index.dtype.name not in ("int32", "int64"):
+        raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype.name}")
+    axis = axes_of(dim, x.ndim)[0] if x.ndim else 0
+    if source is not None:
+        if source.dtype is not x.dtype:
+            raise DtypeError(
+                f"{name}(): self ({x.dtype.name}) and source ({source.dtype.name}) must have the "
+                "same scalar type"
+            )
+        wanted = tuple(index.numel() if i == axis else n for i, n in enumerate(x.shape))
+        if x.ndim and tuple(source.shape) != wanted:
+            raise RuntimeError(
+                f"{name}(): source of shape {list(source.shape)}, but self of shape "
+                f"{list(x.shape)} and an index of {index.numel()} along dimension {axis} need "
+                f"{list(wanted)}"
+            )
+    return axis
+
+
+def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
+    """``input`` with the slices of ``source`` added to those that ``index`` names.
+
+    PyTorch: ``torch.index_add``.
+
+    >>> import anadrome as ad
+    >>> ad.zeros(3).index_add(0, ad.tensor([1, 1]), ad.ones(2))
+    tensor([0., 2., 0.])
+    """
+    _line("index_add", input, dim, index, source)
+    return index_add_op(input, index, source, dim=dim, alpha=alpha)
+
+
+def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
+    """``input`` with the slices of ``source`` in place of those that ``index`` names.
+
+    PyTorch: ``torch.index_copy``.
+    """
+    _line("index_copy", input, dim, index, source)
+    if index.numel() == 0:
+        return input.clone()
+    return index_copy_op(input, index, source, dim=dim)
+
+
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """``input`` with one value in the slices that ``index`` names (``torch.index_fill``)."""
+    axis = _line("index_fill", input, dim, index)
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        value = value.to(input.dtype)
+    if index.numel() == 0:
+        return input.clone()
+    return where(member_along(index, tuple(input.shape), axis), value, input)
+
+
+def index_put(
+    input: Any, indices: Any, values: Any, accumulate: bool = False
+) -> Any:  # fmt: skip
+    """``input`` with ``values`` at ``input[indices]``, or added there (``torch.index_put``).
+
+    >>> import anadrome as ad
+    >>> ad.zeros(3).index_put((ad.tensor([1, 1]),), ad.tensor(2.0), accumulate=True)
+    tensor([0., 4., 0.])
+    """
+    if values.dtype is not input.dtype:
+        raise DtypeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{input.dtype.name} for the destination and {values.dtype.name} for the source."
+        )
+    if not accumulate:
+        out = input.clone()
+        out[tuple(slice(None) if i is None else i for i in indices)] = values
+        return out
+    whole = tuple(slice(None) if i is None else i if i.ndim else i.reshape(1) for i in indices)
+    _, index = normalized(input, whole)
+    while values.ndim and values.shape[0] == 1:
+        values = values.squeeze(0)
+    return index_add_values(input, values, index=index)
+
+
+def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+    """In-place form of ``index_put``; returns self."""
+    if not accumulate:
+        if values.dtype is not self.dtype:
+            index_put(self, indices, values)  # raises
+        self[tuple(slice(None) if i is None else i for i in indices)] = values
+        return self
+    return _index_put_(self, indices, values, accumulate)
+
+
+_index_put_ = inplace_composite(index_put)
+
+
+# -- a region replaced ------------------------------------------------------------------------
+def _replaced(name: str, x: Any, region: Any, src: Any) -> Any:
+    out = x.clone()
+    part = region(out)
+    if part.shape != src.shape:
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(part.shape)}"
+        )
+    assign(part, src.to(x.dtype), name)
+    return out
+
+
+def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
+    """``input`` with ``src`` in place of one slice (PyTorch: ``torch.select_scatter``)."""
+    return _replaced("select_scatter", input, lambda out: out.select(dim, index), src)
+
+
+def slice_scatter(
+    input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None,
+    step: int = 1,
+) -> Any:  # fmt: skip
+    """``input`` with ``src`` in place of a slice along ``dim`` (``torch.slice_scatter``)."""
+    axis = axes_of(dim, input.ndim)[0]
+    place = (*(slice(None),) * axis, slice(start, end, step))
+    return _replaced("slice_scatter", input, lambda out: out[place], src)
+
+
+def diagonal_scatter(
+    input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Any:  # fmt: skip
+    """``input`` with ``src`` in place of a diagonal (PyTorch: ``torch.diagonal_scatter``)."""
+    return _replaced("diagonal_scatter", input, lambda o: o.diagonal(offset, dim1, dim2), src)
+
+
+def _install() -> None:
+    for function in (index_add, index_copy, index_fill):
+        name = function.__name__ + "_"
+        setattr(Tensor, function.__name__, function)
+        setattr(Tensor, name, inplace_composite(function, name))
+    for function in (index_put, index_put_, select_scatter, slice_scatter, diagonal_scatter):
+        setattr(Tensor, function.__name__, function)
+
+
+_install()
