@@ -105,7 +105,7 @@ def _host(value: Any) -> Any:
         value = value.resolve_conj()
     if hasattr(value, "resolve_neg"):
         value = value.resolve_neg()
-    return value.detach().cpu().numpy()
+    return value.detach().numpy(force=True)
 
 
 def _same(found: Any, wanted: Any, what: str, rtol: float, atol: float) -> None:

@@ -31,7 +31,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 def _unit(x: Tensor, dim: int, eps: float) -> Tensor:
-    """Divided by its length; where that is below ``eps``, by ``eps``, which is not differentiated."""
+    """Divided by its length, or by ``eps``, which is not differentiated, where that is larger."""
     length = x.norm(2, dim, keepdim=True)
     value = length.detach()
     return x / (length + (value.clamp_min(eps) - value))

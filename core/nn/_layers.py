@@ -7,9 +7,10 @@ from typing import Any
 from .. import modes
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
-from ..ops import indexing, normalise
+from ..ops import normalise
 from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
+from ..ops.embedding import embedding as _embedding
 from ..ops.products import linear as _linear
 from ..ops.slices import index_add
 from ..random import default_generator
@@ -74,7 +75,7 @@ def embedding(
         padding_idx %= n
     if max_norm is not None:
         shorten(weight, input, max_norm, norm_type)
-    out = indexing.embedding(weight, input, padding_idx=padding_idx)
+    out = _embedding(weight, input, padding_idx=padding_idx)
     if scale_grad_by_freq and out.requires_grad:
         shares = 1.0 / _uses(input, n, weight)[input].unsqueeze(-1)
         out.register_hook(lambda g: g * shares)

@@ -57,7 +57,8 @@ def _same_size(name: str, input: Tensor, target: Any, verb: str = "") -> None:
     )
 
 
-def _reduced(values: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+def reduced(values: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    """The values, their sum, or their mean (over the weights, if there are any)."""
     if reduction == "none":
         return values
     total = values.sum()
@@ -98,7 +99,7 @@ def mse_loss(
     if weight is None:
         return ops.mse(input, target, reduction=reduction)
     _weights_fit(weight, input)
-    return _reduced(ops.mse(input, target, reduction="none") * weight, reduction, weight)
+    return reduced(ops.mse(input, target, reduction="none") * weight, reduction, weight)
 
 
 def l1_loss(
@@ -118,7 +119,7 @@ def l1_loss(
     if weight is None:
         return ops.l1(input, target, reduction=reduction)
     _weights_fit(weight, input)
-    return _reduced(ops.l1(input, target, reduction="none") * weight, reduction, weight)
+    return reduced(ops.l1(input, target, reduction="none") * weight, reduction, weight)
 
 
 def smooth_l1_loss(
@@ -160,7 +161,7 @@ def huber_loss(
     if weight is None:
         return ops.huber(input, target, delta=delta, reduction=reduction)
     _weights_fit(weight, input)
-    return _reduced(ops.huber(input, target, delta=delta, reduction="none") * weight, reduction)
+    return reduced(ops.huber(input, target, delta=delta, reduction="none") * weight, reduction)
 
 
 # -- classes ------------------------------------------------------------------------------------
@@ -191,6 +192,11 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if x == t:
+        if ignore_index >= 0:
+            raise RuntimeError(
+                "ignore_index is not supported for floating point target; give those rows a "
+                "weight of 0"
+            )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes("cross_entropy", input, target, weight)
     if len(x) == 1:
@@ -342,6 +348,11 @@ def binary_cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     _same_size("binary_cross_entropy", input, target)
+    if target.dtype is not input.dtype:
+        raise DtypeError(
+            f"Found dtype {target.dtype.name} but expected {input.dtype.name}: write "
+            "target.to(input.dtype)"
+        )
     return ops.bce(input, target, weight, reduction=reduction)
 
 

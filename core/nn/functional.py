@@ -87,8 +87,13 @@ _names, __getattr__, __dir__ = _later.later(
     "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d",
     _attention="scaled_dot_product_attention",
     _bags="embedding_bag",
+    _ctc="ctc_loss",
     _distances="bilinear cosine_similarity pairwise_distance",
     _dropouts="alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout",
+    _likelihoods="gaussian_nll_loss kl_div poisson_nll_loss",
+    _margins="cosine_embedding_loss hinge_embedding_loss margin_ranking_loss multi_margin_loss "
+    "multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss triplet_margin_loss "
+    "triplet_margin_with_distance_loss",
     _norms="group_norm instance_norm local_response_norm rms_norm",
     _piecewise="hardshrink hardsigmoid hardswish hardtanh hardtanh_ prelu relu6 rrelu rrelu_ "
     "softshrink tanhshrink threshold threshold_",

@@ -9,10 +9,10 @@ from typing import Any
 
 from .. import backend as backends
 from ..dtypes import from_native
-from ..errors import DomainError, DtypeError, RangeError
-from ..op import FLOAT, FULL, KEEP, NONE, op
+from ..errors import DomainError, RangeError, UnsupportedError
+from ..op import FULL, KEEP, NONE, op
 from ..samples import Arr, call
-from .activation import sigmoid, softplus
+from .activation import floating, sigmoid, softplus
 from .arithmetic import clamp, maximum
 from .elementwise import exp, log, sign
 from .reduce import _mean, _sum, sum
@@ -28,26 +28,27 @@ def _each(*args: Any, **keywords: Any) -> list[Any]:
 
 # fmt: off
 # -- regression ---------------------------------------------------------------------------------
-mse = op("mse_loss", lambda xp, x, y, *, reduction: _reduced(xp, _square(x - y), reduction),
+mse = op("mse_loss", lambda xp, x, y, *, reduction:
+             _reduced(xp, _square(floating("mse_loss", x - y)), reduction),
          x=lambda g, x, y, reduction: _mse_rule(g, x, y, reduction),
          y=lambda g, x, y, reduction: _mse_rule(g, y, x, reduction),
-         dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR))
+         amp=FULL, method=False, samples=_each(*_PAIR))
 l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
         x=lambda g, x, y, reduction: sign(x - y) * _shared(g, x - y, reduction),
         y=lambda g, x, y, reduction: sign(y - x) * _shared(g, x - y, reduction),
-        dtype=FLOAT, amp=FULL, method=False,
+        amp=FULL, method=False,
         samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))
 smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
-                   _reduced(xp, _smooth(xp, x - y, beta), reduction),
+                   _reduced(xp, _smooth(xp, floating("smooth_l1_loss", x - y), beta), reduction),
                x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, 1.0, reduction),
                y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, 1.0, reduction),
-               node="SmoothL1LossBackward0", dtype=FLOAT, amp=FULL, method=False,
+               node="SmoothL1LossBackward0", amp=FULL, method=False,
                samples=_each(*_PAIR, beta=0.5))
 huber = op("huber_loss", lambda xp, x, y, *, delta, reduction:
-               _reduced(xp, _smooth(xp, x - y, delta) * delta, reduction),
+               _reduced(xp, _smooth(xp, floating("huber_loss", x - y), delta) * delta, reduction),
            x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, delta, reduction),
            y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, delta, reduction),
-           dtype=FLOAT, amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))
+           amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))
 # fmt: on
 
 # -- classes ------------------------------------------------------------------------------------
@@ -148,14 +149,13 @@ cross_entropy_backward = op(
 bce = op(
     "binary_cross_entropy",
     lambda xp, x, y, weight=None, *, reduction: _reduced(
-        xp, _weighted(_bce(xp, x, y), weight), reduction
+        xp, _weighted(_bce(xp, floating("binary_cross_entropy", x), y), weight), reduction
     ),
     x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
     y=lambda g, x, y, weight, reduction: _weighted(
         _shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight
     ),
     weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
-    dtype=FLOAT,
     amp=FULL,
     method=False,
     samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
@@ -178,7 +178,6 @@ bce_with_logits = op(
     pos_weight=lambda g, x, y, weight, reduction: _weighted(
         _shared(g, x, reduction) * y * softplus(-x, threshold=_ALWAYS), weight
     ),
-    dtype=FLOAT,
     amp=FULL,
     method=False,
     samples=_each(*_PAIR, None, None) + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)),
@@ -245,7 +244,9 @@ def _scores(xp: Any, x: Any) -> Any:
     """The scores, of at least 32 bits."""
     kind = from_native[x.dtype]
     if not kind.is_floating_point:
-        raise DtypeError(f"the input must be floating point, not {kind.name}; use `input.float()`")
+        raise UnsupportedError(
+            f"the loss is not implemented for {kind.name!r}: it takes scores; use `input.float()`"
+        )
     return _wide(xp, x)
 
 
@@ -369,6 +370,7 @@ def _log(p: Any) -> Any:
 
 
 def _bce_logits(xp: Any, x: Any, y: Any, pos_weight: Any) -> Any:
+    floating("binary_cross_entropy_with_logits", x)
     soft = xp.log1p(xp.exp(-xp.abs(x))) + xp.maximum(-x, 0.0)  # log(1 + exp(-x))
     if pos_weight is None:
         return (1.0 - y) * x + soft
