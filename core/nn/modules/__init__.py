@@ -113,6 +113,7 @@ __all__ = [
 # Layers that fewer programs use: the module that holds them, and their names.
 _names, __getattr__, __dir__ = later(
     __name__,
+    adaptive="AdaptiveLogSoftmaxWithLoss",
     padding="CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d "
     "ReflectionPad1d ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d "
     "ReplicationPad3d ZeroPad1d ZeroPad2d ZeroPad3d",
@@ -123,8 +124,14 @@ _names, __getattr__, __dir__ = later(
     "UpsamplingBilinear2d UpsamplingNearest2d",
     distance="CosineSimilarity PairwiseDistance",
     instancenorm="InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    multihead="MultiheadAttention",
+    transformer="Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder "
+    "TransformerEncoderLayer",
     rnn="GRU LSTM RNN RNNBase",
     rnn_cell="GRUCell LSTMCell RNNCell RNNCellBase",
+    margins="CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss KLDivLoss "
+    "MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss "
+    "PoissonNLLLoss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",
     piecewise="Hardshrink Hardsigmoid Hardswish Hardtanh PReLU RReLU ReLU6 Softshrink Tanhshrink "
     "Threshold",
     smooth="CELU GLU Mish SELU Softmax2d Softmin Softsign",
