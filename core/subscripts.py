@@ -237,14 +237,21 @@ def explained(
             )
         arrays.append(list(i.shape))
         d += 1
+    if len(arrays) > 1 and not _broadcast(arrays):
+        return IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(map(str, arrays))
+        )
     if value is not None:
         return ShapeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
             f"indexing result: {error}"
         )
-    if len(arrays) > 1:
-        return IndexError(
-            "shape mismatch: indexing tensors could not be broadcast together with shapes "
-            + ", ".join(map(str, arrays))
-        )
     return error
+
+
+def _broadcast(shapes: list[list[int]]) -> bool:
+    """Whether arrays of these shapes fit together."""
+    width = max(map(len, shapes))
+    rows = [[1] * (width - len(s)) + s for s in shapes]
+    return all(len(set(column) - {1}) < 2 for column in zip(*rows))

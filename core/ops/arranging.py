@@ -234,7 +234,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
         for i, t in enumerate(tensors)
     ]
     if swap:
-        grids = [transpose(g, dim0=0, dim1=1) for g in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 

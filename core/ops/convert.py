@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
-from .. import dtypes
+from .. import dtypes, modes
 from ..device import device as Device
 from ..op import KEEP, ZERO, op
 from ..samples import Arr, call, unary
@@ -64,6 +64,13 @@ def transfer(array: Any, to: Device) -> Any:
     return there.asarray(here.to_host(array), device=to)
 
 
+def _cast(x: Tensor, dtype: dtypes.dtype) -> Tensor:
+    if dtype.is_floating_point or dtype.is_complex or x._edge is None:
+        return to_dtype(x, dtype=dtype)
+    with modes.no_grad():  # whole numbers have no gradients
+        return to_dtype(x, dtype=dtype)
+
+
 def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     """Another dtype, device, or that of another Tensor; self if nothing changes (``Tensor.to``).
 
@@ -95,7 +102,7 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     if dtype is not None:
         dtype = dtypes.as_dtype(dtype)
         if dtype is not out.dtype:
-            out = to_dtype(out, dtype=dtype)
+            out = _cast(out, dtype)
     return clone(out) if copy and out is self else out
 
 

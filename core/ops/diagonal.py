@@ -156,17 +156,17 @@ def triu_indices(
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """Write one value on the main diagonal, in place (PyTorch: ``Tensor.fill_diagonal_``)."""
+    from .strided import as_strided, compact, strides_of
+
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     if self.ndim > 2 and len(set(self.shape)) > 1:
         raise RuntimeError("all dimensions of input must be of equal length")
     n = min(self.shape)
-    step = sum(self.stride())
+    step = sum(strides_of(self._data) or compact(self.shape))
     length = n
     if wrap and self.ndim == 2 and self.shape[0] > self.shape[1]:
         length = -(-self.numel() // (self.shape[1] + 1))
-    from .strided import as_strided
-
     as_strided(self, (length,), (step,)).fill_(fill_value)
     return self
 

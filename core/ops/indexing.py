@@ -8,6 +8,7 @@ from .. import backend as backends
 from .. import modes
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
+from ..forms import form
 from ..inplace import assign, check_writable, write
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..samples import Arr, Sample, call
@@ -209,6 +210,7 @@ def _fitted(value: Tensor, region: Tensor) -> Tensor:
         ) from None
 
 
+@form
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices named by ``index`` along ``dim`` (PyTorch: ``torch.index_select``).
 

@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .elementwise import abs
 from .extremes import amax, amin
-from .reduce import _sum, as_dim, spread, sum
+from .reduce import _sum, as_dim, spread
 
 _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True})
 
@@ -54,11 +54,16 @@ def _norm2_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
 
 def _norm_p(xp: Any, x: Any, p: float, dim: Any, keepdim: bool) -> Any:
     _refuse_whole(x)
-    total = _sum(xp, xp.abs(x) ** p, dim, keepdim)
+    size = xp.abs(x)
+    if p == 0:
+        return _sum(xp, xp.astype(size != 0, size.dtype), dim, keepdim)
+    total = _sum(xp, size**p, dim, keepdim)
     return total if p == 1 else total ** (1.0 / p)
 
 
 def _norm_p_rule(g: Any, x: Any, out: Any, p: float, dim: Any, keepdim: bool) -> Any:
+    if p == 0:
+        return x * 0.0 * spread(g, x.shape, dim, keepdim)
     size = abs(x)
     direction = x / where(size == 0.0, 1.0, size)
     if p == 1:
@@ -97,8 +102,6 @@ def norm(
         return amax(abs(input), dim, keepdim)
     if p == -math.inf:
         return amin(abs(input), dim, keepdim)
-    if p == 0:
-        return sum((input != 0).to(abs(input).dtype), dim=dim, keepdim=keepdim)
     return norm_p(input, p=p, dim=dim, keepdim=keepdim)
 
 

@@ -48,12 +48,16 @@ def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
     return axis or 0
 
 
-def _cropped(x: Any, index: Any, skip: int | None = None) -> Any:
-    """The part of ``x`` that an index of this shape can reach."""
-    sizes = zip(x.shape, index.shape)
-    if all(n == m for i, (n, m) in enumerate(sizes) if i != skip):
+def _cropped(x: Any, index: Any) -> Any:
+    """As much of ``x`` as the index has places for."""
+    if x.shape == index.shape:
         return x
-    return x[tuple(slice(None) if i == skip else slice(n) for i, n in enumerate(index.shape))]
+    return x[tuple(slice(n) for n in index.shape)]
+
+
+def _nothing(x: Any, shape: Any) -> Any:
+    """None of the values of ``x``, in a shape that has a zero."""
+    return x.reshape(-1)[:0].reshape(tuple(shape))
 
 
 @form
@@ -65,14 +69,14 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> An
     tensor([[2],
             [3]])
     """
-    axis = _check("gather", input, dim, index)
+    _check("gather", input, dim, index)
     if index.numel() == 0:
-        return input.new_empty(index.shape)
+        return _nothing(input, index.shape)
     if input.ndim == 0:
         return gather_op(input, index, dim=dim)
     if index.ndim == 0:
         return reshape(gather_op(input, reshape(index, shape=(1,)), dim=dim), shape=())
-    return gather_op(_cropped(input, index, axis), index, dim=dim)
+    return gather_op(input, index, dim=dim)
 
 
 def _written(name: str, x: Any, dim: int, index: Any, src: Any, call: Any) -> Any:
@@ -170,7 +174,7 @@ def take(input: Any, index: Any) -> Any:
     """The values at places of the flattened input, in the index's shape (``torch.take``)."""
     flat = _flat_index(input, index)
     if not index.numel():
-        return input.new_empty(index.shape)
+        return _nothing(input, index.shape)
     return gather_op(input.reshape(-1), flat.reshape(-1), dim=0).reshape(index.shape)
 
 

@@ -224,13 +224,23 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
 @form
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether all values are true (not zero), over all or over ``dim`` (``torch.all``)."""
+    if dim is not None and dim.__class__ is not int and not len(dim):
+        return _truth_of_each(input)
     return all_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
 @form
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether any value is true (not zero), over all or over ``dim`` (``torch.any``)."""
+    if dim is not None and dim.__class__ is not int and not len(dim):
+        return _truth_of_each(input)
     return any_op(input, dim=as_dim(dim), keepdim=keepdim)
+
+
+def _truth_of_each(x: Any) -> Any:
+    """Over no dimension: as in PyTorch, of each value by itself."""
+    out = x.detach() != 0
+    return out.to(x.dtype) if x.dtype.name == "uint8" else out
 
 
 @form

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -91,13 +92,12 @@ def _linear_scan(xp: Any, a: Any, b: Any, dim: int) -> Any:
     return b + 0 if n < 2 else b
 
 
-def shifted(x: Any, dim: int, by: int) -> Any:
-    """``x`` moved by one place along ``dim``, forward or (``by=-1``) back; zero comes in."""
+def shifted(x: Any, dim: int, by: int, value: float = 0.0) -> Any:
+    """``x`` moved by one place along ``dim``, forward or (``by=-1``) back; ``value`` comes in."""
     axis = dim % len(x.shape)
-    padding = tuple(
-        ((1, -1) if by > 0 else (-1, 1)) if i == axis else (0, 0) for i in range(len(x.shape))
-    )
-    return pad_constant(x, padding=padding, value=0.0)
+    step = (1, -1) if by > 0 else (-1, 1)
+    padding = tuple(step if i == axis else (0, 0) for i in range(len(x.shape)))
+    return pad_constant(x, padding=padding, value=value)
 
 
 def _reverse_scan(a: Any, g: Any, dim: int) -> Any:
@@ -120,9 +120,7 @@ def _linear_scan_rule(g: Any, a: Any, out: Any, dim: int) -> Any:
 def _cumprod_rule(g: Any, x: Any, out: Any, dim: int) -> Any:
     if len(g.shape) == 0 or 0 in g.shape:
         return g
-    axis = dim % len(g.shape)
-    padding = tuple((1, -1) if i == axis else (0, 0) for i in range(len(g.shape)))
-    return _reverse_scan(x, g, dim) * pad_constant(out, padding=padding, value=1.0)
+    return _reverse_scan(x, g, dim) * shifted(out, dim, 1, 1.0)
 
 
 def _running(xp: Any, x: Any, dim: int, combine: Any) -> Any:
@@ -153,10 +151,10 @@ def _logcumsumexp_rule(g: Any, x: Any, out: Any, dim: int) -> Any:
     if len(g.shape) == 0 or 0 in g.shape:
         return g
     # A running sum weighted by exp(out[i] - out[i + 1]), which is at most 1: nothing overflows.
-    empty = out == -float("inf")
-    ratio = exp(shifted(out, dim, 1) - out)
-    ratio = where(empty, 0.0, where(shifted(where(empty, 1.0, 0.0), dim, 1) != 0, 0.0, ratio))
-    return where(empty, 0.0, exp(x - where(empty, 0.0, out))) * _reverse_scan(ratio, g, dim)
+    empty = out == -math.inf
+    held = where(empty, 0.0, out)
+    ratio = where(empty, 0.0, exp(shifted(out, dim, 1, -math.inf) - held))
+    return where(empty, 0.0, exp(x - held)) * _reverse_scan(ratio, g, dim)
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------

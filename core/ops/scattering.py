@@ -64,7 +64,8 @@ index_copy_op = op("index_copy", lambda xp, x, index, source, *, dim:
                        _scatter(xp, x, _spread(xp, index, source.shape, dim), source, dim),
                    x=lambda g, index, x_shape, dim: where(
                        member_along(index, tuple(x_shape), dim), 0.0, g),
-                   index=NONE, source=lambda g, index, dim: taken(g, index, dim),
+                   index=NONE, source=lambda g, index, source_shape, dim: reshape(
+                       taken(g, index, dim), shape=tuple(source_shape)),
                    dtype=KEEP, method=False,
                    samples=call(Arr((4, 3)), Arr((1,), 0, 4, "int"), Arr((1, 3)), dim=0))
 #: Which of the numbers from 0 to ``size`` an index holds.
@@ -117,7 +118,15 @@ def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
         check_index(index, 1, 0)
         return xp.broadcast_to(x, index.shape) + 0 if index.ndim else xp.asarray(x, copy=True)
     check_index(index, x.shape[axes[0]], axes[0])
-    return xp.take_along_axis(x, index, axis=axes[0])
+    return xp.take_along_axis(reached(x, index, axes[0]), index, axis=axes[0])
+
+
+def reached(x: Any, index: Any, axis: int) -> Any:
+    """The part of ``x`` that an index along ``axis``, which may be smaller, can reach."""
+    sizes = enumerate(zip(x.shape, index.shape))
+    if all(n == m or i == axis for i, (n, m) in sizes):
+        return x
+    return x[tuple(slice(None) if i == axis else slice(n) for i, n in enumerate(index.shape))]
 
 
 def _scatter_add(xp: Any, x: Any, index: Any, src: Any, dim: int) -> Any:

@@ -261,7 +261,7 @@ def searchsorted(
                 "torch.searchsorted(): boundary and sorter must have the same size, but got "
                 f"{list(sorted_sequence.shape)} and {list(sorter.shape)}"
             )
-        from .scattering import gather
+        from .placing import gather
 
         sorted_sequence = gather(sorted_sequence, -1, sorter)
     out = searchsorted_op(sorted_sequence, input, right=right)

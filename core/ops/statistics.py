@@ -81,7 +81,7 @@ def _var_rule(g: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any
     g = spread(g, x.shape, dim, keepdim)
     if left > 0:
         return g * centred * (2.0 / left)
-    return g * where(centred == 0.0, math.nan, math.inf)
+    return g * where(centred == 0.0, centred * math.nan, centred * 0.0 + math.inf)
 
 
 def _ranked(xp: Any, x: Any, axis: int, skip_nan: bool) -> tuple[Any, Any]:
@@ -256,7 +256,7 @@ def nanquantile(
 def _quantile(
     name: str, x: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool
 ) -> Any:
-    from .scattering import gather
+    from .placing import gather
     from .shape import movedim
     from .sorting import sort
 
@@ -306,8 +306,6 @@ def _quantile(
         weight = 0.5 if interpolation == "midpoint" else ranks - below
         weight = 1.0 if interpolation == "higher" else weight
         out = high if interpolation == "higher" else low + weight * (high - low)
-    if not skip_nan:
-        out = where(missing, math.nan, out)
     out = reshape(out.transpose(0, 1), shape=(q.numel(), *kept))
     if not keepdim:
         whole = dim is None or not shape
