@@ -106,3 +106,22 @@ def char_gpt(
             return self.head(self.norm(self.blocks(x)))
 
     return GPT()
+
+
+def char_lstm(fw: ModuleType, *, width: int, vocabulary: int) -> Any:
+    """An LSTM over characters: (N, T) int64 tokens to (N, T, vocabulary) logits."""
+    nn = fw.nn
+    Module: Any = nn.Module
+
+    class CharLSTM(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens = nn.Embedding(vocabulary, width)
+            self.lstm = nn.LSTM(width, width, batch_first=True)
+            self.head = nn.Linear(width, vocabulary)
+
+        def forward(self, tokens: Any) -> Any:
+            out, _ = self.lstm(self.tokens(tokens))
+            return self.head(out)
+
+    return CharLSTM()

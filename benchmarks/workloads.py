@@ -227,6 +227,32 @@ def char_gpt(fw: ModuleType) -> Step:
 
 
 @workload(
+    "lstm",
+    "LSTM, hidden 128, T 64, batch 32, over 65 characters, Adam, clipping",
+    target=2.0,
+    floor=1.9,
+)
+def lstm(fw: ModuleType) -> Step:
+    """A recurrent language model: the products of the recurrence are small, and wait in turn."""
+    fw.manual_seed(0)
+    model = models.char_lstm(fw, width=128, vocabulary=65)
+    optimizer = fw.optim.Adam(model.parameters(), lr=1e-3)
+    tokens = fw.randint(0, 65, (32, 65))
+    x = tokens[:, :-1]
+    y = tokens[:, 1:].reshape(-1)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = fw.nn.functional.cross_entropy(model(x).view(-1, 65), y)
+        loss.backward()
+        fw.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@workload(
     "elementwise-chain",
     "30 elementwise ops on 1e6 floats, forward and backward",
     target=0.9,

@@ -1,0 +1,359 @@
+"""transformer: encoder and decoder of arXiv:1706.03762 (PyTorch: ``torch.nn.Transformer``)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from ... import creation, modes
+from ...tensor import Tensor
+from .. import functional as F
+from .. import init
+from .._multihead import canonical_mask
+from .activation import GELU, ReLU
+from .container import ModuleList
+from .dropout import Dropout
+from .linear import Linear
+from .module import Module
+from .multihead import MultiheadAttention
+from .normalization import LayerNorm
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def _activation(given: str | Activation) -> Activation:
+    if not isinstance(given, str):
+        return given
+    if given not in ("relu", "gelu"):
+        raise RuntimeError(f"activation should be relu/gelu, not {given}")
+    return F.relu if given == "relu" else F.gelu
+
+
+class _Layer(Module):
+    """What encoder and decoder layers share: attention, the wide layer, norms and dropouts."""
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        made = {"device": device, "dtype": dtype}
+        for name in self._attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout=dropout, bias=bias,
+                                                   batch_first=batch_first, **made))  # fmt: skip
+        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **made)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **made)
+        self.norm_first = norm_first
+        count = len(self._attentions) + 1
+        for i in range(1, count + 1):
+            norm = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **made)
+            setattr(self, f"norm{i}", norm)
+        for i in range(1, count + 1):
+            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = _activation(activation)
+
+    _attentions: tuple[str, ...] = ("self_attn",)
+
+    def _added(self, x: Tensor, number: int, block: Callable[[Tensor], Tensor]) -> Tensor:
+        """``x`` with a block added, normalised before it or after."""
+        norm, dropout = getattr(self, f"norm{number}"), getattr(self, f"dropout{number}")
+        if self.norm_first:
+            return x + dropout(block(norm(x)))
+        return norm(x + dropout(block(x)))
+
+    def _ff_block(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention and two linear layers (PyTorch: ``torch.nn.TransformerEncoderLayer``).
+
+    ``src``: (S, N, d_model), (N, S, d_model) with ``batch_first``, or (S, d_model).
+    ``norm_first``: normalise before each block. ``activation``: "relu", "gelu" or a function.
+    Masks: see ``MultiheadAttention``.
+
+    >>> import anadrome as ad
+    >>> ad.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)(ad.zeros(5, 2, 8)).shape
+    anadrome.Size([5, 2, 8])
+    """
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The shape of ``src``."""
+        padding = canonical_mask(
+            src_key_padding_mask, "src_key_padding_mask", src, src_mask, "src_mask"
+        )
+        mask = canonical_mask(src_mask, "src_mask", src)
+
+        def attend(x: Tensor) -> Tensor:
+            return self.self_attn(
+                x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False,
+                is_causal=is_causal,
+            )[0]  # fmt: skip
+
+        return self._added(self._added(src, 1, attend), 2, self._ff_block)
+
+
+class TransformerDecoderLayer(_Layer):
+    """Self-attention, attention to ``memory``, two linear layers (``TransformerDecoderLayer``).
+
+    ``tgt``: (T, N, d_model) and ``memory``: (S, N, d_model); layouts, options and masks as in
+    ``TransformerEncoderLayer``.
+    """
+
+    _attentions = ("self_attn", "multihead_attn")
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """The shape of ``tgt``."""
+
+        def attend(x: Tensor) -> Tensor:
+            return self.self_attn(
+                x, x, x, attn_mask=tgt_mask, key_padding_mask=tgt_key_padding_mask,
+                need_weights=False, is_causal=tgt_is_causal,
+            )[0]  # fmt: skip
+
+        def look(x: Tensor) -> Tensor:
+            return self.multihead_attn(
+                x, memory, memory, attn_mask=memory_mask,
+                key_padding_mask=memory_key_padding_mask, need_weights=False,
+                is_causal=memory_is_causal,
+            )[0]  # fmt: skip
+
+        x = self._added(self._added(tgt, 1, attend), 2, look)
+        return self._added(x, 3, self._ff_block)
+
+
+def _copies(module: Module, count: int) -> ModuleList:
+    return ModuleList([copy.deepcopy(module) for _ in range(count)])
+
+
+class TransformerEncoder(Module):
+    """Copies of an encoder layer, one after the other (PyTorch: ``torch.nn.TransformerEncoder``).
+
+    ``enable_nested_tensor`` and ``mask_check`` are accepted. As in PyTorch, where they apply
+    (evaluation, nothing to differentiate, a padding mask) the outputs at padding are zeros.
+    """
+
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__()
+        self.layers = _copies(encoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+        self.enable_nested_tensor = enable_nested_tensor
+        self.use_nested_tensor = enable_nested_tensor and _may_be_nested(encoder_layer)
+        self.mask_check = mask_check
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        """The shape of ``src``."""
+        padding = canonical_mask(src_key_padding_mask, "src_key_padding_mask", src, mask, "mask")
+        added = canonical_mask(mask, "mask", src)
+        out = src
+        for layer in self.layers:
+            out = layer(
+                out, src_mask=added, is_causal=bool(is_causal), src_key_padding_mask=padding
+            )
+        if padding is not None and mask is None and self._nested(src, padding):
+            out = out.masked_fill((padding != 0).unsqueeze(-1), 0.0)
+        return out if self.norm is None else self.norm(out)
+
+    def _nested(self, src: Tensor, padding: Tensor) -> bool:
+        """Whether PyTorch would drop the padding before the layers, and give zeros for it."""
+        first = self.layers[0]
+        if not self.use_nested_tensor or first.training or src.ndim != 3:
+            return False
+        tensors = (src, *first.parameters())
+        if modes.current().modes or (
+            modes.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        ):
+            return False
+        hidden = (padding != 0).long()
+        # All of a row's padding is at its end.
+        return bool((hidden[:, 1:] >= hidden[:, :-1]).all())
+
+
+def _may_be_nested(layer: Module) -> bool:
+    if not isinstance(layer, TransformerEncoderLayer) or layer.norm_first:
+        return False
+    attention = layer.self_attn
+    known = layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU))
+    return bool(
+        attention.batch_first
+        and attention._qkv_same_embed_dim
+        and attention.in_proj_bias is not None
+        and known
+        and layer.norm1.eps == layer.norm2.eps
+        and attention.num_heads % 2 == 0
+    )
+
+
+class TransformerDecoder(Module):
+    """Copies of a decoder layer, one after the other (PyTorch: ``torch.nn.TransformerDecoder``)."""
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__()
+        self.layers = _copies(decoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """The shape of ``tgt``."""
+        out = tgt
+        for layer in self.layers:
+            out = layer(
+                out,
+                memory,
+                tgt_mask=tgt_mask,
+                memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
+                memory_key_padding_mask=memory_key_padding_mask,
+                tgt_is_causal=bool(tgt_is_causal),
+                memory_is_causal=memory_is_causal,
+            )
+        return out if self.norm is None else self.norm(out)
+
+
+class Transformer(Module):
+    """Encoder and decoder (PyTorch: ``torch.nn.Transformer``).
+
+    ``src``: (S, N, d_model), ``tgt``: (T, N, d_model), batches first with ``batch_first``; the
+    result has the shape of ``tgt``. Masks: see ``MultiheadAttention``.
+
+    >>> import anadrome as ad
+    >>> model = ad.nn.Transformer(8, 2, 1, 1, 16)
+    >>> mask = model.generate_square_subsequent_mask(3)
+    >>> model(ad.zeros(5, 2, 8), ad.zeros(3, 2, 8), tgt_mask=mask).shape
+    anadrome.Size([3, 2, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Activation = F.relu,
+        custom_encoder: Any = None,
+        custom_decoder: Any = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        made = {"device": device, "dtype": dtype}
+        options = (
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first,
+            norm_first, bias,
+        )  # fmt: skip
+        for name, custom, layer, stack, count in (
+            ("encoder", custom_encoder, TransformerEncoderLayer, TransformerEncoder,
+             num_encoder_layers),
+            ("decoder", custom_decoder, TransformerDecoderLayer, TransformerDecoder,
+             num_decoder_layers),
+        ):  # fmt: skip
+            if custom is None:
+                one = layer(*options, **made)
+                custom = stack(one, count, LayerNorm(d_model, layer_norm_eps, bias=bias, **made))
+            setattr(self, name, custom)
+        self._reset_parameters()
+        self.d_model = d_model
+        self.nhead = nhead
+        self.batch_first = batch_first
+
+    def _reset_parameters(self) -> None:
+        for p in self.parameters():
+            if p.ndim > 1:
+                init.xavier_uniform_(p)
+
+    def forward(
+        self,
+        src: Tensor,
+        tgt: Tensor,
+        src_mask: Tensor | None = None,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        tgt_key_padding_mask: Tensor | None = None,
+        memory_key_padding_mask: Tensor | None = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """The shape of ``tgt``."""
+        batch = 0 if self.batch_first else 1
+        if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
+            raise RuntimeError("the batch number of src and tgt must be equal")
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise RuntimeError("the feature number of src and tgt must be equal to d_model")
+        memory = self.encoder(
+            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
+        )
+        return self.decoder(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
+        """(sz, sz): zeros where a position may look, minus infinity at what comes after it."""
+        return creation.full((sz, sz), float("-inf"), device=device, dtype=dtype).triu(1)
