@@ -15,11 +15,12 @@ Read it in this order; each file is one idea:
 9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``special``: the table, a file a family
 11. ``functional``, ``namespace``: what is made of ops, and the public functions
-12. ``random``, ``creation``, ``printing``, ``serialization``
+12. ``random``, ``creation``, ``printing``, ``serialization``, ``torch_files/``
 13. ``autograd/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
-15. ``hookspecs``, ``manager``: what plugins can do, and how they are found
+15. ``hookspecs``, ``manager``: what plugins can do, and how they are found; ``later``,
+    ``linalg``, ``fft``: what is imported when first asked for
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 
@@ -91,10 +92,11 @@ int = dtypes.int32
 float = dtypes.float32
 
 from .namespace import *
-from . import autograd, cuda, nn, optim, utils
+from . import autograd, cuda, later, nn, optim, utils
 from .autograd import grad as _grad
 from .capture import capture
 from .serialization import load, save
 from . import manager as _manager
 
 _manager.load_all()
+_manager.publish(later.homes())

@@ -12,13 +12,13 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import pluggy
 
 from . import backend, engine, hookspecs
 from .autograd import entry
+from .entrypoints import EntryPoint, entry_points
 from .errors import PluginError
 from .op import declared_by, table
 
@@ -28,7 +28,7 @@ GROUP = "anadrome"
 class Plugin:
     """What ``anadrome plugins`` shows of one."""
 
-    def __init__(self, name: str, module: Any = None, point: metadata.EntryPoint | None = None):
+    def __init__(self, name: str, module: Any = None, point: EntryPoint | None = None):
         self.name = name
         self.module = module
         self.error: str | None = None
@@ -40,21 +40,19 @@ class Plugin:
         """Whether it takes part."""
         return self.error is None
 
-    # Asking a distribution for its name and version parses its metadata: not at every import.
     @property
     def version(self) -> str:
         """The version of the distribution it comes from, ``?`` if that is unknown."""
-        if self._point is None or self._point.dist is None:
-            return getattr(self.module, "__version__", "?")
-        return self._point.dist.version
+        return (
+            getattr(self.module, "__version__", "?") if self._point is None else self._point.version
+        )
 
     @property
     def source(self) -> str:
         """The distribution and module it comes from."""
         if self._point is None:
             return "registered by hand"
-        dist = self._point.dist
-        return f"{dist.name if dist is not None else '?'} ({self._point.value})"
+        return f"{self._point.distribution} ({self._point.value})"
 
 
 plugins: dict[str, Plugin] = {}
@@ -73,7 +71,7 @@ def load_all() -> None:
     disabled = {
         n.strip() for n in os.environ.get("ANADROME_DISABLE_PLUGINS", "").split(",") if n.strip()
     }
-    for point in sorted(metadata.entry_points(group=GROUP), key=lambda p: p.name):
+    for point in sorted(entry_points(GROUP), key=lambda p: p.name):
         if point.name in plugins:
             continue
         plugin = plugins[point.name] = Plugin(point.name, point=point)
@@ -193,6 +191,12 @@ def _register(plugin: Plugin, hooks: list[str]) -> None:
 
 # -- public names -----------------------------------------------------------------------------
 _lazy: dict[str, dict[str, str]] = {}
+
+
+def publish(names: dict[str, str]) -> None:
+    """Names of the core that are imported when first used: the plugins' way is theirs too."""
+    for name, target in names.items():
+        _publish(name, target)
 
 
 def _publish(name: str, target: Any) -> None:

@@ -173,7 +173,7 @@ def _apply_one(op: Op) -> Any:
 
     if op.saved_names[0] == op.inputs:
         return apply_to_input
-    return apply_to_output if op.saved_names[0] == op.outputs else apply
+    return apply_to_output if op.saved_names[0] == op.outputs[:1] == op.outputs else apply
 
 
 def _apply_two(op: Op) -> Any:

@@ -14,7 +14,10 @@ def on_page_markdown(markdown: str, **others: Any) -> str:
 
 def ops_table() -> str:
     """A section for each file that declares ops, in it a row for each op."""
+    from anadrome import later
     from anadrome.op import table
+
+    later.everything()
 
     families: dict[str, list[Any]] = {}
     for op in table.values():

@@ -15,6 +15,9 @@ import pytest
 import strict_backend
 
 import anadrome as ad
+from anadrome import later
+
+later.everything()  # the table of ops, whole
 
 SEED = "ANADROME_TEST_SEED"
 

@@ -62,7 +62,21 @@ linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bi
             bias=lambda g: g,
             amp=HALF, method=False, node="AddmmBackward0",
             samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))
+#: Of vectors of three, along ``dim``.
+linalg_cross = op("linalg_cross", lambda xp, a, b, *, dim=-1: _cross(xp, a, b, dim),
+                  a=lambda g, b, dim: linalg_cross(b, g, dim=dim),
+                  b=lambda g, a, dim: linalg_cross(g, a, dim=dim), method=False,
+                  samples=shapes("2,3 2,3", "3 4,3") + shapes("3,2 3,1", dim=0))
 # fmt: on
+
+
+def _cross(xp: Any, a: Any, b: Any, dim: int) -> Any:
+    a, b = xp.broadcast_arrays(a, b)
+
+    def turned(x: Any, by: int) -> Any:
+        return xp.roll(x, -by, axis=dim)
+
+    return turned(a, 1) * turned(b, 2) - turned(a, 2) * turned(b, 1)
 
 
 def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:

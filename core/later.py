@@ -1,0 +1,60 @@
+"""later: public names whose modules are imported when they are first asked for.
+
+Linear algebra and Fourier transforms are a seventh of the op table, and most programs use none of
+it. Whoever needs the whole table calls ``everything()``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .tensor import Tensor
+
+_MODULES = ("linalg",)
+
+#: Where a name is found, by module; the names are PyTorch's.
+_HOMES = {
+    "anadrome.linalg": "det slogdet matrix_exp matrix_power",
+    "anadrome.ops.linalg_aliases": (
+        "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet pinverse qr "
+        "svd vander"
+    ),
+}
+
+_METHODS = (
+    "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp "
+    "matrix_power pinverse qr slogdet svd"
+)
+
+
+def homes() -> dict[str, str]:
+    """Each name under ``anadrome``, and ``module`` or ``module:name`` where it is found."""
+    out = {name: f"anadrome.{name}" for name in _MODULES}
+    for module, names in _HOMES.items():
+        out.update({name: f"{module}:{name}" for name in names.split()})
+    return out
+
+
+def everything() -> None:
+    """Import all of it, so that the op table is whole."""
+    for name in _MODULES:
+        importlib.import_module(f"anadrome.{name}")
+
+
+def _install() -> None:
+    found = homes()
+    for name in _METHODS.split():
+        setattr(Tensor, name, _method(name, *found[name].split(":")))
+
+
+def _method(name: str, module: str, attribute: str) -> Any:
+    def method(self: Tensor, *args: Any, **keywords: Any) -> Any:
+        return getattr(importlib.import_module(module), attribute)(self, *args, **keywords)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"``anadrome.{name}`` of this Tensor."
+    return method
+
+
+_install()

@@ -1,0 +1,361 @@
+"""linalg: linear algebra under PyTorch's names (``torch.linalg``); every function takes batches.
+
+Imported when first asked for. The ops are in ``ops/linalg_*.py``, norms and what is made of them in
+``ops/linalg_norms.py``, products in ``ops/linalg_products.py``.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+from .errors import LinAlgError as LinAlgError
+from .ops import linalg_factor, linalg_solve, linalg_spectral
+from .ops.complex import _conj, adjoint
+from .ops.linalg_checks import (
+    blamed,
+    floating,
+    indefinite_minor,
+    matrices,
+    square,
+    zero_pivot,
+)
+from .ops.linalg_exp import matrix_exp as matrix_exp
+from .ops.linalg_norms import cond as cond
+from .ops.linalg_norms import matrix_norm as matrix_norm
+from .ops.linalg_norms import matrix_rank as matrix_rank
+from .ops.linalg_norms import norm as norm
+from .ops.linalg_norms import vector_norm as vector_norm
+from .ops.linalg_products import cross as cross
+from .ops.linalg_products import diagonal as diagonal
+from .ops.linalg_products import matmul as matmul
+from .ops.linalg_products import matrix_power as matrix_power
+from .ops.linalg_products import multi_dot as multi_dot
+from .ops.linalg_products import tensorinv as tensorinv
+from .ops.linalg_products import tensorsolve as tensorsolve
+from .ops.linalg_products import vander as vander
+from .ops.linalg_products import vecdot as vecdot
+from .out import takes_out
+from .tensor import Tensor, wrap
+
+InvEx = namedtuple("InvEx", ("inverse", "info"))
+SolveEx = namedtuple("SolveEx", ("result", "info"))
+CholeskyEx = namedtuple("CholeskyEx", ("L", "info"))
+SLogDet = namedtuple("SLogDet", ("sign", "logabsdet"))
+QR = namedtuple("QR", ("Q", "R"))
+Eigh = namedtuple("Eigh", ("eigenvalues", "eigenvectors"))
+SVD = namedtuple("SVD", ("U", "S", "Vh"))
+Lstsq = namedtuple("Lstsq", ("solution", "residuals", "rank", "singular_values"))
+
+
+@takes_out
+def inv(A: Tensor) -> Tensor:
+    """The inverse of square matrices (PyTorch: ``torch.linalg.inv``).
+
+    ``A``: (..., n, n), floating or complex. Raises ``LinAlgError`` for a singular matrix.
+
+    >>> import anadrome as ad
+    >>> ad.linalg.inv(ad.tensor([[2.0, 0.0], [0.0, 4.0]])).tolist()
+    [[0.5, 0.0], [0.0, 0.25]]
+    """
+    square("linalg.inv", A)
+    return linalg_solve.inv(A)
+
+
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
+    """``inv`` that reports singular matrices in ``info`` (``torch.linalg.inv_ex``).
+
+    ``info``: int32 (...), 0, or the number of the row at which elimination failed. What is returned
+    for such a matrix is infinite.
+    """
+    square("linalg.inv_ex", A)
+    if check_errors:
+        out = linalg_solve.inv(A)
+        return InvEx(out, _info(A, [0]))
+    info = _failures(linalg_solve.inv, A, zero_pivot)
+    if not any(info):
+        return InvEx(linalg_solve.inv(A), _info(A, [0]))
+    failed = _info(A, info)
+    return InvEx(_instead(linalg_solve.inv, A, failed), failed)
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> SolveEx:
+    """``solve`` that reports singular matrices in ``info`` (``torch.linalg.solve_ex``)."""
+    square("linalg.solve", A)
+    info = [0] if check_errors else _failures(linalg_solve.inv, A, zero_pivot)
+    failed = _info(A, info)
+    if not any(info):
+        return SolveEx(solve(A, B, left=left), failed)
+    return SolveEx(_instead(lambda a: solve(a, B, left=left), A, failed, is_vector(A, B)), failed)
+
+
+def _failures(function: Any, A: Tensor, blame: Any) -> list[int]:
+    """Where ``function`` fails; asked in detail only if it does."""
+    try:
+        function(A.detach())
+    except LinAlgError:
+        return blamed(A._data, blame)
+    return [0]
+
+
+def _info(A: Tensor, info: list[int]) -> Tensor:
+    from .creation import tensor, zeros
+    from .dtypes import int32
+
+    batch = tuple(A.shape[:-2])
+    if not any(info):
+        return zeros(batch, dtype=int32, device=A.device)
+    return tensor(info, dtype=int32, device=A.device).reshape(batch)
+
+
+def _instead(function: Any, A: Tensor, failed: Tensor, vector: bool = False) -> Tensor:
+    """``function`` of the matrices that it takes, infinities for those that it does not."""
+    from .creation import eye
+
+    bad = (failed != 0)[..., None, None]
+    out = function(eye(A.shape[-1], dtype=A.dtype, device=A.device).where(bad, A))
+    return out.masked_fill(bad.squeeze(-1) if vector else bad, float("inf"))
+
+
+def is_vector(A: Tensor, B: Tensor) -> bool:
+    """Whether ``solve`` takes B for a vector, or a batch of them."""
+    return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
+
+
+@takes_out
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """The X of ``A @ X = B``, or of ``X @ A = B`` (PyTorch: ``torch.linalg.solve``).
+
+    ``A``: (..., n, n). ``B``: (..., n, k), or a vector (n,), or a batch of vectors of A's own batch
+    shape; ``left=False``: (..., k, n). Raises ``LinAlgError`` for a singular matrix.
+
+    >>> import anadrome as ad
+    >>> ad.linalg.solve(ad.tensor([[2.0, 0.0], [0.0, 4.0]]), ad.tensor([2.0, 2.0])).tolist()
+    [1.0, 0.5]
+    """
+    square("linalg.solve", A)
+    floating("linalg.solve", A, B)
+    if is_vector(A, B):
+        if not left:
+            raise RuntimeError(
+                "linalg.solve: Vector broadcasting of the left hand side is not supported for "
+                "left=False. In this case linalg.solve is equivalent to B / A.squeeze(-1); B has "
+                f"the shape {tuple(B.shape)}"
+            )
+        _fitting("linalg.solve", A, B.unsqueeze(-1), left)
+        return linalg_solve.solve(A, B.unsqueeze(-1)).squeeze(-1)
+    _fitting("linalg.solve", A, B, left)
+    if left:
+        return linalg_solve.solve(A, B)
+    return linalg_solve.solve(A.mT, B.mT).mT
+
+
+def _fitting(name: str, A: Tensor, B: Tensor, left: bool) -> None:
+    if B.ndim < 2:
+        raise RuntimeError(
+            f"{name}: The input tensor B must have at least 2 dimensions, not {tuple(B.shape)}"
+        )
+    if A.shape[-1] != B.shape[-2 if left else -1]:
+        form = "AX = B" if left else "XA = B"
+        raise RuntimeError(
+            f"{name}: Incompatible shapes of A and B for the equation {form} "
+            f"({A.shape[-2]}x{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+        )
+
+
+@takes_out
+def solve_triangular(
+    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Tensor:
+    """``solve`` for a triangular ``A`` (PyTorch: ``torch.linalg.solve_triangular``).
+
+    What lies on the other side of A's diagonal (with ``unitriangular``: on the diagonal too) is not
+    looked at.
+
+    >>> import anadrome as ad
+    >>> A = ad.tensor([[2.0, 9.0], [1.0, 1.0]])
+    >>> ad.linalg.solve_triangular(A, ad.tensor([[2.0], [3.0]]), upper=False).tolist()
+    [[1.0], [2.0]]
+    """
+    square("linalg.solve_triangular", A)
+    matrices("linalg.solve_triangular", A, B)
+    _fitting("linalg.solve_triangular", A, B, left)
+    op = linalg_solve.solve_triangular
+    if left:
+        return op(A, B, upper=upper, unitriangular=unitriangular)
+    return op(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Lstsq:
+    """The X for which ``A @ X - B`` is smallest (PyTorch: ``torch.linalg.lstsq``).
+
+    Returns (solution, residuals, rank, singular_values). The solution is the one of least norm, by
+    the pseudoinverse, whatever the ``driver``; singular values are given for "gelsd" and "gelss",
+    residuals for all but "gelsy" (the default), where A is tall and of full rank.
+
+    >>> import anadrome as ad
+    >>> A, B = ad.tensor([[1.0], [1.0]]), ad.tensor([[1.0], [3.0]])
+    >>> round(ad.linalg.lstsq(A, B).solution.item(), 4)
+    2.0
+    """
+    from .creation import empty
+    from .dtypes import int64
+
+    name = "torch.linalg.lstsq"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    floating(name, A, B)
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+        )
+    vector = A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape)
+    if B.ndim < 1 or A.shape[-2] != (B if vector or B.ndim < 2 else B.mT).shape[-1]:
+        raise RuntimeError(
+            f"{name}: input.size(-2) should match other.size(-2): {tuple(A.shape)} and "
+            f"{tuple(B.shape)}"
+        )
+    right = B.unsqueeze(-1) if vector else B
+    m, n = A.shape[-2:]
+    solution = linalg_spectral.pinv(A, rtol=rcond) @ right
+    kind = A.detach().abs().dtype
+    rank, values = empty(0, dtype=int64), empty(0, dtype=kind)
+    if driver != "gels":
+        values = svdvals(A.detach())
+        rank = matrix_rank(A.detach(), rtol=rcond)
+    residuals = empty(0, dtype=kind)
+    if m > n and driver not in (None, "gelsy") and (driver == "gels" or bool((rank == n).all())):
+        residuals = (A @ solution - right).abs().square().sum(-2)
+    if driver not in ("gelsd", "gelss"):
+        values = empty(0, dtype=kind)
+    return Lstsq(solution.squeeze(-1) if vector else solution, residuals, rank, values)
+
+
+@takes_out
+def det(A: Tensor) -> Tensor:
+    """The determinant of square matrices (PyTorch: ``torch.linalg.det``)."""
+    square("linalg.det", A)
+    return linalg_solve.det(A)
+
+
+def slogdet(A: Tensor) -> SLogDet:
+    """The sign of the determinant and the logarithm of its size (``torch.linalg.slogdet``)."""
+    square("linalg.slogdet", A)
+    return SLogDet(*linalg_solve.slogdet(A))
+
+
+@takes_out
+def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+    """The factor L of ``A = L @ L.mH`` (PyTorch: ``torch.linalg.cholesky``).
+
+    Raises ``LinAlgError`` if a matrix is not positive-definite.
+
+    >>> import anadrome as ad
+    >>> ad.linalg.cholesky(ad.tensor([[4.0, 0.0], [0.0, 9.0]])).tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
+    """
+    square("linalg.cholesky", A)
+    if upper:
+        return adjoint(linalg_factor.cholesky(adjoint(A)))
+    return linalg_factor.cholesky(A)
+
+
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
+    """``cholesky`` that reports failures in ``info`` (``torch.linalg.cholesky_ex``)."""
+    square("linalg.cholesky_ex", A)
+    given = adjoint(A) if upper else A
+    info = [0] if check_errors else _failures(linalg_factor.cholesky, given, indefinite_minor)
+    failed = _info(A, info)
+    if any(info):
+        return CholeskyEx(_instead(lambda a: cholesky(a, upper=upper), A, failed), failed)
+    return CholeskyEx(cholesky(A, upper=upper), failed)
+
+
+def qr(A: Tensor, mode: str = "reduced") -> QR:
+    """``A = Q @ R`` (PyTorch: ``torch.linalg.qr``); ``mode``: "reduced", "complete" or "r"."""
+    matrices("linalg.qr", A)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', "
+            "or 'complete'"
+        )
+    q, r = linalg_factor.qr(A, mode=mode)
+    if mode == "r":
+        q = A.detach().new_empty((0,)) if hasattr(A, "new_empty") else q[:0].detach()
+    return QR(q, r)
+
+
+def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
+    """Eigenvalues, in rising order, and eigenvectors of symmetric (Hermitian) matrices.
+
+    PyTorch: ``torch.linalg.eigh``. Only the lower (``UPLO="U"``: upper) half is looked at.
+    """
+    square("linalg.eigh", A)
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return Eigh(*linalg_spectral.eigh(A, UPLO=UPLO))
+
+
+@takes_out
+def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+    """The eigenvalues of symmetric (Hermitian) matrices (``torch.linalg.eigvalsh``)."""
+    return eigh(A, UPLO)[0]
+
+
+def eig(A: Tensor) -> Eigh:
+    """Eigenvalues and eigenvectors, complex, of square matrices (``torch.linalg.eig``)."""
+    square("linalg.eig", A)
+    return Eigh(*linalg_spectral.eig(A))
+
+
+@takes_out
+def eigvals(A: Tensor) -> Tensor:
+    """The eigenvalues, complex, of square matrices (PyTorch: ``torch.linalg.eigvals``)."""
+    return eig(A)[0]
+
+
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
+    """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
+
+    >>> import anadrome as ad
+    >>> ad.linalg.svd(ad.tensor([[3.0, 0.0], [0.0, 4.0]])).S.tolist()
+    [4.0, 3.0]
+    """
+    matrices("linalg.svd", A)
+    return SVD(*linalg_spectral.svd(A, full_matrices=full_matrices))
+
+
+@takes_out
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
+    """The singular values, in falling order (PyTorch: ``torch.linalg.svdvals``)."""
+    matrices("linalg.svdvals", A)
+    return linalg_spectral.svd(A, full_matrices=False)[1]
+
+
+@takes_out
+def pinv(
+    A: Tensor,
+    rcond: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+) -> Tensor:
+    """The pseudoinverse (PyTorch: ``torch.linalg.pinv``).
+
+    Singular values up to ``max(atol, rtol * largest)`` count as zero; ``rcond`` is the old name of
+    ``rtol``. ``hermitian``: by eigenvalues, of a symmetric (Hermitian) matrix.
+    """
+    matrices("linalg.pinv", A)
+    rtol = rcond if rtol is None else rtol
+    atol, rtol = (t._data if isinstance(t, Tensor) else t for t in (atol, rtol))
+    if not hermitian:
+        return linalg_spectral.pinv(A, atol=atol, rtol=rtol)
+    square("linalg.pinv", A)
+    values, vectors = linalg_spectral.eigh(A)
+    size = values.abs()
+    xp = A._backend.xp
+    limit = linalg_spectral.threshold(xp, size._data, A.shape, atol, rtol)
+    kept = size > wrap(limit)
+    inverse = (1.0 / values.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
+    return (vectors * inverse.unsqueeze(-2)) @ _conj(vectors.mT)

@@ -1,0 +1,94 @@
+"""linalg_aliases: PyTorch's older names of linear algebra, at the top level."""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from .. import linalg
+from ..out import takes_out
+from ..tensor import Tensor
+from . import linalg_solve
+from .complex import _conj, is_complex
+from .linalg_checks import square
+from .linalg_products import multi_dot
+
+OldSVD = namedtuple("OldSVD", ("U", "S", "V"))
+
+inverse = linalg.inv
+
+
+@takes_out
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    """``linalg.pinv`` (PyTorch: ``torch.pinverse``)."""
+    return linalg.pinv(input, rcond)
+
+
+def logdet(input: Tensor) -> Tensor:
+    """The logarithm of the determinant (PyTorch: ``torch.logdet``); NaN where that is negative."""
+    square("logdet", input)
+    sign, size = linalg_solve.slogdet(input)
+    if is_complex(input):
+        return sign.log() + size
+    return size.masked_fill(sign == -1, math.nan)
+
+
+@takes_out
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
+    """``linalg.cholesky`` (PyTorch: ``torch.cholesky``)."""
+    return linalg.cholesky(input, upper=upper)
+
+
+@takes_out
+def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+    """The X of ``A @ X = input``, of the Cholesky factor of A (``torch.cholesky_solve``)."""
+    square("cholesky_solve", L, "L")
+    lower = _conj(L.mT) if upper else L
+    half = linalg.solve_triangular(lower, input, upper=False)
+    return linalg.solve_triangular(_conj(lower.mT), half, upper=True)
+
+
+@takes_out
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+    """The inverse of A, of its Cholesky factor (PyTorch: ``torch.cholesky_inverse``)."""
+    square("cholesky_inverse", L, "L")
+    from ..creation import eye
+
+    one = eye(L.shape[-1], dtype=L.dtype, device=L.device)
+    return cholesky_solve(one.expand(L.shape), L, upper)
+
+
+def qr(input: Tensor, some: bool = True) -> Any:
+    """``linalg.qr`` (PyTorch: ``torch.qr``); complete unless ``some``."""
+    return linalg.qr(input, "reduced" if some else "complete")
+
+
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> OldSVD:
+    """``linalg.svd`` that gives V, not its adjoint (PyTorch: ``torch.svd``)."""
+    u, s, v = linalg.svd(input, full_matrices=not some)
+    v = _conj(v.mT)
+    if compute_uv:
+        return OldSVD(u, s, v)
+    if some:
+        u, v = linalg.svd(input.detach())[0], _conj(linalg.svd(input.detach())[2].mT)
+    return OldSVD(u.detach() * 0, s, v.detach() * 0)
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """``linalg.multi_dot`` of matrices (PyTorch: ``torch.chain_matmul``)."""
+    for i, x in enumerate(matrices):
+        if x.ndim != 2:
+            raise RuntimeError(f"Tensor {i} passed to chain_matmul must be 2-D, not {x.ndim}-D")
+    return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of the values of a vector, falling unless ``increasing`` (``torch.vander``)."""
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = x.shape[0] if N is None else N
+    if n < 2:
+        return linalg.vander(x, 2)[:, :n]
+    out = linalg.vander(x, n)
+    return out if increasing else out.flip(-1)
