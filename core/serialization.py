@@ -1,8 +1,9 @@
-"""serialization: state dicts to files and back; safetensors, never pickle.
+"""serialization: tensors and state dicts to files and back: PyTorch's own files, and safetensors.
 
 A file is written beside its name, synced and renamed over it, so that a kill at any moment leaves
-the old file or the new one. Reading runs no code: the format is a JSON header and raw bytes,
-checked by the safetensors library, and a checksum tells a flipped bit.
+the old file or the new one. Reading runs no code: of a PyTorch file's pickle, ``torch_files`` plays
+what makes tensors and plain containers; a safetensors file is a JSON header and raw bytes, with a
+checksum that tells a flipped bit.
 """
 
 from __future__ import annotations
@@ -40,22 +41,41 @@ def _library() -> Any:
     return safetensors
 
 
-def save(obj: Any, f: Any) -> None:
-    """Write a ``state_dict`` to a safetensors file (``torch.save``, for state dicts).
+def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
+    """Write tensors, and plain containers of them, to a file (``torch.save``).
 
-    ``obj``: a dict of Tensors, or dicts and lists of Tensors, numbers, strings, booleans and None
-    (an optimizer's state). ``f``: a path, or a binary file object. The path is replaced atomically.
+    ``obj``: a Tensor, or dicts, lists, tuples and sets of Tensors, numbers, strings, bytes,
+    booleans and None: a state dict, a checkpoint. ``f``: a path, or a binary file object. A path
+    that ends in ``.safetensors`` gives a safetensors file (``obj`` is then a dict), any other a
+    file that ``torch.load`` reads. The path is replaced atomically. PyTorch's further arguments
+    are accepted, and change nothing.
 
     >>> import anadrome as ad, tempfile, os
-    >>> path = os.path.join(tempfile.mkdtemp(), "weights.safetensors")
-    >>> ad.save({"w": ad.ones(2)}, path)
-    >>> ad.load(path)["w"]
-    tensor([1., 1.])
+    >>> path = os.path.join(tempfile.mkdtemp(), "weights.pt")
+    >>> ad.save({"w": ad.ones(2), "epoch": 3}, path)
+    >>> ad.load(path)
+    {'w': tensor([1., 1.]), 'epoch': 3}
     """
+    if hasattr(f, "write"):
+        f.write(_as_torch_file(obj))
+        return
+    path = os.fspath(f)
+    as_text = path.decode() if isinstance(path, bytes) else path
+    data = _as_safetensors(obj) if as_text.endswith(".safetensors") else _as_torch_file(obj)
+    write_atomically(path, data)
+
+
+def _as_torch_file(obj: Any) -> bytes:
+    from .torch_files.writing import write
+
+    return write(obj)
+
+
+def _as_safetensors(obj: Any) -> bytes:
     if not isinstance(obj, dict):
         raise SerializationError(
-            f"save() takes a state_dict, not {type(obj).__name__}; for a Module write "
-            "`save(model.state_dict(), path)`"
+            f"a safetensors file holds a state_dict, not a {type(obj).__name__}; for a Module "
+            "write `save(model.state_dict(), path)`"
         )
     tensors: dict[str, Tensor] = {}
     flat = all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
@@ -64,11 +84,7 @@ def save(obj: Any, f: Any) -> None:
         tensors = dict(obj)
     else:
         structure = _described(obj, tensors, "state")
-    data = _serialized(tensors, structure)
-    if hasattr(f, "write"):
-        f.write(data)
-    else:
-        write_atomically(os.fspath(f), data)
+    return _serialized(tensors, structure)
 
 
 def _described(value: Any, tensors: dict[str, Tensor], where: str) -> Any:
@@ -155,11 +171,22 @@ def _umask() -> int:
     return mask
 
 
-def load(f: Any, map_location: Any = None) -> Any:
-    """What ``save`` wrote, or any safetensors file as a dict of Tensors (``torch.load``).
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **options: Any,
+) -> Any:
+    """What ``save`` wrote, or any file of PyTorch's or safetensors' (``torch.load``).
 
-    ``map_location``: the device to put Tensors on. Raises ``SerializationError`` (a RuntimeError
-    and ValueError) that names the file if it is truncated, corrupt, or of another format.
+    ``map_location``: the device to put Tensors on. No code of the file is ever run, whatever
+    ``weights_only`` says: tensors and plain containers are read, and anything else is refused by
+    name. PyTorch's further arguments are accepted, and change nothing. Raises
+    ``SerializationError`` (a RuntimeError and ValueError) that names the file if it is truncated,
+    corrupt, or of another format.
     """
     if hasattr(f, "read"):
         name, data = getattr(f, "name", "the file object"), f.read()
@@ -167,13 +194,18 @@ def load(f: Any, map_location: Any = None) -> Any:
         name = os.fspath(f)
         with open(name, "rb") as file:
             data = file.read()
+    # A safetensors file has its JSON header at byte 8; the eight before it may be any number.
+    if data[8:9] != b"{":
+        from .torch_files.reading import is_archive, read
+
+        if is_archive(data):
+            return read(name, data, map_location)
+        if data[:1] == b"\x80":
+            raise SerializationError(
+                f"{name!r} is a bare pickle or a PyTorch file from before version 1.6, which is "
+                "not read; where PyTorch is, write it again with torch.save(torch.load(path), path)"
+            )
     library = _library()
-    # A whole file has its JSON header at byte 8; the eight before it may be any number.
-    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
-        raise SerializationError(
-            f"{name!r} is a pickle, which can run code when loaded; it is not read. Convert it "
-            "where it was made: safetensors.torch.save_file(model.state_dict(), path)"
-        )
     try:
         entries = library.deserialize(data)
         ours = _entry(data)

@@ -1,0 +1,271 @@
+"""writing: an object of tensors and plain containers as a file that ``torch.load`` reads.
+
+Tensors that share memory share a storage in the file. Others have one of their own, without the
+rest of the memory that they may be a view of.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from .. import dtypes
+from ..device import device
+from ..errors import SerializationError
+from ..tensor import Size, Tensor
+from .allowed import STORAGES
+
+_STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind is not None}
+
+
+def write(obj: Any) -> bytes:
+    """The bytes of the file."""
+    import zipfile
+
+    storages = _Storages(list(_tensors(obj, set())))
+    pickled = _Pickler(storages).pickle(obj)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        _entry(archive, "archive/data.pkl", pickled)
+        _entry(archive, "archive/byteorder", b"little")
+        for key, content in enumerate(storages.contents):
+            _entry(archive, f"archive/data/{key}", content)
+        _entry(archive, "archive/version", b"3\n")
+    return out.getvalue()
+
+
+def _entry(archive: Any, name: str, content: bytes) -> None:
+    """An entry without a date, so that equal objects give equal files, aligned as PyTorch's."""
+    import zipfile
+
+    info = zipfile.ZipInfo(f"{name}")
+    begin = archive.fp.tell() + 30 + len(name) + 4
+    padding = -begin % 64
+    info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding
+    archive.writestr(info, content)
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """Every tensor in an object, each once."""
+    if id(value) in seen:
+        return
+    if isinstance(value, Tensor):
+        seen.add(id(value))
+        yield value
+    elif isinstance(value, dict):
+        seen.add(id(value))
+        for k, v in value.items():
+            yield from _tensors(k, seen)
+            yield from _tensors(v, seen)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        seen.add(id(value))
+        for v in value:
+            yield from _tensors(v, seen)
+
+
+class _Piece:
+    """Where a tensor's elements are: a range of memory, and the array that keeps it alive."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.array = tensor._backend.to_host(tensor._data)
+        self.step = self.array.dtype.itemsize
+        size, strides = self.array.shape, self.array.strides
+        odd = any(s < 0 or s % self.step for n, s in zip(size, strides) if n > 1)
+        if not odd and self.array.size:
+            last = sum((n - 1) * s for n, s in zip(size, strides))
+            odd = last + self.step > self.array.nbytes  # a view with gaps
+        if odd:
+            self.array = self.array.copy(order="C")
+        self.alone = odd
+        self.begin = self.array.__array_interface__["data"][0]
+        reach = sum((n - 1) * s for n, s in zip(size, self.array.strides))
+        self.end = self.begin + (reach + self.step if self.array.size else 0)
+
+
+class _Storages:
+    """The storages of the file, and where in which of them each tensor is."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.contents: list[bytes] = []
+        self.counts: list[int] = []
+        self.places: dict[int, tuple[int, int, tuple[int, ...]]] = {}
+        self.alive: list[Any] = []
+        pieces = [_Piece(t) for t in tensors]
+        order = sorted(range(len(pieces)), key=lambda i: (pieces[i].begin, i))
+        clusters: dict[int, list[_Piece]] = {}
+        current: list[_Piece] = []
+        for i in order:
+            piece = pieces[i]
+            first = current[0] if current else None
+            joined = (
+                first is not None
+                and piece.begin < max(p.end for p in current)
+                and piece.array.dtype == first.array.dtype
+                and (piece.begin - first.begin) % piece.step == 0
+            )
+            if not joined:
+                current = []
+                clusters[i] = current
+            current.append(piece)
+        for i in sorted(clusters, key=lambda i: min(pieces.index(p) for p in clusters[i])):
+            self._add(clusters[i])
+
+    def _add(self, pieces: list[_Piece]) -> None:
+        import ctypes
+
+        begin = min(p.begin for p in pieces)
+        end = max(p.end for p in pieces)
+        key = len(self.contents)
+        self.contents.append(ctypes.string_at(begin, end - begin) if end > begin else b"")
+        self.counts.append((end - begin) // pieces[0].step)
+        for p in pieces:
+            strides = tuple(s // p.step for s in p.array.strides)
+            self.places[id(p.tensor)] = (key, (p.begin - begin) // p.step, strides)
+
+
+class _Pickler:
+    """The object as a pickle of protocol 2, with PyTorch's names for what makes a tensor."""
+
+    def __init__(self, storages: _Storages) -> None:
+        self.storages = storages
+        self.out = bytearray(b"\x80\x02")
+        self.memo: dict[int, int] = {}
+        self.keep: list[Any] = []
+
+    def pickle(self, obj: Any) -> bytes:
+        """All of it."""
+        try:
+            self._save(obj, "obj")
+        except RecursionError:
+            raise SerializationError("the object is nested too deeply to be saved") from None
+        return bytes(self.out + b".")
+
+    def _memoized(self, value: Any) -> None:
+        number = self.memo[id(value)] = len(self.memo)
+        self.keep.append(value)
+        self.out += b"r" + struct.pack("<I", number)
+
+    def _save(self, value: Any, where: str) -> None:
+        if id(value) in self.memo:
+            self.out += b"j" + struct.pack("<I", self.memo[id(value)])
+        elif isinstance(value, Tensor):
+            self._tensor(value, where)
+        elif isinstance(value, dict):
+            self._dict(value, where)
+        elif type(value) is list:
+            self.out += b"]"
+            self._memoized(value)
+            self.out += b"("
+            for i, v in enumerate(value):
+                self._save(v, f"{where}[{i}]")
+            self.out += b"e"
+        elif isinstance(value, Size):
+            self._call("torch Size", [tuple(value)], where)
+        elif isinstance(value, tuple):
+            self._tuple(value, where)
+        elif type(value) in (set, frozenset):
+            self._call(f"__builtin__ {type(value).__name__}", [list(value)], where)
+        else:
+            self._plain(value, where)
+
+    def _plain(self, value: Any, where: str) -> None:
+        if value is None or value is True or value is False:
+            self.out += {None: b"N", True: b"\x88", False: b"\x89"}[value]
+        elif isinstance(value, int) and not isinstance(value, bool):
+            self._int(int(value))
+        elif isinstance(value, float):
+            self.out += b"G" + struct.pack(">d", float(value))
+        elif isinstance(value, str):
+            encoded = str(value).encode("utf-8", "surrogatepass")
+            self.out += b"X" + struct.pack("<I", len(encoded)) + encoded
+        elif isinstance(value, (bytes, bytearray)):
+            self._call("_codecs encode", [bytes(value).decode("latin1"), "latin1"], where)
+        elif isinstance(value, complex):
+            self._call("__builtin__ complex", [value.real, value.imag], where)
+        elif isinstance(value, dtypes.dtype):
+            self._name(f"torch {value.name}")
+        elif isinstance(value, device):
+            index = getattr(value, "index", None)
+            self._call("torch device", [value.type, *([] if index is None else [index])], where)
+        else:
+            raise SerializationError(
+                f"{where} is a {type(value).__name__}; files hold Tensors, numbers, strings, "
+                "bytes, booleans, None, dtypes, devices, and dicts, lists, tuples and sets of "
+                "them" + (
+                    "; for a Module write `save(module.state_dict(), path)`"
+                    if hasattr(value, "state_dict") else ""
+                )
+            )  # fmt: skip
+
+    def _int(self, value: int) -> None:
+        if -(2**31) <= value < 2**31:
+            self.out += b"J" + struct.pack("<i", value)
+            return
+        encoded = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+        if len(encoded) > 255:
+            raise SerializationError("an integer of more than 255 bytes cannot be saved")
+        self.out += b"\x8a" + bytes([len(encoded)]) + encoded
+
+    def _tuple(self, value: tuple[Any, ...], where: str) -> None:
+        self.out += b"("
+        for i, v in enumerate(value):
+            self._save(v, f"{where}[{i}]")
+        self.out += b"t"
+
+    def _dict(self, value: dict[Any, Any], where: str) -> None:
+        ordered = isinstance(value, OrderedDict)
+        self.out += b"ccollections\nOrderedDict\n)R" if ordered else b"}"
+        self._memoized(value)
+        self.out += b"("
+        for k, v in value.items():
+            self._save(k, where)
+            self._save(v, f"{where}[{k!r}]")
+        self.out += b"u"
+        metadata = getattr(value, "_metadata", None)
+        if ordered and metadata is not None:
+            self._save({"_metadata": metadata}, where)
+            self.out += b"b"
+
+    def _name(self, name: str) -> None:
+        module, _, last = name.partition(" ")
+        self.out += f"c{module}\n{last}\n".encode("ascii")
+
+    def _call(self, name: str, args: list[Any], where: str) -> None:
+        self._name(name)
+        self._tuple(tuple(args), where)
+        self.out += b"R"
+
+    def _tensor(self, tensor: Tensor, where: str) -> None:
+        from ..nn import Parameter
+
+        if not tensor.is_leaf and tensor.requires_grad:
+            tensor_requires = False  # its history is not saved
+        else:
+            tensor_requires = tensor.requires_grad
+        parameter = isinstance(tensor, Parameter)
+        if tensor.dtype not in _STORAGE_OF:
+            raise SerializationError(f"{where}: {tensor.dtype.name} has no form in PyTorch's files")
+        if parameter:
+            self._name("torch._utils _rebuild_parameter")
+            self.out += b"("
+        key, offset, strides = self.storages.places[id(tensor)]
+        self._name("torch._utils _rebuild_tensor_v2")
+        self.out += b"(("
+        self._plain("storage", where)
+        self._name(f"torch {_STORAGE_OF[tensor.dtype]}")
+        for part in (str(key), str(tensor.device), self.storages.counts[key]):
+            self._plain(part, where)
+        self.out += b"tQ"
+        self._plain(offset, where)
+        self._tuple(tuple(tensor.shape), where)
+        self._tuple(strides, where)
+        self._plain(tensor_requires and not parameter, where)
+        self.out += b"ccollections\nOrderedDict\n)RtR"
+        if parameter:
+            self._plain(tensor_requires, where)
+            self.out += b"ccollections\nOrderedDict\n)RtR"
+        self._memoized(tensor)
