@@ -19,7 +19,7 @@ Read it in this order; each file is one idea:
 13. ``autograd/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
-15. ``hookspecs``, ``manager``: what plugins can do, and how they are found; ``later``,
+15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found; ``later``,
     ``linalg``, ``fft``: what is imported when first asked for
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
@@ -65,7 +65,7 @@ from .modes import (
     set_grad_enabled,
 )
 from .op import FLOAT, FULL, HALF, KEEP, MISSING, NONE, SAME, WIDEST, ZERO, op
-from .printing import set_printoptions
+from .printing import get_printoptions, printoptions, set_printoptions
 from .random import (
     Generator,
     bernoulli,
@@ -95,7 +95,6 @@ from .namespace import *
 from . import autograd, cuda, later, nn, optim, utils
 from .autograd import grad as _grad
 from .capture import capture
-from .serialization import load, save
 from . import manager as _manager
 
 _manager.load_all()

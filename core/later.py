@@ -11,10 +11,26 @@ from typing import Any
 
 from .tensor import Tensor
 
-_MODULES = ("linalg",)
+_MODULES = ("linalg", "accelerator", "special", "version")
+
+#: PyTorch's switches, in the package of the backends, and its names for shared memory.
+_SWITCHES = ("cuda", "cudnn", "mps")
+_DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.serialization": "load save",
+    "anadrome.settings": (
+        "are_deterministic_algorithms_enabled get_float32_matmul_precision "
+        "get_num_interop_threads get_num_threads is_deterministic_algorithms_warn_only_enabled "
+        "set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal "
+        "set_num_interop_threads set_num_threads use_deterministic_algorithms"
+    ),
+    "anadrome.legacy": (
+        "BFloat16Tensor BoolTensor ByteTensor CharTensor ComplexDoubleTensor ComplexFloatTensor "
+        "DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor "
+        "set_default_tensor_type"
+    ),
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
         "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet pinverse qr "
@@ -31,6 +47,8 @@ _METHODS = (
 def homes() -> dict[str, str]:
     """Each name under ``anadrome``, and ``module`` or ``module:name`` where it is found."""
     out = {name: f"anadrome.{name}" for name in _MODULES}
+    out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
+    out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})
     return out

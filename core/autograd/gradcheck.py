@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,6 +84,8 @@ def _compare_along(
     atol: float, rtol: float,
 ) -> None:  # fmt: skip
     """Each output, weighted at random, along one random direction of ``x``."""
+    import random  # not at every import of anadrome
+
     stream = random.Random(x.numel())
     size = max(x.numel(), 1) ** 0.5
     direction = [stream.gauss(0.0, 1.0) / size for _ in range(x.numel())]

@@ -7,9 +7,12 @@ that listing the commands costs nothing and needs no optional package.
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from anadrome import Command, hookimpl
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

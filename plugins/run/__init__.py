@@ -8,9 +8,12 @@ Everything beyond this hook is imported when the command runs.
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from anadrome import Command, hookimpl
+
+if TYPE_CHECKING:
+    import argparse
 
 ANADROME_API = (1, 1)
 
