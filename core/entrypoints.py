@@ -45,7 +45,10 @@ def entry_points(group: str) -> list[EntryPoint]:
             key = name.lower().replace("-", "_").replace(".", "_")
             if key not in seen:
                 seen.add(key)
-                found += [EntryPoint(n, v, name, version) for n, v in _section(path, group)]
+                pairs = _section(path, group)
+                if pairs and not version:
+                    version = _version(path)
+                found += [EntryPoint(n, v, name, version) for n, v in pairs]
     return found
 
 
@@ -66,7 +69,17 @@ def _distributions(folder: str) -> Iterator[tuple[str, str, str]]:
     for entry in entries:
         stem = entry.rpartition(".")[0]
         name, _, version = stem.partition("-")
-        yield name, version.partition("-py")[0] or "?", os.path.join(folder, entry)
+        yield name, version.partition("-py")[0], os.path.join(folder, entry)
+
+
+def _version(path: str) -> str:
+    """Of a distribution whose folder does not say: one that setuptools left beside its sources."""
+    try:
+        with open(os.path.join(path, "PKG-INFO"), encoding="utf-8") as file:
+            lines = [line for line in file if line.startswith("Version:")]
+    except OSError:
+        lines = []
+    return lines[0].partition(":")[2].strip() if lines else "?"
 
 
 def _section(path: str, group: str) -> list[tuple[str, str]]:
