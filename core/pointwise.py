@@ -183,6 +183,7 @@ def _install() -> None:
     for name in ("positive", "isposinf", "isneginf", "logaddexp2", "rsub"):
         setattr(Tensor, name, globals()[name])
     Tensor.__pos__ = positive
+    Tensor.__abs__ = Tensor.abs
     for name in _IN_PLACE:
         if name in table and not hasattr(Tensor, name + "_"):
             setattr(Tensor, name + "_", inplace_form(table[name]))

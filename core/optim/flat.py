@@ -149,6 +149,24 @@ class FlatOptimizer(Optimizer):
         ``counts_steps``, else 2."""
         return {}
 
+    def start(self, group: dict[str, Any], name: str) -> float:
+        """What the state of that name is full of before the first update."""
+        return 0.0
+
+    def counters(self, group: dict[str, Any]) -> dict[str, float]:
+        """The scalars of a parameter's state, with their values before the first update.
+
+        They lie on the host. Besides ``"step"``, which must be the first, ``numbers_from`` keeps
+        them.
+        """
+        return {"step": 0.0} if self.counts_steps else {}
+
+    def numbers_from(
+        self, group: dict[str, Any], step: int, scalars: dict[str, float]
+    ) -> dict[str, Any]:
+        """As ``numbers``, for an optimizer with further scalars: reads them, and changes them."""
+        return self.numbers(group, step)
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
@@ -186,17 +204,19 @@ class FlatOptimizer(Optimizer):
         rule = self.update.op.forward
         for p in params:
             held = self.state[p]
-            unit = Unit([p], [held], names, self.counts_steps, None)
+            unit = Unit(
+                [p], [held], names, self.counters(group), None, functools.partial(self.start, group)
+            )
             # Copies, since the graph of the last step may have saved what is written now.
             state = [held[name].clone() for name in names]
             with modes.enable_grad():
-                rule(_OnCopies(), p, p._grad, *state, **self.numbers(group, unit.advance()))
+                rule(_OnCopies(), p, p._grad, *state, **self._advanced(group, unit))
             held.update(zip(names, state))
 
     def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
         """The numbers of this update; a captured step asks for them anew in each replay."""
         if not modes.current().modes:
-            return self.numbers(group, unit.advance())
+            return self._advanced(group, unit)
         now: dict[str, Any] = {}
 
         def refresh(name: str) -> Any:
@@ -205,15 +225,22 @@ class FlatOptimizer(Optimizer):
                     "the parameters that a captured step updates together have become others, or "
                     "have not all taken the same number of steps any more; capture the step again"
                 )
-            now.update(self.numbers(group, unit.advance()))
+            now.update(self._advanced(group, unit))
             return now.get(name)
 
         with modes.aside():
-            out = self.numbers(group, unit.taken() + 1)
+            out = self.numbers_from(group, unit.taken() + 1, unit.scalars())
         changing = [n for n, v in out.items() if v is not None and not isinstance(v, bool)]
         for i, name in enumerate(changing):
             # The first one asked for counts the step, and computes them all.
             out[name] = modes.live(functools.partial(now.get if i else refresh, name))
+        return out
+
+    def _advanced(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
+        """Count one more update of the unit; returns its numbers."""
+        scalars = unit.scalars()
+        out = self.numbers_from(group, unit.advance(), scalars)
+        unit.keep(scalars)
         return out
 
     def _plan(self, number: int, group: dict[str, Any], params: list[Tensor]) -> Plan:

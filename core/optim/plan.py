@@ -8,7 +8,8 @@ parameter, or many small ones of one dtype and device that have taken equally ma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from .. import backend as backends
@@ -19,6 +20,10 @@ from ..tensor import Tensor, wrap
 SMALL = 16384
 
 
+def _zero(name: str) -> float:
+    return 0.0
+
+
 class Unit:
     """Parameters that are updated by one call, with their state.
 
@@ -26,23 +31,26 @@ class Unit:
     parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part.
     """
 
-    __slots__ = ("_rows", "_started", "_steps", "flat", "key", "params", "state")
+    __slots__ = ("_counters", "_rows", "_start", "_started", "flat", "key", "params", "state")
 
     def __init__(
         self,
         params: list[Tensor],
         held: list[dict[str, Any]],
         names: Sequence[str],
-        counts_steps: bool,
+        counters: dict[str, float],
         key: Any,
+        start: Callable[[str], float] = _zero,
     ) -> None:
         self.params = params
         self.key = key
         self.flat = len(params) > 1
         self._started = _all_there(held, names)
-        self._steps = _joined_steps(held) if counts_steps else None
-        self.state = [_joined(name, params, held, self.flat) for name in names]
-        entries = (*names, "step") if counts_steps else tuple(names)
+        #: Of each scalar, ``"step"`` first, those of all the parameters in one array on the host.
+        self._counters = {name: _joined_scalars(name, held, v) for name, v in counters.items()}
+        self.state = [_joined(name, params, held, self.flat, start(name)) for name in names]
+        self._start = {name: start(name) for name in names} | counters
+        entries = (*names, *counters)
         #: Each parameter, its array, its state, and of that each entry and its memory.
         self._rows: list[tuple[Any, ...]] = [
             (p, _lasting(p), h, [(name, h[name], h[name]._data) for name in entries])
@@ -65,11 +73,14 @@ class Unit:
 
     def _in_step(self) -> bool:
         """Whether all have taken equally many steps."""
-        if self._steps is None or len(self._rows) == 1:
+        if len(self._rows) == 1:
             return True
-        steps = self._steps  # no part of a captured step, so read past the modes
-        counts = steps._backend.to_host(steps._data).tolist()
-        return counts.count(counts[0]) == len(counts)
+        for scalar in self._counters.values():
+            # No part of a captured step, so read past the modes.
+            values = scalar._backend.to_host(scalar._data).tolist()
+            if values.count(values[0]) < len(values):
+                return False
+        return True
 
     def restore(self, state: dict[Any, Any]) -> bool:
         """Take over a state that somebody has put in place of the unit's, into the unit's memory.
@@ -79,12 +90,16 @@ class Unit:
         if any(_kind(_lasting(p)) != _kind(data) for p, data, _, _ in self._rows):
             return False
         rows = []
+        start = self._start
         started = True
         for p, _, held, entries in self._rows:
             if entries:
                 held = state[p]
                 started &= _all_there([held], [name for name, _, _ in entries])
-            taken = [(n, _taken_over(n, old, m, held, p), m) for n, old, m in entries]
+            taken = [
+                (n, _taken_over(n, old, m, held, None if n in self._counters else p, start[n]), m)
+                for n, old, m in entries
+            ]
             rows.append((p, _lasting(p), held, taken))
         self._started = started
         self._rows = rows
@@ -92,18 +107,27 @@ class Unit:
 
     def taken(self) -> int:
         """Updates so far; without a count of steps, 0 before the first and then 1."""
-        if self._steps is None:
+        if not self._counters:
             return int(self._started)
-        return int(self._steps._data[0])
+        return int(self._counters["step"]._data[0])
 
     def advance(self) -> int:
         """Count one more update; returns its number."""
         number = self.taken() + 1
-        if self._steps is None:
+        if not self._counters:
             self._started = True
         else:
-            self._steps._data[...] = number
+            self._counters["step"]._data[...] = number
         return number
+
+    def scalars(self) -> dict[str, float]:
+        """The scalars that are kept besides the count of steps."""
+        return {n: float(s._data[0]) for n, s in self._counters.items() if n != "step"}
+
+    def keep(self, scalars: dict[str, float]) -> None:
+        """Their new values."""
+        for name, value in scalars.items():
+            self._counters[name]._data[...] = value
 
 
 class Plan:
@@ -125,12 +149,13 @@ class Plan:
         # A unit that still serves keeps its arrays: a captured step may be writing into them.
         known = {} if old is None or old._names != names else {u.key: u for u in old.units}
         self.units: list[Unit] = []
-        counts_steps = optimizer.counts_steps
-        for key, members in _buckets(params, optimizer.state, names, counts_steps):
+        counters = optimizer.counters(group)
+        for key, members in _buckets(params, optimizer.state, names, counters):
             unit = known.get(key)
             if unit is None or not (unit.intact(optimizer.state) or unit.restore(optimizer.state)):
                 held = [optimizer.state[p] if key[-1] else {} for p in members]
-                unit = known[key] = Unit(members, held, names, counts_steps, key)
+                unit = Unit(members, held, names, counters, key, partial(optimizer.start, group))
+                known[key] = unit
             self.units.append(unit)
 
     def fits(
@@ -150,10 +175,13 @@ class Plan:
 
 
 def _buckets(
-    params: list[Tensor], state: dict[Any, Any], names: tuple[str, ...], counts_steps: bool
+    params: list[Tensor],
+    state: dict[Any, Any],
+    names: tuple[str, ...],
+    counters: dict[str, float],
 ) -> list[tuple[Any, list[Tensor]]]:
     """The parameters of each unit, with a key that tells units apart."""
-    keeps_state = bool(names) or counts_steps
+    keeps_state = bool(names) or bool(counters)
     repeated = len({id(p) for p in params}) < len(params)
     found: dict[Any, list[Tensor]] = {}
     alone = []
@@ -163,34 +191,36 @@ def _buckets(
             continue
         held = state.get(p, {})
         phase: Any = all(held.get(name) is not None for name in names)
-        if counts_steps:
-            phase = (phase, _count(held.get("step")))
+        if counters:
+            phase = (phase, *(_value(held.get(n), start) for n, start in counters.items()))
         kind = (p._backend.name, p._data.dtype, str(p.device), phase)
         found.setdefault(kind, []).append(p)
     together = [((*map(id, members), keeps_state), members) for members in found.values()]
     return [*together, *alone]
 
 
-def _count(step: Any) -> float:
-    """The value of a ``"step"`` entry: a Tensor, in old files a number, or nothing yet."""
-    if step is None:
-        return 0.0
-    return float(step.item() if isinstance(step, Tensor) else step)
+def _value(entry: Any, start: float) -> float:
+    """The value of a scalar entry: a Tensor, in old files a number, or nothing yet."""
+    if entry is None:
+        return start
+    return float(entry.item() if isinstance(entry, Tensor) else entry)
 
 
-def _joined_steps(held: list[dict[str, Any]]) -> Tensor:
-    """The step counts as one array on the host; each ``"step"`` becomes a view of its own."""
+def _joined_scalars(name: str, held: list[dict[str, Any]], start: float) -> Tensor:
+    """The scalars of that name as one array on the host; each entry becomes a view of its own."""
     host = backends.for_device("cpu")
     kind = float64 if get_default_dtype() is float64 else float32
-    values = [_count(h.get("step")) for h in held]
-    steps = host.asarray(values, dtype=host.dtype(kind))
+    values = [_value(h.get(name), start) for h in held]
+    scalars = host.asarray(values, dtype=host.dtype(kind))
     for i, h in enumerate(held):
-        _put(h, "step", host.xp.reshape(steps[i : i + 1], ()))
-    return wrap(steps)
+        _put(h, name, host.xp.reshape(scalars[i : i + 1], ()))
+    return wrap(scalars)
 
 
-def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: bool) -> Tensor:
-    """The state of that name of all the parameters, made of zeros where there is none yet."""
+def _joined(
+    name: str, params: list[Tensor], held: list[dict[str, Any]], flat: bool, start: float
+) -> Tensor:
+    """The state of that name of all the parameters, full of ``start`` where there is none yet."""
     first = params[0]
     backend = first._backend
     xp = backend.xp
@@ -199,7 +229,7 @@ def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: b
         for p, h in zip(params, held):
             entry = h.get(name)
             if entry is None:
-                parts.append(xp.zeros(p._data.shape, dtype=p._data.dtype))
+                parts.append(xp.full(p._data.shape, start, dtype=p._data.dtype))
                 continue
             _check(name, entry, p)
             array = entry._data
@@ -216,8 +246,13 @@ def _joined(name: str, params: list[Tensor], held: list[dict[str, Any]], flat: b
     return wrap(whole)
 
 
-def _taken_over(name: str, old: Tensor, memory: Any, held: dict[str, Any], p: Tensor) -> Tensor:
-    """The entry of that name, whoever made it, with its values now in the unit's memory."""
+def _taken_over(
+    name: str, old: Tensor, memory: Any, held: dict[str, Any], p: Tensor | None, start: float
+) -> Tensor:
+    """The entry of that name, whoever made it, with its values now in the unit's memory.
+
+    ``p``: the parameter whose shape it must have; None for a scalar.
+    """
     new = held.get(name)
     backend = backends.by_type[memory.__class__]
     if _lasting(old) is memory:
@@ -225,9 +260,9 @@ def _taken_over(name: str, old: Tensor, memory: Any, held: dict[str, Any], p: Te
             return old
         old._data = backend.asarray(memory)  # whoever still holds it keeps its values
     if new is None:
-        memory[...] = 0
-    elif name == "step":
-        memory[...] = _count(new)
+        memory[...] = start
+    elif p is None:
+        memory[...] = _value(new, start)
     else:
         _check(name, new, p)
         memory[...] = backend.xp.astype(_lasting(new), memory.dtype)

@@ -1,4 +1,4 @@
-"""The `adam` plugin: ``optim.Adam`` and ``optim.AdamW``."""
+"""The `adam` plugin: ``optim.Adam`` and what was made of it: AdamW, NAdam, RAdam, Adamax."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ def register_ops() -> None:
 
 @hookimpl
 def register_exports() -> dict[str, str]:
-    """The two optimizers, imported when first used."""
+    """The optimizers, imported when first used."""
     return {
         "optim.Adam": "anadrome.plugins.adam.adam:Adam",
         "optim.AdamW": "anadrome.plugins.adam.adam:AdamW",
+        "optim.Adamax": "anadrome.plugins.adam.adamax:Adamax",
+        "optim.NAdam": "anadrome.plugins.adam.nadam:NAdam",
+        "optim.RAdam": "anadrome.plugins.adam.radam:RAdam",
     }
