@@ -253,6 +253,32 @@ def lstm(fw: ModuleType) -> Step:
 
 
 @workload(
+    "softmax-norm",
+    "softmax and layer norm on (4096, 1024), forward and backward",
+    target=2.8,
+    floor=2.8,
+    torch=17.0,
+)
+def softmax_norm(fw: ModuleType) -> Step:
+    """Rows: several passes over each, which are cheap while the row is in the cache."""
+    fw.manual_seed(0)
+    x = fw.randn(4096, 1024, requires_grad=True)
+    weight = fw.ones(1024, requires_grad=True)
+    bias = fw.zeros(1024, requires_grad=True)
+    seed = fw.randn(4096, 1024)
+
+    def step() -> Any:
+        for leaf in (x, weight, bias):
+            leaf.grad = None
+        y = fw.nn.functional.softmax(x, -1)
+        y = fw.nn.functional.layer_norm(y, (1024,), weight, bias)
+        y.backward(seed)
+        return y[0, 0]  # in place of a loss
+
+    return step
+
+
+@workload(
     "elementwise-chain",
     "30 elementwise ops on 1e6 floats, forward and backward",
     target=0.9,

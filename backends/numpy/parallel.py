@@ -44,24 +44,28 @@ if hasattr(os, "register_at_fork"):
 
 def fill(function: Callable[[Any, Any], Any], source: Any, target: Any) -> None:
     """``function(source, target)`` on pieces of two flat arrays, side by side if they are large."""
+    side_by_side(lambda part: function(source[part], target[part]), target.size, target.size)
+
+
+def side_by_side(function: Callable[[slice], Any], count: int, size: int) -> None:
+    """``function(part)`` for the parts of ``range(count)``, at once if there is much to do."""
     global _pool
-    size = target.size
-    if size < LARGE or threads < 2:
-        function(source, target)
+    if size < LARGE or threads < 2 or count < 2:
+        function(slice(0, count))
         return
     if _pool is None:
         _pool = ThreadPoolExecutor(threads - 1, "anadrome-numpy")
-    step = -(-size // threads)
-    cuts = [slice(start, start + step) for start in range(0, size, step)]
-    waiting = [_pool.submit(_piece, function, source[c], target[c]) for c in cuts[1:]]
-    function(source[cuts[0]], target[cuts[0]])
+    step = -(-count // threads)
+    cuts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    waiting = [_pool.submit(_piece, function, cut) for cut in cuts[1:]]
+    function(cuts[0])
     for piece in waiting:
         piece.result()
 
 
-def _piece(function: Callable[[Any, Any], Any], source: Any, target: Any) -> None:
+def _piece(function: Callable[[slice], Any], part: slice) -> None:
     # In a frame of ours: NumPy's warnings are filtered by the module they are raised in.
-    function(source, target)
+    function(part)
 
 
 def divided(ufunc: Any) -> Callable[[Any], Any]:

@@ -31,6 +31,16 @@ layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps
                 node="NativeLayerNormBackward0",
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))
+#: All three gradients of ``layer_norm`` with a weight, from one pass over the rows.
+layer_norm_backward = op("layer_norm_backward", lambda xp, grad, normal, scale, weight, *, dims:
+                             _layer_norm_back(xp, grad, normal, scale, weight, dims),
+                         joint=lambda g, grad, normal, scale, weight, dims, needs:
+                             _layer_norm_back_rule(g, grad, normal, scale, weight, dims, needs),
+                         outputs=("of_x", "of_weight", "of_bias"), dtype=FLOAT, method=False,
+                         samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2), Arr((4,)),
+                                      dims=1)
+                         + call(Arr((2, 3)), Arr((2, 3)), Arr((1, 1), 0.5, 2), Arr((2, 3)),
+                                dims=2))
 #: Training's: over all dimensions but the second. ``var`` is the biased one.
 batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm(xp, x, weight, bias, eps),
@@ -103,6 +113,8 @@ def _layer_norm_rule(
 ) -> tuple[Any, Any, Any]:
     axes = tuple(range(-dims, 0))
     of_out, of_normal, of_scale = g
+    if weight is not None and needs[0] and of_normal is None and of_scale is None:
+        return layer_norm_backward(of_out, normal, scale, weight, dims=dims)
     gx = None
     if needs[0]:
         gx = _through(_inner(of_out, of_normal, weight), normal, scale, axes)
@@ -115,6 +127,43 @@ def _layer_norm_rule(
         _summed(of_out * normal, lead) if needs[1] and of_out is not None else None,
         _summed(of_out, lead) if needs[2] and of_out is not None else None,
     )
+
+
+def _layer_norm_back(
+    xp: Any, grad: Any, normal: Any, scale: Any, weight: Any, dims: int
+) -> tuple[Any, Any, Any]:
+    lead = tuple(range(normal.ndim - dims))
+    of_x = _standardise_back(xp, grad * weight, normal, scale, tuple(range(-dims, 0)))
+    return of_x, xp.sum(grad * normal, axis=lead), xp.sum(grad, axis=lead)
+
+
+def _layer_norm_back_rule(
+    g: Any, grad: Any, normal: Any, scale: Any, weight: Any, dims: int, needs: Any
+) -> tuple[Any, Any, Any, Any]:
+    axes = tuple(range(-dims, 0))
+    of_x, of_weight, of_bias = g
+    ggrad = gnormal = gscale = gweight = None
+    if of_x is not None:
+        through = standardise_backward(of_x, normal, scale, axes=axes)  # it is its own adjoint
+        ggrad, gweight = through * weight, _summed(through * grad, _lead(normal, dims))
+        inner = grad * weight
+        gnormal = _normal_rule(of_x, inner, normal, scale, axes)
+        if needs[2]:
+            back = standardise_backward(inner, normal, scale, axes=axes)
+            gscale = sum(of_x * back / scale, dim=axes, keepdim=True)
+    if of_weight is not None:
+        ggrad, gnormal = _plus(ggrad, normal * of_weight), _plus(gnormal, grad * of_weight)
+    if of_bias is not None:
+        ggrad = _plus(ggrad, expand(of_bias, shape=tuple(grad.shape)))
+    return ggrad, gnormal, gscale, gweight
+
+
+def _plus(total: Any, more: Any) -> Any:
+    return more if total is None else total + more
+
+
+def _lead(x: Any, dims: int) -> tuple[int, ...]:
+    return tuple(range(len(x.shape) - dims))
 
 
 def _inner(of_out: Any, of_normal: Any, weight: Any) -> Any:

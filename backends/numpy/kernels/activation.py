@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..parallel import fill
+from ..parallel import fill, side_by_side
 from .common import BLAS, F32, HALVES, declared, in_float32, ones, row_spans, spans
 from .masking import without
 from .rational import ERF, GELU_SLOPE, NORMAL
@@ -141,12 +141,15 @@ def softmax(x: Any, *, dim: int) -> Any:
     out = np.empty(x.shape, x.dtype)
     target = out.reshape(rows.shape)
     summing = ones(rows.shape[1], x.dtype)
-    for start, stop in row_spans(*rows.shape):
-        block = target[start:stop]
-        top = np.maximum.reduce(rows[start:stop], 1, keepdims=True)
-        _subtract(rows[start:stop], top, block)
-        np.exp(block, block)
-        block /= block.dot(summing)[:, None]
+
+    def piece(part: slice) -> None:
+        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
+            source, block = rows[start:stop], target[start:stop]
+            _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
+            np.exp(block, block)
+            _multiply(block, (1.0 / np.vecdot(block, summing))[:, None], block)
+
+    side_by_side(piece, len(rows), rows.size)
     return out
 
 
@@ -160,8 +163,16 @@ def log_softmax(x: Any, *, dim: int) -> Any:
 
 def log_softmax_rows(rows: Any) -> Any:
     """``log_softmax`` of each row of a matrix."""
-    out = np.subtract(rows, np.maximum.reduce(rows, 1, keepdims=True))
-    out -= np.log(np.exp(out).dot(ones(rows.shape[1], rows.dtype)))[:, None]
+    out = np.empty_like(rows)
+    summing = ones(rows.shape[1], rows.dtype)
+
+    def piece(part: slice) -> None:
+        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
+            source, block = rows[start:stop], out[start:stop]
+            _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
+            block -= np.log(np.vecdot(np.exp(block), summing))[:, None]
+
+    side_by_side(piece, len(rows), rows.size)
     return out
 
 
@@ -173,11 +184,14 @@ def softmax_backward(grad: Any, y: Any, *, dim: int) -> Any:
     out = np.empty(y.shape, y.dtype)
     target = out.reshape(rows.shape)
     factor = grad.reshape(rows.shape)
-    for start, stop in row_spans(*rows.shape):
-        block = target[start:stop]
-        along = np.vecdot(factor[start:stop], rows[start:stop])
-        _subtract(factor[start:stop], along[:, None], block)
-        _multiply(block, rows[start:stop], block)
+
+    def piece(part: slice) -> None:
+        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
+            g, out_, block = factor[start:stop], rows[start:stop], target[start:stop]
+            _subtract(g, np.vecdot(g, out_)[:, None], block)
+            _multiply(block, out_, block)
+
+    side_by_side(piece, len(rows), rows.size)
     return out
 
 

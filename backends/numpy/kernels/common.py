@@ -21,6 +21,9 @@ HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 #: Elements a block: four blocks of float32 fit a core's second-level cache.
 BLOCK = 32768
 
+#: Elements of the largest buffer that a thread keeps.
+_KEPT = 2**21
+
 _local = threading.local()
 
 
@@ -48,16 +51,26 @@ def scratch(count: int) -> Any:
     return blocks[:count]
 
 
+def buffer(size: int, dtype: Any) -> Any:
+    """A flat array of this thread's own, to be overwritten at will; the same one every time."""
+    out = getattr(_local, dtype.name, None)
+    if out is None or out.size < size:
+        out = np.empty(size, dtype)
+        if size <= _KEPT:
+            setattr(_local, dtype.name, out)
+    return out[:size]
+
+
 def spans(size: int) -> Iterator[tuple[int, int]]:
     """Where the blocks of a flat array begin and end."""
     for start in range(0, size, BLOCK):
         yield start, min(start + BLOCK, size)
 
 
-def row_spans(rows: int, width: int) -> Iterator[tuple[int, int]]:
-    """The same in whole rows."""
+def row_spans(rows: int, width: int, first: int = 0) -> Iterator[tuple[int, int]]:
+    """The same in whole rows, from ``first`` on."""
     step = max(BLOCK // max(width, 1), 1)
-    for start in range(0, rows, step):
+    for start in range(first, rows, step):
         yield start, min(start + step, rows)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .common import BLAS, HALVES, declared, in_float32, ones, row_spans
+from ..parallel import side_by_side
+from .common import BLAS, HALVES, buffer, declared, in_float32, ones, row_spans
 from .reduce import total
 
 _add, _multiply, _subtract = np.add, np.multiply, np.subtract
@@ -31,19 +32,23 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
     weight = None if weight is None else weight.reshape(width)
     bias = None if bias is None else bias.reshape(width)
     averaging = ones(width, x.dtype)
-    for start, stop in row_spans(*source.shape):
-        block, centred, r = source[start:stop], normals[start:stop], scales[start:stop]
-        _subtract(block, (block.dot(averaging) / width)[:, None], centred)
-        r[:, 0] = np.vecdot(centred, centred)
-        r /= width
-        r += eps
-        np.sqrt(r, r)
-        np.divide(1.0, r, r)
-        centred *= r
-        result = results[start:stop]
-        _multiply(centred, 1.0 if weight is None else weight, result)
-        if bias is not None:
-            result += bias
+
+    def piece(part: slice) -> None:
+        for start, stop in row_spans(part.stop, width, part.start):
+            block, centred, r = source[start:stop], normals[start:stop], scales[start:stop]
+            _subtract(block, (np.vecdot(block, averaging) / width)[:, None], centred)
+            r[:, 0] = np.vecdot(centred, centred)
+            r /= width
+            r += eps
+            np.sqrt(r, r)
+            np.divide(1.0, r, r)
+            centred *= r
+            result = results[start:stop]
+            _multiply(centred, 1.0 if weight is None else weight, result)
+            if bias is not None:
+                _add(result, bias, result)
+
+    side_by_side(piece, len(source), source.size)
     return out, normal, scale
 
 
@@ -95,17 +100,64 @@ def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
     out = np.empty(grad.shape, grad.dtype)
     target = out.reshape(factor.shape)
     averaging = ones(width, grad.dtype)
-    for start, stop in row_spans(*factor.shape):
-        g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
-        _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
-        _subtract(g, result, result)
-        result -= (g.dot(averaging) / width)[:, None]
-        result *= r[start:stop]
+
+    def piece(part: slice) -> None:
+        for start, stop in row_spans(part.stop, width, part.start):
+            g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
+            _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
+            _subtract(g, result, result)
+            _subtract(result, (np.vecdot(g, averaging) / width)[:, None], result)
+            _multiply(result, r[start:stop], result)
+
+    side_by_side(piece, len(factor), factor.size)
     return out
+
+
+def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims: int) -> Any:
+    """The gradients of the input, the weight and the bias."""
+    arrays = (grad, normal, scale, weight)
+    shape = normal.shape
+    lead, inner = shape[: len(shape) - dims], shape[len(shape) - dims :]
+    alike = {getattr(a, "dtype", None) for a in arrays} == {normal.dtype}
+    fits = (grad.shape, scale.shape, weight.shape) == (shape, lead + (1,) * dims, inner)
+    if normal.dtype not in BLAS or not normal.size or not alike or not fits:
+        if alike and normal.dtype in HALVES:
+            return in_float32(layer_norm_backward, *arrays, dims=dims)
+        return declared("layer_norm_backward")(*arrays, dims=dims)
+    width = math.prod(inner)
+    factor, standard, r = (
+        a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1))
+    )
+    out = np.empty(shape, normal.dtype)
+    target, flat = out.reshape(factor.shape), weight.reshape(width)
+    averaging = ones(width, grad.dtype)
+    sums: list[Any] = []
+
+    def piece(part: slice) -> None:
+        of_weight, of_bias = totals = np.zeros((2, width), grad.dtype)
+        for start, stop in row_spans(part.stop, width, part.start):
+            g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
+            room = buffer(g.size, grad.dtype).reshape(g.shape)
+            _multiply(g, flat, result)
+            along = np.vecdot(result, h) / width
+            _subtract(result, (np.vecdot(result, averaging) / width)[:, None], result)
+            _multiply(h, along[:, None], room)
+            _subtract(result, room, result)
+            _multiply(result, r[start:stop], result)
+            _multiply(g, h, room)
+            _add(of_weight, _add.reduce(room, 0), of_weight)
+            _add(of_bias, _add.reduce(g, 0), of_bias)
+        sums.append((part.start, totals))
+
+    side_by_side(piece, len(factor), factor.size)
+    # In the order of the rows, not that in which the threads were done: the same bits each time.
+    totals = sum((t for _, t in sorted(sums, key=lambda pair: pair[0])), np.zeros_like(sums[0][1]))
+    return out, totals[0].reshape(inner), totals[1].reshape(inner)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "layer_norm": layer_norm,
+    "layer_norm_backward": layer_norm_backward,
     "batch_norm": batch_norm,
     "standardise_backward": standardise_backward,
 }
