@@ -120,6 +120,9 @@ class Backend:
         """What its maker calls a device."""
         return f"{self.device_types[0]}:{index}"
 
+    def set_threads(self, count: int) -> None:
+        """Bound the threads of one operation, where the library can be told while it runs."""
+
     def describe(self) -> dict[str, str]:
         """Facts for ``anadrome info``: versions, devices, BLAS, threads."""
         return {}

@@ -2,34 +2,78 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 from typing import Any
 
 from . import backend as backends
 from . import dtypes
 from .device import device as Device
+from .making import creates, finished, shape_of, uniform_array
+from .ranges import arange as arange
+from .ranges import linspace as linspace
+from .ranges import logspace as logspace
 from .tensor import Tensor, wrap
 
-
-def _finish(out: Tensor, requires_grad: bool) -> Tensor:
-    return out.requires_grad_() if requires_grad else out
+_PLAIN = frozenset({bool, int, float, complex})
 
 
 def _plain(data: Any) -> Any:
-    """Lists with Tensors among them, as lists of numbers."""
+    """Lists with Tensors and arrays among them, as lists of numbers."""
     if isinstance(data, Tensor):
         return data.tolist()
-    if isinstance(data, (list, tuple)):
+    if isinstance(data, (list, tuple, range)):
         return [_plain(x) for x in data]
-    return data
+    return data.tolist() if hasattr(data, "tolist") else data
+
+
+def _leaves(data: Any, types: set[type], kinds: list[dtypes.dtype]) -> None:
+    """The Python types among the numbers of nested lists, and the dtypes among their arrays."""
+    here = set(map(type, data))
+    types |= here & _PLAIN
+    if here <= _PLAIN:
+        return
+    for x in data:
+        if isinstance(x, (list, tuple, range)):
+            _leaves(x, types, kinds)
+        elif isinstance(x, Tensor):
+            kinds.append(x.dtype)
+        elif hasattr(x, "dtype"):
+            kinds.append(dtypes.from_native[x.dtype])
+        elif type(x) not in _PLAIN:
+            if isinstance(x, str):
+                raise TypeError(f"new(): invalid data type {type(x).__name__!r}: {x!r}")
+            if not hasattr(x, "__array__") and not isinstance(x, (int, float, complex)):
+                raise RuntimeError(f"Could not infer dtype of {type(x).__name__}")
+
+
+def _listed(data: Any) -> tuple[Any, dtypes.dtype | None]:
+    """Nested lists as numbers, and the dtype that PyTorch infers (None: as from numbers)."""
+    types: set[type] = set()
+    kinds: list[dtypes.dtype] = []
+    if isinstance(data, range):
+        return list(data), dtypes.int64
+    _leaves(data, types, kinds)
+    if not kinds:
+        return data, None
+    kinds += [dtypes.of_python(t()) for t in types]
+    found = kinds[0]
+    for kind in kinds[1:]:
+        found = dtypes.promote_types(found, kind)
+    return _plain(data), found
 
 
 def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A Tensor from a number, nested lists or an array; always copies (``torch.tensor``).
 
-    Floats become the default dtype (float32), ints int64; an array keeps its own.
+    Floats become the default dtype (float32), ints int64; an array keeps its own. ``pin_memory``
+    is accepted.
 
     >>> import anadrome as ad
     >>> ad.tensor([[1, 2], [3, 4]]).shape
@@ -37,15 +81,36 @@ def tensor(
     """
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     if isinstance(data, Tensor):
-        out = wrap(data._backend.asarray(data._data))
-        if wanted is not None or device is not None:
-            out = out.to(device=device, dtype=wanted)
-        return _finish(out, requires_grad)
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach()"
+            ".clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
+            "anadrome.tensor(sourceTensor).",
+            stacklevel=2,
+        )
+        return finished(_copied(data, wanted, device), requires_grad)
+    return finished(_from_data(data, wanted, device), requires_grad)
+
+
+def _copied(data: Tensor, wanted: dtypes.dtype | None, device: Any) -> Tensor:
+    out = wrap(data._backend.asarray(data._data))
+    if wanted is not None or device is not None:
+        out = out.to(device=device, dtype=wanted)
+    return out
+
+
+def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
     backend = backends.for_device(device)
     on = None if device is None else Device(device)
     from_array = hasattr(data, "dtype") and hasattr(data, "shape")
-    if isinstance(data, (list, tuple)):
-        data = _plain(data)
+    if isinstance(data, (list, tuple, range)):
+        data, found = _listed(data)
+        wanted = wanted or found
+    elif data is None:
+        raise RuntimeError("Could not infer dtype of NoneType")
+    elif isinstance(data, str):
+        raise TypeError(f"new(): invalid data type 'str': {data!r}")
+    elif isinstance(data, (set, dict)):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}; write list(...) of it")
     try:
         if wanted is not None:
             array = backend.asarray(data, dtype=backend.dtype(wanted), device=on)
@@ -61,7 +126,7 @@ def tensor(
             "nested lists of equal lengths, and arrays"
         ) from error
     dtypes.from_native[array.dtype]  # raises for strings and objects
-    return _finish(wrap(array), requires_grad)
+    return wrap(array)
 
 
 def _inferred(backend: backends.Backend, data: Any, device: Device | None) -> Any:
@@ -77,64 +142,91 @@ def _inferred(backend: backends.Backend, data: Any, device: Device | None) -> An
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """As ``tensor``, but without a copy where there is nothing to change (``torch.as_tensor``)."""
+    """As ``tensor``, but without a copy where there is nothing to change (``torch.as_tensor``).
+
+    >>> import anadrome as ad
+    >>> x = ad.zeros(2)
+    >>> ad.as_tensor(x) is x
+    True
+    """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
-    if type(data) in backends.by_type and device is None and dtype is None:
-        return wrap(data)
-    return tensor(data, dtype=dtype, device=device)
+    if type(data) in backends.by_type:
+        out = wrap(data)
+        dtypes.from_native[out._data.dtype]  # raises for strings and objects
+        if data.ndim == 0 and type(data) is not out._backend.array_type:  # a library's scalar
+            out = wrap(out._backend.asarray(data))
+        return out.to(device=device, dtype=dtype)
+    return _from_data(data, None if dtype is None else dtypes.as_dtype(dtype), device)
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A Tensor of anything that holds numbers, sharing memory where it can (``torch.asarray``).
+
+    ``copy=True`` copies in any case, ``copy=False`` raises where a copy would be needed.
+    """
+    if not isinstance(obj, Tensor) and hasattr(obj, "__dlpack__") and type(obj) not in (
+        backends.by_type
+    ):  # fmt: skip
+        from .exchange import from_dlpack
+
+        obj = from_dlpack(obj)
+    out = as_tensor(obj, dtype, device)
+    shared = getattr(obj, "_data", obj) is out._data
+    if copy and shared:
+        out = wrap(out._backend.asarray(out._data))
+    if copy is False and not shared:
+        raise ValueError("can't alias the given object: its values would have to be copied")
+    return finished(out, requires_grad and not out.requires_grad)
 
 
 def from_numpy(array: Any) -> Tensor:
     """A Tensor that shares the memory of a NumPy array (``torch.from_numpy``)."""
     backend = backends.get("numpy")
-    if type(array) is not backend.array_type:
+    if not isinstance(array, backend.array_type):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     checked: Any = array
     dtypes.from_native[checked.dtype]
     return wrap(checked)
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(size) == 1 and not isinstance(size[0], int) and hasattr(size[0], "__iter__"):
-        size = tuple(size[0])
-    out = tuple(int(n) for n in size)
-    if any(n < 0 for n in out):
-        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(out)}")
-    return out
+def scalar_tensor(s: Any, **keywords: Any) -> Tensor:
+    """A 0-dimensional Tensor of the default dtype (``torch.scalar_tensor``)."""
+    return full((), s, **{"dtype": dtypes.get_default_dtype(), **keywords})
 
 
-def _made(
-    size: tuple[Any, ...], value: Any, dtype: Any, device: Any, requires_grad: bool
-) -> Tensor:
-    backend = backends.for_device(device)
-    native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
-    shape = _shape(size)
-    with backend.placed(None if device is None else Device(device)):
-        if value is None:
-            array = backend.xp.empty(shape, dtype=native)
-        elif value == 0:
-            array = backend.xp.zeros(shape, dtype=native)
-        else:
-            array = backend.xp.full(shape, value, dtype=native)
-    return _finish(wrap(array), requires_grad)
-
-
+@creates
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """All zeros (``torch.zeros``)."""
-    return _made(size, 0, dtype, device, requires_grad)
+    """All zeros (``torch.zeros``).
+
+    >>> import anadrome as ad
+    >>> ad.zeros(2, 3, dtype=ad.int64)
+    tensor([[0, 0, 0],
+            [0, 0, 0]])
+    """
+    return uniform_array(size, 0, dtype, device, requires_grad)
 
 
+@creates
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """All ones (``torch.ones``)."""
-    return _made(size, 1, dtype, device, requires_grad)
+    return uniform_array(size, 1, dtype, device, requires_grad)
 
 
+@creates
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uninitialised (``torch.empty``)."""
-    return _made(size, None, dtype, device, requires_grad)
+    return uniform_array(size, None, dtype, device, requires_grad)
 
 
+@creates
 def full(
     size: Any,
     fill_value: Any,
@@ -143,101 +235,69 @@ def full(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """All ``fill_value``; its type decides the dtype (``torch.full``)."""
-    if isinstance(fill_value, Tensor):
+    """All ``fill_value``; its type decides the dtype (``torch.full``).
+
+    >>> import anadrome as ad
+    >>> ad.full((2,), True)
+    tensor([True, True])
+    """
+    if hasattr(fill_value, "item"):
+        if dtype is None and isinstance(fill_value, Tensor):
+            dtype = fill_value.dtype
         fill_value = fill_value.item()
-    dtype = dtype or dtypes.of_python(fill_value)
-    return _made((size,), fill_value, dtype, device, requires_grad)
+    if dtype is None:
+        dtype = dtypes.of_python(fill_value)
+    return uniform_array((size,), fill_value, dtype, device, requires_grad)
 
 
-def _like(x: Tensor, dtype: Any, device: Any) -> dict[str, Any]:
+def _like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     return {"dtype": dtype or x.dtype, "device": device or x.device}
 
 
+@creates
 def zeros_like(
-    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Zeros of the shape, dtype and device of ``x``."""
-    return zeros(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
+    """Zeros of the shape, dtype and device of ``input`` (``torch.zeros_like``)."""
+    given = _like(input, dtype, device)
+    return zeros(tuple(input.shape), **given, requires_grad=requires_grad)
 
 
+@creates
 def ones_like(
-    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Ones of the shape, dtype and device of ``x``."""
-    return ones(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
+    """Ones of the shape, dtype and device of ``input`` (``torch.ones_like``)."""
+    given = _like(input, dtype, device)
+    return ones(tuple(input.shape), **given, requires_grad=requires_grad)
 
 
+@creates
 def empty_like(
-    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Uninitialised, of the shape, dtype and device of ``x``."""
-    return empty(tuple(x.shape), **_like(x, dtype, device), requires_grad=requires_grad)
+    """Uninitialised, of the shape, dtype and device of ``input`` (``torch.empty_like``)."""
+    given = _like(input, dtype, device)
+    return empty(tuple(input.shape), **given, requires_grad=requires_grad)
 
 
+@creates
 def full_like(
-    x: Tensor,
+    input: Tensor,
     fill_value: Any,
     *,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``fill_value`` in the shape, dtype and device of ``x``."""
-    return full(tuple(x.shape), fill_value, **_like(x, dtype, device), requires_grad=requires_grad)
+    """``fill_value`` in the shape, dtype and device of ``input`` (``torch.full_like``)."""
+    given = _like(input, dtype, device)
+    return full(tuple(input.shape), fill_value, **given, requires_grad=requires_grad)
 
 
-def arange(
-    start: Any,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """``start``, ``start + step``, … below ``end`` (``torch.arange``)."""
-    if end is None:
-        start, end = 0, start
-    if dtype is None:
-        whole = all(isinstance(v, int) for v in (start, end, step))
-        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
-    if step == 0 or (end - start) / step < 0:
-        raise RuntimeError(
-            f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}"
-        )
-    backend = backends.for_device(device)
-    with backend.placed(None if device is None else Device(device)):
-        n = max(math.ceil((end - start) / step), 0)
-        kind = dtypes.as_dtype(dtype)
-        if kind.is_floating_point:
-            line = backend.xp.arange(n, dtype=backend.dtype(dtypes.float64)) * step + start
-            array = backend.xp.astype(line, backend.dtype(kind))
-        else:
-            array = backend.xp.arange(start, start + n * step, step, dtype=backend.dtype(kind))
-    return _finish(wrap(array), requires_grad)
-
-
-def linspace(
-    start: float,
-    end: float,
-    steps: int,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """``steps`` values from ``start`` to ``end``, both included (``torch.linspace``)."""
-    backend = backends.for_device(device)
-    native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
-    with backend.placed(None if device is None else Device(device)):
-        wide = backend.xp.linspace(
-            float(start), float(end), int(steps), dtype=backend.dtype(dtypes.float64)
-        )
-        array = backend.xp.astype(wide, native)
-    return _finish(wrap(array), requires_grad)
-
-
+@creates
 def eye(
     n: int,
     m: int | None = None,
@@ -247,11 +307,30 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal (``torch.eye``)."""
+    for name, length in (("n", n), ("m", m)):
+        if length is not None and length < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {length}")
     backend = backends.for_device(device)
     native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
     with backend.placed(None if device is None else Device(device)):
         array = backend.xp.eye(n, m, dtype=native)
-    return _finish(wrap(array), requires_grad)
+    return finished(wrap(array), requires_grad)
+
+
+def _new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """As ``tensor``, of this Tensor's dtype and device unless told otherwise."""
+    given = _like(self, dtype, device)
+    kind = dtypes.as_dtype(given["dtype"])
+    make = _copied if isinstance(data, Tensor) else _from_data
+    return finished(make(data, kind, given["device"]), requires_grad)
 
 
 def _install() -> None:
@@ -261,11 +340,14 @@ def _install() -> None:
         ) -> Tensor:
             return function(*args, **_like(self, dtype, device), **kw)
 
+        method.__name__ = method.__qualname__ = f"new_{function.__name__}"
+        method.__doc__ = f"As ``{function.__name__}``, of this Tensor's dtype and device."
         return method
 
-    for name, function in {"zeros": zeros, "ones": ones, "empty": empty, "full": full,
-                           "tensor": tensor}.items():  # fmt: skip
-        setattr(Tensor, f"new_{name}", new(function))
+    for function in (zeros, ones, empty, full):
+        setattr(Tensor, f"new_{function.__name__}", new(function))
+    Tensor.new_tensor = _new_tensor
 
 
 _install()
+_finish, _shape = finished, shape_of

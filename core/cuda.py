@@ -83,3 +83,33 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         set_device(self._before)
+
+
+# -- random numbers and memory ------------------------------------------------------------------
+def manual_seed(seed: int) -> None:
+    """Seed the random numbers; there is one stream for all devices (``torch.cuda.manual_seed``)."""
+    from .random import manual_seed
+
+    if is_available():
+        manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def is_initialized() -> bool:
+    """Whether CUDA is in use (``torch.cuda.is_initialized``)."""
+    return is_available()
+
+
+def init() -> None:
+    """Accepted: a device is made ready when it is first used (``torch.cuda.init``)."""
+
+
+def empty_cache() -> None:
+    """Accepted: the array library keeps its own memory (``torch.cuda.empty_cache``)."""
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether there is bfloat16 on the GPU (``torch.cuda.is_bf16_supported``): no."""
+    return False

@@ -10,6 +10,9 @@ from typing import Any
 
 from .errors import DtypeError
 
+#: The library's name in what is printed: "torch" while ``anadrome run`` plays a PyTorch script.
+shown_as = "anadrome"
+
 #: Order of the categories: mixing two of them gives the higher one.
 _BOOL, _INT, _FLOAT, _COMPLEX = range(4)
 
@@ -32,7 +35,17 @@ class dtype:
         self.is_signed = signed
 
     def __repr__(self) -> str:
-        return f"anadrome.{self.name}"
+        return f"{shown_as}.{self.name}"
+
+    def to_real(self) -> dtype:
+        """The floating type of a complex one's parts; a real type itself."""
+        return BY_NAME[_REAL.get(self.name, self.name)]
+
+    def to_complex(self) -> dtype:
+        """The complex type with parts of this floating type."""
+        if self.is_complex:
+            return self
+        return complex128 if self.name == "float64" else complex64
 
     def __reduce__(self) -> str:
         return self.name if self.name != "bool" else "bool_"
@@ -57,8 +70,11 @@ ALL = (
 )  # fmt: skip
 BY_NAME = {d.name: d for d in ALL}
 
+_REAL = {"complex64": "float32", "complex128": "float64"}
+
 # PyTorch's other names.
 half, double, long, short = float16, float64, int64, int16
+cfloat, cdouble = complex64, complex128
 int_, float_ = int32, float32
 
 #: Mantissa bits, exponent of the smallest normal number, exponent beyond the largest one.
@@ -93,10 +109,28 @@ class finfo:
         self.tiny = self.smallest_normal = 2.0**low
         self.max = (2.0 - self.eps) * 2.0 ** (high - 1)
         self.min = -self.max
+        #: Ten to the power of the decimal digits that are kept.
+        self.resolution = float(f"1e-{int(mantissa * 0.30103)}")
+
+    def __repr__(self) -> str:
+        facts = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        told = ", ".join(f"{name}={getattr(self, name):g}" for name in facts)
+        return f"finfo({told}, dtype={self.dtype})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, finfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
 
 class iinfo:
-    """Limits of an integer dtype (PyTorch: ``torch.iinfo``): ``bits``, ``max``, ``min``."""
+    """Limits of an integer dtype (PyTorch: ``torch.iinfo``): ``bits``, ``max``, ``min``.
+
+    >>> import anadrome as ad
+    >>> ad.iinfo(ad.int8)
+    iinfo(min=-128, max=127, dtype=int8)
+    """
 
     def __init__(self, type: dtype) -> None:
         if type.category != _INT:
@@ -105,6 +139,15 @@ class iinfo:
         self.bits = type.itemsize * 8
         self.max = 2 ** (self.bits - type.is_signed) - 1
         self.min = -(2 ** (self.bits - 1)) if type.is_signed else 0
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, iinfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
 
 
 _default = float32
@@ -169,6 +212,16 @@ def of_python(value: Any) -> dtype:
     if isinstance(value, complex):
         return complex128 if _default is float64 else complex64
     raise TypeError(f"expected a number, got {type(value).__name__}")
+
+
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether a value may become that type without a change of kind (``torch.can_cast``).
+
+    >>> import anadrome as ad
+    >>> ad.can_cast(ad.int64, ad.float16), ad.can_cast(ad.float32, ad.int64)
+    (True, False)
+    """
+    return from_.category <= to.category or (from_.category == _INT and to.category == _INT)
 
 
 def promote_types(a: dtype, b: dtype) -> dtype:

@@ -137,6 +137,13 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return self
 
 
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A Tensor like ``input`` with one value everywhere (``torch.fill``)."""
+    if isinstance(value, Tensor):
+        return convert.copy(input, value.to(device=input.device, dtype=input.dtype))
+    return convert.fill(input, value=value)
+
+
 def zero_(self: Tensor) -> Tensor:
     """Write zero everywhere."""
     return fill_(self, 0)

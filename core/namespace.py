@@ -9,6 +9,7 @@ from __future__ import annotations
 from .creation import (
     arange,
     as_tensor,
+    asarray,
     empty,
     empty_like,
     eye,
@@ -16,11 +17,35 @@ from .creation import (
     full,
     full_like,
     linspace,
+    logspace,
     ones,
     ones_like,
+    scalar_tensor,
     tensor,
     zeros,
     zeros_like,
+)
+from .dtypes import can_cast, cdouble, cfloat
+from .exchange import from_dlpack
+from .facts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    get_device,
+    is_floating_point,
+    is_inference,
+    is_nonzero,
+    is_same_size,
+    is_signed,
+    is_storage,
+    is_tensor,
+    layout,
+    memory_format,
+    numel,
+    preserve_format,
+    result_type,
+    strided,
+    typename,
 )
 from .functional import (
     add,
@@ -28,6 +53,7 @@ from .functional import (
     div,
     einsum,
     equal,
+    fill,
     isclose,
     sub,
 )
@@ -267,6 +293,8 @@ from .ops.statistics import (
     var,
     var_mean,
 )
+
+from .ranges import range
 
 multiply, subtract, divide, concat = mul, sub, div, cat
 concatenate, moveaxis, swapdims, row_stack = cat, movedim, transpose, vstack

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-options: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
+#: The options of each profile: digits, size from which to abbreviate, items kept at each edge,
+#: characters a line, and whether numbers are in scientific notation (None: where it helps).
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
+    "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
+    "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
+}
+options: dict[str, Any] = {**_PROFILES["default"], "sci_mode": None}
 
 
 def set_printoptions(
     precision: int | None = None,
-    threshold: int | None = None,
+    threshold: float | None = None,
     edgeitems: int | None = None,
     linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
 ) -> None:
-    """Digits, size from which to abbreviate, items kept at each edge, characters a line."""
+    """How Tensors print (``torch.set_printoptions``).
+
+    ``precision``: digits; ``threshold``: number of elements from which to abbreviate;
+    ``edgeitems``: items kept at each edge; ``linewidth``: characters a line; ``profile``:
+    "default", "short" or "full"; ``sci_mode``: scientific notation, always or never.
+
+    >>> import anadrome as ad
+    >>> ad.set_printoptions(precision=2)
+    >>> ad.tensor([1.12345])
+    tensor([1.12])
+    >>> ad.set_printoptions(profile="default")
+    """
+    if profile is not None:
+        options.update(_PROFILES[profile])
     given = {
         "precision": precision,
         "threshold": threshold,
@@ -25,54 +49,88 @@ def set_printoptions(
         "linewidth": linewidth,
     }
     options.update({k: v for k, v in given.items() if v is not None})
+    options["sci_mode"] = sci_mode
+
+
+def get_printoptions() -> dict[str, Any]:
+    """The options in force, as ``set_printoptions`` takes them."""
+    return dict(options)
+
+
+@contextlib.contextmanager
+def printoptions(**given: Any) -> Iterator[None]:
+    """Other options inside (``torch.printoptions``)."""
+    before = get_printoptions()
+    set_printoptions(**given)
+    try:
+        yield
+    finally:
+        set_printoptions(**before)
 
 
 def tensor_repr(t: Tensor) -> str:
     """``tensor([1., 2.], grad_fn=<MulBackward0>)``."""
-    from .dtypes import get_default_dtype
+    from .nn.parameter import Parameter
+    from .tensor import Tensor as plain
 
-    prefix = "tensor("
-    data = t.data
-    if t.numel() == 0 and t.ndim != 1:
-        body = "[]"
-    else:
-        body = _body(data, len(prefix))
-    suffixes = []
-    if t.numel() == 0 and t.ndim != 1:
-        suffixes.append(f"size={tuple(t.shape)}")
+    name = "tensor" if type(t) in (plain, Parameter) else type(t).__name__
+    prefix = name + "("
+    body = _body(t.detach(), len(prefix))
+    return _with_suffixes(prefix + body, _suffixes(t), len(prefix))
+
+
+def _suffixes(t: Tensor) -> list[str]:
+    from .dtypes import get_default_dtype, of_python
+
+    out = []
+    usual = [get_default_dtype()]
     if t.device.type != "cpu":
-        suffixes.append(f"device='{t.device}'")
-    if t.dtype is not get_default_dtype() and t.dtype.name not in ("int64", "bool"):
-        suffixes.append(f"dtype={t.dtype!r}")
+        out.append(f"device='{t.device}'")
+    if not t.numel():
+        if t.ndim != 1:
+            out.append(f"size={tuple(t.shape)}")
+    else:  # of nothing, no kind can be seen
+        usual += [of_python(1), of_python(True), of_python(1j)]
+    if t.dtype not in usual:
+        out.append(f"dtype={t.dtype!r}")
     if t.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{t.grad_fn.name()}>")
+        out.append(f"grad_fn=<{t.grad_fn.name()}>")
     elif t.requires_grad:
-        suffixes.append("requires_grad=True")
-    return prefix + ", ".join([body, *suffixes]) + ")"
+        out.append("requires_grad=True")
+    return out
+
+
+def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
+    used = len(text) - text.rfind("\n") + 1
+    parts = [text]
+    for suffix in suffixes:
+        if used + len(suffix) + 2 > options["linewidth"]:
+            parts.append(",\n" + " " * indent + suffix)
+            used = indent + len(suffix)
+        else:
+            parts.append(", " + suffix)
+            used += len(suffix) + 2
+    return "".join(parts) + ")"
 
 
 def _body(t: Tensor, indent: int) -> str:
+    if not t.numel():
+        return "[]"
     short = t.numel() > options["threshold"]
-    values = _edges(t) if short else t
-    kind = t.dtype
-    flat = values.reshape(-1)
-    if kind.is_complex:
-        items = [_complex(v) for v in flat.tolist()]
-    elif kind.is_floating_point:
-        items = _floats(flat.to(_wide()).tolist())
-    else:
-        items = [str(v) for v in flat.tolist()]
-    width = max((len(s) for s in items), default=0)
-    texts = iter([s.rjust(width) for s in items])
-    if t.ndim == 0:
-        return items[0]
-    return _nested(tuple(t.shape), texts, indent, short, width)
-
-
-def _wide() -> Any:
-    from .dtypes import float64
-
-    return float64
+    shape = tuple(t.shape)
+    if short:
+        t = _edges(t)
+    if t.dtype.is_complex:
+        values = t.tolist()
+        flat = t.reshape(-1).tolist()
+        real = _Format([z.real for z in flat], floating=True)
+        imaginary = _Format([z.imag for z in flat], floating=True)
+        return _nested(values, shape, indent, short, _Complex(real, imaginary))
+    floating = t.dtype.is_floating_point
+    if floating and t.dtype.itemsize < 4:
+        t = t.float()
+    form = _Format(t.reshape(-1).tolist(), floating)
+    return _nested(t.tolist(), shape, indent, short, form)
 
 
 def _edges(t: Tensor) -> Tensor:
@@ -86,40 +144,69 @@ def _edges(t: Tensor) -> Tensor:
     return t
 
 
-def _floats(values: list[float]) -> list[str]:
-    finite = [v for v in values if math.isfinite(v)]
-    nonzero = [abs(v) for v in finite if v]
-    precision = options["precision"]
-    whole = all(v == int(v) for v in finite)
-    big, small = max(nonzero, default=0.0), min(nonzero, default=0.0)
-    if whole:
-        if big >= 10**8 or (small and big / small > 1000 and big >= 10**8):
-            return [f"{v:.{precision}e}" for v in values]
-        return [f"{v:.0f}." if math.isfinite(v) else str(v) for v in values]
-    if small and (big / small > 1000 or big > 10**8 or small < 1e-4):
-        return [f"{v:.{precision}e}" for v in values]
-    return [f"{v:.{precision}f}" for v in values]
+class _Format:
+    """One way to write all the numbers of a Tensor, and the width that this takes."""
+
+    def __init__(self, values: list[Any], floating: bool) -> None:
+        self.floating = floating
+        self.whole = True
+        self.scientific = False
+        self.width = 1
+        self.digits = options["precision"]
+        if not floating:
+            self.width = max((len(str(v)) for v in values), default=1)
+            return
+        seen = [v for v in values if v and math.isfinite(v)]
+        if not seen:
+            return
+        sizes = [abs(v) for v in seen]
+        self.whole = all(v == math.ceil(v) for v in seen)
+        self.scientific = (
+            (max(sizes) / min(sizes) > 1000.0 or max(sizes) > 1.0e8 or min(sizes) < 1.0e-4)
+            if options["sci_mode"] is None
+            else options["sci_mode"]
+        )
+        self.width = max(len(self(v)) for v in seen)
+
+    def __call__(self, value: Any) -> str:
+        if not self.floating:
+            text = str(value)
+        elif self.scientific:
+            text = f"{value:.{self.digits}e}"
+        elif self.whole:
+            text = f"{value:.0f}." if math.isfinite(value) else str(value)
+        else:
+            text = f"{value:.{self.digits}f}"
+        return text.rjust(self.width)
 
 
-def _complex(v: complex) -> str:
-    p = options["precision"]
-    return f"{v.real:.{p}f}{'+' if v.imag >= 0 or math.isnan(v.imag) else '-'}{abs(v.imag):.{p}f}j"
+class _Complex:
+    """Real and imaginary parts, each in its own format."""
+
+    def __init__(self, real: _Format, imaginary: _Format) -> None:
+        self.real = real
+        self.imaginary = imaginary
+        self.width = real.width + imaginary.width + 1
+
+    def __call__(self, value: complex) -> str:
+        imaginary = (self.imaginary(value.imag) + "j").lstrip()
+        sign = "" if imaginary[0] in "+-" else "+"
+        return self.real(value.real) + sign + imaginary
 
 
-def _nested(shape: tuple[int, ...], texts: Any, indent: int, short: bool, width: int) -> str:
+def _nested(values: Any, shape: tuple[int, ...], indent: int, short: bool, form: Any) -> str:
+    if not shape:
+        return form(values)
     edge = options["edgeitems"]
-    n = shape[0]
-    cut = short and n > 2 * edge
-    count = 2 * edge if cut else n
+    cut = short and shape[0] > 2 * edge
     if len(shape) == 1:
-        items = [next(texts) for _ in range(count)]
-        per_line = max(1, (options["linewidth"] - indent) // (width + 2))
+        items = [form(v) for v in values]
         if cut:
-            items.insert(edge, "...".rjust(min(3, width) if width < 3 else 3))
-        lines = [items[i : i + per_line] for i in range(0, len(items), per_line)] or [[]]
-        return "[" + (",\n" + " " * (indent + 1)).join(", ".join(line) for line in lines) + "]"
-    rows = [_nested(shape[1:], texts, indent + 1, short, width) for _ in range(count)]
+            items = [*items[:edge], " ..." if edge else "...", *items[edge:]]
+        per_line = max(1, (options["linewidth"] - indent) // (form.width + 2))
+        lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+    rows = [_nested(v, shape[1:], indent + 1, short, form) for v in values]
     if cut:
         rows.insert(edge, "...")
-    separator = "," + "\n" * (len(shape) - 1) + " " * (indent + 1)
-    return "[" + separator.join(rows) + "]"
+    return "[" + ("," + "\n" * (len(shape) - 1) + " " * (indent + 1)).join(rows) + "]"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import backend as backends
-from . import modes
+from . import dtypes, modes
 from .device import device
 from .dtypes import dtype, from_native
 from .errors import GraphError
@@ -39,7 +39,6 @@ class Tensor(Values, Operators):
 
     __slots__ = ("__dict__", "__weakref__", "_data", "_edge")
     __array_priority__ = 1000  # so that `numpy_array * tensor` asks us
-    __array_ufunc__ = None
 
     _data: Any
     _edge: Edge | None
@@ -54,10 +53,11 @@ class Tensor(Values, Operators):
     _retains_grad = False
     _detached_at: Any = None
 
-    def __init__(self, data: Any = (), *, dtype: Any = None, device: Any = None) -> None:
-        from .creation import tensor
+    def __init__(self, *data: Any, dtype: Any = None, device: Any = None) -> None:
+        """From a size or from data, in the default dtype; prefer ``anadrome.tensor``."""
+        from .legacy import made
 
-        self._data = tensor(data, dtype=dtype, device=device)._data
+        self._data = made(data, dtype or dtypes.get_default_dtype(), device)._data
         self._edge = None
 
     # -- what it is -------------------------------------------------------------------------
@@ -318,7 +318,16 @@ class Tensor(Values, Operators):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or one length of it."""
-        return self.shape if dim is None else self._data.shape[dim]
+        if dim is None:
+            return self.shape
+        try:
+            return self._data.shape[dim]
+        except IndexError:
+            n = max(self._data.ndim, 1)
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got "
+                f"{dim})"
+            ) from None
 
     def element_size(self) -> int:
         """Bytes an element."""
@@ -337,7 +346,12 @@ def _unpickled(
 
 
 class Size(tuple):
-    """A shape: a tuple that prints as PyTorch's ``torch.Size``."""
+    """A shape: a tuple of integers that prints as PyTorch's ``torch.Size``.
+
+    >>> import anadrome as ad
+    >>> ad.Size([2, 3]) + (4,)
+    anadrome.Size([2, 3, 4])
+    """
 
     __slots__ = ()
 
@@ -348,8 +362,23 @@ class Size(tuple):
             size *= n
         return size
 
+    def __getitem__(self, index: Any) -> Any:
+        found = tuple.__getitem__(self, index)
+        return Size(found) if index.__class__ is slice else found
+
+    def __add__(self, other: Any) -> Any:
+        return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(tuple.__add__(tuple(other), self))
+
+    def __mul__(self, count: Any) -> Any:
+        return Size(tuple.__mul__(self, count))
+
+    __rmul__ = __mul__
+
     def __repr__(self) -> str:
-        return f"anadrome.Size([{', '.join(map(str, self))}])"
+        return f"{dtypes.shown_as}.Size([{', '.join(map(str, self))}])"
 
 
 def wrap(data: Any) -> Tensor:

@@ -24,8 +24,13 @@ class Values:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def numpy(self) -> Any:
-        """The values as a NumPy array; shares memory on the CPU."""
+    def numpy(self, *, force: bool = False) -> Any:
+        """The values as a NumPy array; shares memory on the CPU.
+
+        ``force=True``: of a Tensor that requires a gradient or is on another device too.
+        """
+        if force:
+            return self.detach().cpu().numpy()
         if self._edge is not None:
             raise GraphError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
@@ -45,6 +50,12 @@ class Values:
             return host.astype(dtype)
         return host.copy() if copy else host
 
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        """The result of a NumPy function of this Tensor, as a Tensor (``np.sqrt(x)``)."""
+        from .creation import as_tensor
+
+        return as_tensor(array)
+
     def item(self) -> Any:
         """The single value, as a Python number. It leaves the graph: no gradient flows back."""
         modes.touch(self)
@@ -57,12 +68,15 @@ class Values:
                 f"a Tensor with {size} elements cannot be converted to Scalar; index one element, "
                 "or reduce with .sum() or .mean() first"
             )
-        return self._backend.to_host(data).item()
+        return _number(self._backend.to_host(data).item())
 
     def tolist(self) -> Any:
         """The values as nested lists (a number for zero dimensions)."""
         modes.touch(self)
-        return self._backend.to_host(self._data).tolist()
+        host = self._backend.to_host(self._data)
+        if self.dtype.itemsize == 2 and self.dtype.is_floating_point:  # bfloat16 has no tolist
+            host = host.astype("float32")
+        return host.tolist()
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
@@ -78,7 +92,30 @@ class Values:
     def __int__(self) -> int:
         return int(self.item())
 
-    __index__ = __int__
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        kind = self.dtype
+        if kind.is_floating_point or kind.is_complex or self.numel() != 1:
+            raise TypeError(
+                "only integer tensors of a single element can be converted to an index, not "
+                f"{kind.name} of shape {tuple(self.shape)}"
+            )
+        return int(self.item())
+
+    def __contains__(self, element: Any) -> bool:
+        from .tensor import Tensor
+
+        if not isinstance(element, (Tensor, int, float, complex)):
+            raise RuntimeError(
+                "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+                f"{type(element)}."
+            )
+        return bool((self == element).any().item())
+
+    def __reversed__(self) -> Any:
+        return self if self._data.ndim == 0 else self.flip(0)
 
     def __len__(self) -> int:
         if self._data.ndim == 0:
@@ -91,9 +128,16 @@ class Values:
         return iter(self.unbind(0))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self._data.ndim == 0 else str(self)
+        if self._data.ndim == 0 and type(self).__name__ == "Tensor":
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __repr__(self) -> str:
         from .printing import tensor_repr
 
         return tensor_repr(self)  # type: ignore[arg-type]
+
+
+def _number(value: Any) -> Any:
+    """What an array library calls a Python number, as one (bfloat16's are not)."""
+    return value if isinstance(value, (int, float, complex)) else float(value)

@@ -12,7 +12,7 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
-from . import namespace, scatter
+from . import namespace, parallel, scatter
 from .kernels import KERNELS, OUT_KERNELS
 
 _CPU = device("cpu")
@@ -81,6 +81,9 @@ class NumpyBackend(Backend):
         from .random import Draws
 
         return Draws()
+
+    def set_threads(self, count: int) -> None:
+        parallel.threads = count
 
     def describe(self) -> dict[str, str]:
         config: Any = np.show_config(mode="dicts")

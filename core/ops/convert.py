@@ -106,10 +106,33 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     return clone(out) if copy and out is self else out
 
 
-def _install() -> None:
-    def cast(d: dtypes.dtype) -> Any:
-        return lambda self: to(self, d)
+def _caster(name: str, d: dtypes.dtype) -> Any:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        return to(self, d)
 
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In {d.name}; self if it is already."
+    return method
+
+
+def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, **ignored: Any) -> Tensor:
+    """On a GPU; self if it is there."""
+    if device is None:
+        device = "cuda"
+    return to(self, Device("cuda", device) if isinstance(device, int) else device)
+
+
+def _cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+    """On the CPU; self if it is there."""
+    return to(self, "cpu")
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """In the dtype and on the device of another Tensor."""
+    return to(self, other)
+
+
+def _install() -> None:
     for name, d in {
         "float": dtypes.float32,
         "double": dtypes.float64,
@@ -119,13 +142,14 @@ def _install() -> None:
         "long": dtypes.int64,
         "short": dtypes.int16,
         "bool": dtypes.bool_,
+        "byte": dtypes.uint8,
+        "char": dtypes.int8,
+        "cfloat": dtypes.complex64,
+        "cdouble": dtypes.complex128,
     }.items():
-        setattr(Tensor, name, cast(d))
+        setattr(Tensor, name, _caster(name, d))
     Tensor.to = to
-    Tensor.type_as = lambda self, other: to(self, other.dtype)
-    Tensor.cpu = lambda self: to(self, "cpu")
-    Tensor.cuda = lambda self, device=0: to(self, Device(f"cuda:{device}"))
-    Tensor.is_floating_point = lambda self: self.dtype.is_floating_point
+    Tensor.type_as, Tensor.cpu, Tensor.cuda = _type_as, _cpu, _cuda
 
 
 _install()

@@ -1,0 +1,54 @@
+"""cuda: PyTorch's switches for products and attention on the GPU; accepted, without effect."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+
+class _Matmul:
+    allow_tf32 = False
+    allow_fp16_reduced_precision_reduction = True
+    allow_bf16_reduced_precision_reduction = True
+
+
+matmul = _Matmul()
+
+
+def is_built() -> bool:
+    """Whether CUDA devices can be used at all: with CuPy they can."""
+    return True
+
+
+def flash_sdp_enabled() -> bool:
+    """False: attention is one path here."""
+    return False
+
+
+def mem_efficient_sdp_enabled() -> bool:
+    """False: attention is one path here."""
+    return False
+
+
+def math_sdp_enabled() -> bool:
+    """True: attention is one path here."""
+    return True
+
+
+def enable_flash_sdp(enabled: bool) -> None:
+    """Accepted."""
+
+
+def enable_mem_efficient_sdp(enabled: bool) -> None:
+    """Accepted."""
+
+
+def enable_math_sdp(enabled: bool) -> None:
+    """Accepted."""
+
+
+@contextlib.contextmanager
+def sdp_kernel(*args: Any, **keywords: Any) -> Iterator[None]:
+    """Accepted."""
+    yield

@@ -1,0 +1,48 @@
+"""accelerator: what programs ask about whatever device there is (``torch.accelerator``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import cuda
+from .device import device as Device
+
+
+def is_available() -> bool:
+    """Whether there is a device other than the CPU (``torch.accelerator.is_available``).
+
+    >>> import anadrome as ad
+    >>> kind = ad.accelerator.current_accelerator() if ad.accelerator.is_available() else "cpu"
+    """
+    return cuda.is_available()
+
+
+def current_accelerator(check_available: bool = False) -> Device | None:
+    """The type of that device; None without one (``torch.accelerator.current_accelerator``)."""
+    return Device("cuda") if cuda.is_available() else None
+
+
+def device_count() -> int:
+    """How many there are (``torch.accelerator.device_count``)."""
+    return cuda.device_count()
+
+
+def current_device_index() -> int:
+    """The index of the one in use (``torch.accelerator.current_device_index``)."""
+    return cuda.current_device()
+
+
+current_device_idx = current_device_index
+
+
+def set_device_index(device: Any) -> None:
+    """Use that one, in this thread (``torch.accelerator.set_device_index``)."""
+    cuda.set_device(device)
+
+
+set_device_idx = set_device_index
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until it has done all it was given (``torch.accelerator.synchronize``)."""
+    cuda.synchronize(device)

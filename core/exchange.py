@@ -1,0 +1,84 @@
+"""exchange: memory shared with other libraries, by DLPack (``torch.utils.dlpack``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import backend as backends
+from .errors import DeviceError
+from .tensor import Tensor, wrap
+
+#: DLPack's numbers of the device types that backends serve.
+_DEVICES = {1: "cpu", 2: "cuda", 3: "cpu"}
+_NUMBERS = {"cpu": 1, "cuda": 2}
+
+
+class _Held:
+    """A capsule, in place of the object that made it."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor that shares the memory of another library's array (``torch.from_dlpack``).
+
+    ``ext_tensor``: an array or tensor with ``__dlpack__``, or a DLPack capsule of the CPU. Its
+    device says which backend takes it. Raises for a device that no backend serves.
+
+    >>> import anadrome as ad
+    >>> import numpy as np
+    >>> a = np.zeros(2)
+    >>> ad.from_dlpack(a).fill_(3.0).tolist(), a.tolist()
+    ([3.0, 3.0], [3.0, 3.0])
+    """
+    if isinstance(ext_tensor, Tensor):
+        out = ext_tensor.detach()
+    else:
+        if not hasattr(ext_tensor, "__dlpack__"):
+            if type(ext_tensor).__name__ != "PyCapsule":
+                raise TypeError(
+                    f"from_dlpack() takes an object with __dlpack__, or a capsule, not "
+                    f"{type(ext_tensor).__name__}"
+                )
+            ext_tensor = _Held(ext_tensor)
+        number = int(ext_tensor.__dlpack_device__()[0])
+        place = _DEVICES.get(number)
+        if place is None:
+            raise DeviceError(f"no backend takes memory of DLPack's device type {number}")
+        out = wrap(backends.for_device(place).xp.from_dlpack(ext_tensor))
+    if device is not None:
+        out = out.to(device)
+    return out.clone() if copy else out
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """The DLPack capsule of a Tensor (``torch.utils.dlpack.to_dlpack``)."""
+    return tensor.__dlpack__()
+
+
+def _dlpack(self: Tensor, **keywords: Any) -> Any:
+    """The memory for another library; the Tensor must not require a gradient."""
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return self._data.__dlpack__(**keywords)
+
+
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's number of the device's type, and its index."""
+    device = self.device
+    return (_NUMBERS.get(device.type, 1), device.index or 0)
+
+
+def _install() -> None:
+    Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
+    Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
+
+
+_install()

@@ -1,0 +1,219 @@
+"""facts: what a Tensor says about its kind and its memory, under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import dtypes
+from .ops.strided import _address, compact, strides_of
+from .tensor import Tensor
+
+
+class layout:
+    """How elements are arranged; there is one (PyTorch: ``torch.layout``)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{dtypes.shown_as}.{self.name}"
+
+
+class memory_format(layout):
+    """The order of dimensions in memory; accepted, and without effect (``torch.memory_format``)."""
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+# -- memory ---------------------------------------------------------------------------------------
+def _stride(self: Tensor, dim: int | None = None) -> Any:
+    """Elements between neighbours along each dimension, or along one."""
+    steps = strides_of(self._data)
+    if steps is None or self.numel() <= 1:
+        steps = compact(self.shape)
+    return steps if dim is None else steps[_dim(self, dim)]
+
+
+def _dim(self: Tensor, dim: int) -> int:
+    ndim = max(self.ndim, 1)
+    if not -ndim <= dim < ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got "
+            f"{dim})"
+        )
+    return dim % ndim
+
+
+def _storage_offset(self: Tensor) -> int:
+    """Elements between the first one and the beginning of the Tensor that this is a view of."""
+    base = self._base
+    if base is None:
+        return 0
+    return (_address(self._data) - _address(base._data)) // self.dtype.itemsize
+
+
+def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
+    """Whether the elements lie in memory row by row."""
+    flags = getattr(self._data, "flags", None)
+    return flags is None or flags.c_contiguous
+
+
+def _data_ptr(self: Tensor) -> int:
+    """The address of the first element, on its device."""
+    return _address(self._data) if self.numel() else 0
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return self.shape == other.shape
+
+
+def _get_device(self: Tensor) -> int:
+    """The index of the device; -1 on the CPU."""
+    device = self.device
+    return -1 if device.type == "cpu" else device.index or 0
+
+
+def _itself(self: Tensor, *args: Any) -> Tensor:
+    """Nothing to do here; returns self."""
+    return self
+
+
+# -- kinds ----------------------------------------------------------------------------------------
+_LEGACY = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
+def legacy_name(kind: dtypes.dtype, place: str) -> str:
+    """``torch.FloatTensor``: dtype and device as PyTorch used to name them."""
+    where = "" if place == "cpu" else f"{place}."
+    return f"{dtypes.shown_as}.{where}{_LEGACY[kind.name]}Tensor"
+
+
+def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keywords: Any) -> Any:
+    """Without argument, the name of the type; else this Tensor in that type."""
+    if dtype is None:
+        return legacy_name(self.dtype, self.device.type)
+    if isinstance(dtype, str):
+        name = dtype.rpartition(".")[2].removesuffix("Tensor")
+        for ours, theirs in _LEGACY.items():
+            if theirs == name:
+                place = "cuda" if ".cuda." in dtype else "cpu"
+                return self.to(dtype=dtypes.BY_NAME[ours], device=place)
+        raise ValueError(f"invalid type: {dtype!r}")
+    kind = getattr(dtype, "legacy_dtype", None)
+    return self.to(dtype if kind is None else kind)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a Tensor (``torch.is_tensor``)."""
+    return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether it is a storage (``torch.is_storage``); there are none here."""
+    return False
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floating-point numbers (``torch.is_floating_point``)."""
+    return input.dtype.is_floating_point
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the elements can be negative (``torch.is_signed``)."""
+    return input.dtype.is_signed
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the single element is not zero (``torch.is_nonzero``)."""
+    return bool(input)
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal (``torch.is_same_size``)."""
+    return input.shape == other.shape
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether it was made in inference mode; ours can be used anywhere (``torch.is_inference``)."""
+    return False
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements (``torch.numel``)."""
+    return input.numel()
+
+
+def get_device(input: Tensor) -> int:
+    """The index of the Tensor's device; -1 on the CPU (``torch.get_device``)."""
+    return _get_device(input)
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type (``torch.typename``)."""
+    if isinstance(obj, Tensor):
+        return _type(obj)
+    cls = obj if isinstance(obj, type) else type(obj)
+    module = getattr(cls, "__module__", "")
+    return cls.__qualname__ if module in ("", "builtins") else f"{module}.{cls.__qualname__}"
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+    """The dtype of an operation on the two, Tensors or numbers (``torch.result_type``).
+
+    >>> import anadrome as ad
+    >>> ad.result_type(ad.tensor([1, 2]), 1.5)
+    anadrome.float32
+    """
+    kinds = []
+    for value in (tensor1, tensor2):
+        if isinstance(value, Tensor):
+            kinds.append((value.dtype, 2 if value.ndim else 1))
+        else:
+            kinds.append((dtypes.of_python(value), 0))
+    return dtypes.result_type(kinds)
+
+
+def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """A Tensor of this one's dtype from a size or from data (PyTorch's older ``Tensor.new``)."""
+    from .legacy import made
+
+    return made(args, self.dtype, device or self.device)
+
+
+def _install() -> None:
+    for name, function in {
+        "stride": _stride, "storage_offset": _storage_offset, "is_contiguous": _is_contiguous,
+        "data_ptr": _data_ptr, "is_same_size": _is_same_size, "get_device": _get_device,
+        "type": _type, "is_floating_point": is_floating_point, "is_signed": is_signed,
+        "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
+        "ndimension": Tensor.dim, "new": _new, "pin_memory": _itself, "share_memory_": _itself,
+        "is_pinned": lambda self, device=None: False, "is_shared": lambda self: False,
+        "record_stream": lambda self, stream: None,
+    }.items():  # fmt: skip
+        setattr(Tensor, name, function)
+    properties: dict[str, Any] = {
+        "itemsize": lambda self: self.dtype.itemsize,
+        "nbytes": lambda self: self.numel() * self.dtype.itemsize,
+        "layout": lambda self: strided,
+        "is_cuda": lambda self: self.device.type == "cuda",
+        "is_cpu": lambda self: self.device.type == "cpu",
+        "names": lambda self: (None,) * self.ndim,
+    }
+    never = ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_meta", "is_mps",
+             "is_xpu", "is_nested")  # fmt: skip
+    properties |= dict.fromkeys(never, lambda self: False)
+    for name, getter in properties.items():
+        setattr(Tensor, name, property(getter))
+
+
+_install()

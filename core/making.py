@@ -1,0 +1,93 @@
+"""making: what all functions that make Tensors share: shapes, places, and PyTorch's keywords."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from . import backend as backends
+from . import dtypes
+from .device import device as Device
+from .out import into
+from .tensor import Tensor, wrap
+
+
+def creates(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a function that makes a Tensor ``out=``, and the keywords that say nothing here.
+
+    ``layout`` and ``memory_format`` (there is one of each), ``pin_memory`` (accepted).
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        if not keywords:
+            return function(*args)
+        out = keywords.pop("out", None)
+        for name in ("layout", "memory_format", "pin_memory"):
+            keywords.pop(name, None)
+        if "size" in keywords and not args:
+            args = (keywords.pop("size"),)
+        if out is None:
+            return function(*args, **keywords)
+        if keywords.get("dtype") is None:
+            keywords["dtype"] = out.dtype
+        return into(out, function(*args, **keywords), function.__name__)
+
+    return call
+
+
+def finished(out: Tensor, requires_grad: bool) -> Tensor:
+    """A new Tensor, asked for a gradient or not."""
+    return out.requires_grad_() if requires_grad else out
+
+
+def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape that ``f(2, 3)``, ``f((2, 3))`` or ``f(other.shape)`` means."""
+    if len(size) == 1 and not isinstance(size[0], int) and hasattr(size[0], "__iter__"):
+        size = tuple(size[0])
+    for n in size:
+        if isinstance(n, float) or (isinstance(n, Tensor) and n.dtype.is_floating_point):
+            raise TypeError(f"a shape is made of integers, not of {type(n).__name__} {n}")
+    out = tuple(int(n) for n in size)
+    if any(n < 0 for n in out):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(out)}")
+    return out
+
+
+def uniform_array(
+    size: tuple[Any, ...], value: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    """A Tensor whose elements are all ``value``; None leaves them as they happen to be."""
+    backend = backends.for_device(device)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    native = backend.dtype(kind)
+    shape = shape_of(size)
+    with backend.placed(None if device is None else Device(device)):
+        if value is None:
+            array = backend.xp.empty(shape, dtype=native)
+        elif value == 0:
+            array = backend.xp.zeros(shape, dtype=native)
+        elif value == 1:
+            array = backend.xp.ones(shape, dtype=native)
+        else:
+            array = backend.xp.full(shape, converted(value, kind), dtype=native)
+    return finished(wrap(array), requires_grad)
+
+
+def converted(value: Any, kind: dtypes.dtype) -> Any:
+    """A number that a dtype can hold, or PyTorch's error."""
+    category = kind.category
+    if category == dtypes.int64.category and not isinstance(value, complex):
+        limits = dtypes.iinfo(kind)
+        lowest = limits.min or -limits.max  # a negative number wraps round, in an unsigned type
+        if value != value or not lowest <= value <= limits.max:
+            raise RuntimeError(
+                f"value cannot be converted to type {kind.name} without overflow: {value}"
+            )
+        return int(value) % 2**limits.bits if not limits.min else int(value)
+    if category < dtypes.complex64.category and isinstance(value, complex) and value.imag:
+        raise RuntimeError(
+            f"value cannot be converted to type {kind.name} without overflow: {value}"
+        )
+    return value
