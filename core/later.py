@@ -31,6 +31,11 @@ _HOMES = {
         "DoubleTensor FloatTensor HalfTensor IntTensor LongTensor ShortTensor "
         "set_default_tensor_type"
     ),
+    "anadrome.nn.functional": (
+        "adaptive_avg_pool1d avg_pool1d channel_shuffle conv1d conv2d conv3d conv_transpose1d "
+        "conv_transpose2d conv_transpose3d max_pool1d max_pool2d max_pool3d pixel_shuffle "
+        "pixel_unshuffle"
+    ),
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
         "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet pinverse qr "

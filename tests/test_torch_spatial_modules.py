@@ -126,9 +126,20 @@ def test_starting_values_have_the_bounds_of_pytorch(name: str) -> None:
     ad.manual_seed(0)
     ours, theirs = getattr(ad.nn, name)(16, 24, 3), getattr(torch.nn, name)(16, 24, 3)
     for p, q in zip(ours.parameters(), theirs.parameters()):
-        bound = float(q.abs().max())
+        bound = q.abs().max().item()
         assert float(p.abs().max()) == pytest.approx(bound, rel=0.12)
         assert float(p.mean()) == pytest.approx(0.0, abs=0.4 * bound)  # 24 biases
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+     "avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_avg_pool1d",
+     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"],
+)  # fmt: skip
+def test_names_that_are_functions_of_the_library_itself(name: str) -> None:
+    assert hasattr(torch, name)
+    assert getattr(ad, name) is getattr(ad.nn.functional, name)
 
 
 def test_unpool_of_a_pool() -> None:
