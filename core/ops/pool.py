@@ -91,7 +91,7 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
     return size
 
 
-def _spread(
+def spread(
     shape: Any, sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> tuple[tuple[int, ...], list[tuple[Any, ...]]]:
     """How long the input must be for each window to be whole, and the windows' slices of it."""
@@ -102,16 +102,16 @@ def _spread(
     return lengths, [(..., *o) for o in offsets(kernel, sizes, stride, dilation)]
 
 
-def _whole(xp: Any, x: Any, lengths: Any, padding: Any, fill: float) -> Any:
+def surrounded(xp: Any, x: Any, lengths: Any, padding: Any, fill: float) -> Any:
     """The input with ``fill`` around it."""
     if lengths == tuple(x.shape[2:]):
         return x
     whole = xp.full((*x.shape[:2], *lengths), fill, dtype=x.dtype)
-    whole[_inner(x.shape, padding)] = x
+    whole[inner(x.shape, padding)] = x
     return whole
 
 
-def _inner(shape: Any, padding: Any) -> tuple[Any, ...]:
+def inner(shape: Any, padding: Any) -> tuple[Any, ...]:
     """Where in the padded input the input lies."""
     return (..., *(slice(p, p + n) for p, n in zip(padding, shape[2:])))
 
@@ -136,8 +136,8 @@ def _max_pool(
     xp: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Any:
     sizes = pooled_sizes(x.shape, kernel, stride, padding, dilation, ceil_mode)
-    lengths, windows = _spread(x.shape, sizes, kernel, stride, padding, dilation)
-    whole = _whole(xp, x, lengths, padding, _lowest(xp, x))
+    lengths, windows = spread(x.shape, sizes, kernel, stride, padding, dilation)
+    whole = surrounded(xp, x, lengths, padding, lowest(xp, x))
     best = xp.asarray(whole[windows[0]], copy=True)
     chosen = xp.zeros(best.shape, dtype=xp.uint8 if len(windows) <= 256 else xp.int32)
     for i, window in enumerate(windows[1:], 1):
@@ -148,7 +148,7 @@ def _max_pool(
     return best, chosen
 
 
-def _lowest(xp: Any, x: Any) -> float:
+def lowest(xp: Any, x: Any) -> float:
     return -float("inf") if xp.isdtype(x.dtype, "real floating") else xp.iinfo(x.dtype).min
 
 
@@ -156,19 +156,19 @@ def _max_back(
     xp: Any, grad: Any, chosen: Any, shape: Any, kernel: Any, stride: Any, padding: Any,
     dilation: Any,
 ) -> Any:  # fmt: skip
-    lengths, windows = _spread(shape, grad.shape[2:], kernel, stride, padding, dilation)
+    lengths, windows = spread(shape, grad.shape[2:], kernel, stride, padding, dilation)
     out = xp.zeros((*shape[:2], *lengths), dtype=grad.dtype)
     zero = xp.zeros((), dtype=grad.dtype)
     for i, window in enumerate(windows):
         out[window] += xp.where(chosen == i, grad, zero)
-    return out[_inner(shape, padding)]
+    return out[inner(shape, padding)]
 
 
 def _max_pick(
     xp: Any, x: Any, chosen: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> Any:
-    lengths, windows = _spread(x.shape, chosen.shape[2:], kernel, stride, padding, dilation)
-    whole = _whole(xp, x, lengths, padding, 0)
+    lengths, windows = spread(x.shape, chosen.shape[2:], kernel, stride, padding, dilation)
+    whole = surrounded(xp, x, lengths, padding, 0)
     out = xp.zeros(chosen.shape, dtype=x.dtype)
     for i, window in enumerate(windows):
         out = xp.where(chosen == i, whole[window], out)
@@ -217,8 +217,8 @@ def _avg_pool(
 ) -> Any:  # fmt: skip
     ones = (1,) * len(kernel)
     sizes = pooled_sizes(x.shape, kernel, stride, padding, ones, ceil_mode)
-    lengths, windows = _spread(x.shape, sizes, kernel, stride, padding, ones)
-    whole = _whole(xp, x, lengths, padding, 0)
+    lengths, windows = spread(x.shape, sizes, kernel, stride, padding, ones)
+    whole = surrounded(xp, x, lengths, padding, 0)
     total = xp.asarray(whole[windows[0]], copy=True)
     for window in windows[1:]:
         total += whole[window]
@@ -231,9 +231,9 @@ def _avg_back(
 ) -> Any:  # fmt: skip
     ones = (1,) * len(kernel)
     sizes = pooled_sizes(shape, kernel, stride, padding, ones, ceil_mode)
-    lengths, windows = _spread(shape, sizes, kernel, stride, padding, ones)
+    lengths, windows = spread(shape, sizes, kernel, stride, padding, ones)
     out = xp.zeros((*shape[:2], *lengths), dtype=grad.dtype)
     share = grad / _counts(xp, out, shape, kernel, stride, padding, sizes, count_pad, divisor)
     for window in windows:
         out[window] += share
-    return out[_inner(shape, padding)]
+    return out[inner(shape, padding)]

@@ -16,10 +16,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from anadrome.ops.convolve import offsets, out_size
 
-from .common import BLAS, HALVES, declared, in_float32
+from ..parallel import side_by_side
+from .common import BLAS, HALVES, buffer, declared, in_float32
 
-#: Elements of the matrix that is written at a time: 2 MiB of float32.
-_MATRIX = 2**19
+#: Elements of the matrix that is written at a time: 4 MiB of float32.
+_MATRIX = 2**20
 
 
 def convolution(
@@ -36,15 +37,16 @@ def convolution(
         return declared("convolution")(x, w, b, **how)
     n, channels = len(x), w.shape[0]
     out = np.empty((n, channels, *sizes), x.dtype)
-    rows = _last(w).reshape(groups, channels // groups, -1).mT
+    rows = _last(w).reshape(groups, channels // groups, -1)
     padded = _padded(x, padding)
     for part in _parts(n, math.prod(sizes) * math.prod(kernel) * x.shape[1]):
         columns = _columns(padded[part], kernel, sizes, stride, dilation, groups)
-        product = np.matmul(columns, rows)  # (groups, values, channels / groups)
-        target = out[part].reshape(-1, groups, channels // groups, *sizes)
-        target[...] = _first(product.reshape(groups, -1, *sizes, channels // groups))
-    if b is not None:
-        out += b.reshape(-1, *(1,) * len(sizes))
+        product = np.matmul(rows, columns.mT)  # (groups, channels / groups, values)
+        if b is not None:
+            product += b.reshape(groups, -1, 1)
+        # In runs as long as an image.
+        target = out[part].reshape(-1, channels, math.prod(sizes))
+        target[...] = product.reshape(channels, len(target), -1).swapaxes(0, 1)
     return out
 
 
@@ -63,7 +65,7 @@ def conv_weight(
     padded = _padded(x, padding)
     for part in _parts(len(x), math.prod(sizes) * math.prod(kernel) * x.shape[1]):
         columns = _columns(padded[part], kernel, sizes, stride, dilation, groups)
-        total = total + np.matmul(_values(grad[part], groups, each).mT, columns)
+        total = total + np.matmul(_values(grad[part], groups, each), columns)
     total = total.reshape(shape[0], *kernel, shape[1])
     return np.ascontiguousarray(np.moveaxis(total, -1, 1))
 
@@ -81,12 +83,19 @@ def conv_input(
         return declared("conv_input")(grad, w, b, shape=shape, **how)
     n, channels = shape[:2]
     kernel, each = w.shape[2:], w.shape[0] // groups
+    mirrored = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
+    if max(stride) == 1 and min(mirrored) >= 0 and each <= 4 * w.shape[1] and each * groups >= 4:
+        # The convolution of the gradient with the weight mirrored: copies, and adds nothing up.
+        flipped = np.flip(w, tuple(range(2, w.ndim))).reshape(groups, each, *w.shape[1:])
+        flipped = flipped.swapaxes(1, 2).reshape(channels, each, *kernel)
+        how = {"stride": stride, "padding": mirrored, "dilation": dilation, "groups": groups}
+        return convolution(grad, flipped, b, **how)
     spatial = tuple(m + 2 * p for m, p in zip(shape[2:], padding))
     out = np.zeros((n, *spatial, groups, channels // groups), grad.dtype)
     rows = _last(w).reshape(groups, each, -1)
     places = list(offsets(kernel, sizes, stride, dilation))
     for part in _parts(n, math.prod(sizes) * math.prod(kernel) * channels):
-        columns = np.matmul(_values(grad[part], groups, each), rows)
+        columns = np.matmul(_values(grad[part], groups, each).mT, rows)
         columns = columns.reshape(groups, -1, *sizes, len(places), channels // groups)
         target = np.moveaxis(out[part], -2, 0)
         for i, where in enumerate(places):
@@ -110,15 +119,10 @@ def _last(a: Any) -> Any:
     return np.ascontiguousarray(np.moveaxis(a, 1, -1))
 
 
-def _first(product: Any) -> Any:
-    """(groups, N, *out, channels) as a view (N, groups, channels, *out)."""
-    return np.moveaxis(np.moveaxis(product, -1, 1), 2, 0)
-
-
 def _values(grad: Any, groups: int, each: int) -> Any:
-    """(N, O, *out) as (groups, N · out, O / groups)."""
+    """(N, O, *out) as (groups, O / groups, N · out)."""
     split = grad.reshape(len(grad), groups, each, -1)
-    return split.transpose(1, 0, 3, 2).reshape(groups, -1, each)
+    return split.transpose(1, 2, 0, 3).reshape(groups, each, -1)
 
 
 def _parts(n: int, elements: int) -> Iterator[slice]:
@@ -154,7 +158,13 @@ def _columns(x: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any, groups
             of_channel,
         ),
     )
-    return windows.reshape(groups, len(x) * math.prod(sizes), -1)
+    out = buffer(windows.size, x.dtype).reshape(windows.shape)
+
+    def copy(part: slice) -> None:
+        np.copyto(out[:, part], windows[:, part])
+
+    side_by_side(copy, len(x), out.size)
+    return out.reshape(groups, len(x) * math.prod(sizes), -1)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {

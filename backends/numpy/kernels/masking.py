@@ -10,7 +10,7 @@ import numpy as np
 from .common import HALVES, declared
 
 #: Integers as wide as each float: where the mask is true all bits are kept, elsewhere none.
-_BITS: dict[Any, Any] = {
+BITS: dict[Any, Any] = {
     np.dtype(np.float32): np.dtype(np.int32),
     np.dtype(np.float64): np.dtype(np.int64),
     **{half: np.dtype(np.int16) for half in HALVES},
@@ -26,7 +26,7 @@ def _all_or_nothing(mask: Any, bits: Any) -> Any:
 
 def without(x: Any, mask: Any) -> Any:
     """``x``, a float array of the mask's shape or larger, with zero where the mask is true."""
-    bits = _BITS[x.dtype]
+    bits = BITS[x.dtype]
     keep = _all_or_nothing(mask, bits)
     out = keep if keep.shape == x.shape else None
     return np.bitwise_and(x.view(bits), keep, out).view(x.dtype)
@@ -34,7 +34,7 @@ def without(x: Any, mask: Any) -> Any:
 
 def _either(condition: Any, a: Any, b: Any) -> Any:
     """``a`` or ``b``, of one type, by the exclusive or of their bits."""
-    bits = _BITS[a.dtype]
+    bits = BITS[a.dtype]
     keep = _all_or_nothing(condition, bits)
     out = np.bitwise_xor(a.view(bits), b.view(bits))
     np.bitwise_and(out, keep, out)
@@ -48,7 +48,7 @@ def masked_fill(x: Any, mask: Any, *, value: Any) -> Any:
         return declared("masked_fill")(x, mask, value=value)
     if value == 0:
         return without(x, mask)
-    bits = _BITS[x.dtype]
+    bits = BITS[x.dtype]
     keep = _all_or_nothing(mask, bits)
     out = np.bitwise_and(x.view(bits), keep)
     np.invert(keep, keep)
@@ -72,7 +72,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 def _fits(x: Any, mask: Any) -> bool:
     """A float array that a true mask broadcasts to without growing it."""
     return (
-        getattr(x, "dtype", None) in _BITS
+        getattr(x, "dtype", None) in BITS
         and mask.dtype == np.bool_
         and (mask.shape == x.shape or mask.shape == x.shape[x.ndim - mask.ndim :])
     )
