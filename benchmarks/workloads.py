@@ -162,6 +162,57 @@ def classifier(fw: ModuleType) -> Step:
     return step
 
 
+@workload(
+    "cnn",
+    "two 3×3 convolutions of 16 and 32 channels, ReLU, pool, linear; 64 images of 28×28, Adam",
+    target=3.0,
+    floor=3.1,
+    torch=14.0,
+)
+def cnn(fw: ModuleType) -> Step:
+    """Convolution as a product with the windows: their copies cost as much as the product."""
+    nn = fw.nn
+    fw.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 14 * 14, 10),
+    )  # fmt: skip
+    return _classifying(fw, model)
+
+
+def _classifying(fw: ModuleType, model: Any) -> Step:
+    """Adam on one batch of 64 images, so slow that the batch is not learnt while it is timed."""
+    optimizer = fw.optim.Adam(model.parameters(), lr=1e-5)
+    x = fw.randn(64, 1, 28, 28)
+    y = fw.randint(0, 10, (64,))
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = fw.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@workload(
+    "cnn-pooled",
+    "the same with a pool after each convolution",
+    target=3.0,
+)
+def cnn_pooled(fw: ModuleType) -> Step:
+    """Half the arithmetic, and twice the pools."""
+    nn = fw.nn
+    fw.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(32 * 7 * 7, 10),
+    )  # fmt: skip
+    return _classifying(fw, model)
+
+
 def residual_training(fw: ModuleType, run: models.Run = models.directly) -> tuple[Step, Step]:
     """The residual stack at batch 128: its whole step, and its forward and backward alone.
 
