@@ -34,7 +34,13 @@ _HOMES = {
     "anadrome.nn.functional": (
         "adaptive_avg_pool1d avg_pool1d channel_shuffle conv1d conv2d conv3d conv_transpose1d "
         "conv_transpose2d conv_transpose3d max_pool1d max_pool2d max_pool3d pixel_shuffle "
-        "pixel_unshuffle"
+        "pixel_unshuffle "
+        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance pdist prelu relu_ rms_norm "
+        "rrelu rrelu_ selu selu_ threshold threshold_"
+    ),
+    "anadrome.nn._forms": (
+        "alpha_dropout alpha_dropout_ batch_norm dropout dropout_ embedding feature_alpha_dropout "
+        "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm layer_norm"
     ),
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
@@ -45,7 +51,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp "
-    "matrix_power pinverse qr slogdet svd"
+    "matrix_power pinverse qr slogdet svd prelu"
 )
 
 

@@ -300,4 +300,5 @@ multiply, subtract, divide, concat = mul, sub, div, cat
 concatenate, moveaxis, swapdims, row_stack = cat, movedim, transpose, vstack
 true_divide = div
 
-from .nn.functional import log_softmax, softmax
+from .nn._activations import _log_softmax as log_softmax
+from .nn._activations import _softmax as softmax

@@ -1,4 +1,4 @@
-"""Kernels over rows, divided among threads and in blocks: what is declared, and the same each time."""
+"""Kernels over rows, in blocks and on two threads: what is declared, and the same each time."""
 
 from __future__ import annotations
 

@@ -120,6 +120,36 @@ def test_cosine_similarity_below_eps() -> None:
     agree(lambda L, x, y: L.nn.functional.cosine_similarity(x, y), x, y, second=False)
 
 
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 2.5, float("inf")])
+def test_pdist(p: float) -> None:
+    """PyTorch has no second derivative of it."""
+    for rows in (5, 2, 1):
+        agree(lambda L, x: L.nn.functional.pdist(x, p), numbers(rows, 3), second=False)
+
+
+FORMS: list[Any] = [
+    lambda L, x: L.dropout(x, 0.5, False), lambda L, x: L.dropout(x, 1.0, True),
+    lambda L, x: L.dropout_(x * 1, 1.0, True), lambda L, x: L.feature_dropout(x, 0.3, False),
+    lambda L, x: L.alpha_dropout(x, 0.3, False), lambda L, x: L.feature_alpha_dropout(x, 0.0, True),
+    lambda L, x: L.layer_norm(x, (4,)), lambda L, x: L.group_norm(x, 2),
+    lambda L, x: L.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False),
+    lambda L, x: L.instance_norm(x[None], None, None, None, None, True, 0.1, 1e-5, False),
+    lambda L, x: L.rms_norm(x, (4,)), lambda L, x: L.embedding(x, L.tensor([2, 0])),
+    lambda L, x: L.embedding(x, L.tensor([2, 0]), 0), lambda L, x: L.celu(x), lambda L, x: L.selu(x),
+    lambda L, x: L.prelu(x, x[0, :1]), lambda L, x: x.prelu(x[0, :1]), lambda L, x: L.rrelu(x),
+    lambda L, x: L.threshold(x, 0.1, 2.0), lambda L, x: L.hardshrink(x), lambda L, x: x.hardshrink(),
+    lambda L, x: L.relu_(x * 1), lambda L, x: L.selu_(x * 1), lambda L, x: L.celu_(x * 1),
+    lambda L, x: L.softmax(x, 0), lambda L, x: L.softmax(x, dim=1, dtype=L.float64),
+    lambda L, x: L.log_softmax(x.float(), 0, L.float64), lambda L, x: x.softmax(0), lambda L, x: L.pdist(x),
+    lambda L, x: L.cosine_similarity(x, x * x), lambda L, x: L.pairwise_distance(x, x * x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FORMS)
+def test_names_beside_functional(call: Any) -> None:
+    agree(call, numbers(3, 4), second=False)
+
+
 @pytest.mark.parametrize("lead", [(3,), (2, 3), (), (0,)])
 def test_bilinear(lead: Any) -> None:
     x, y, w, b = (numbers(*s, seed=i) for i, s in

@@ -110,18 +110,17 @@ def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
     return dim
 
 
-def _install() -> None:
-    for function in (softmax, log_softmax):
-        setattr(Tensor, function.__name__, _method(function))
+def _softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """``exp(input)`` divided by its sum over ``dim`` (``torch.softmax``)."""
+    return softmax(input, dim, dtype=dtype)
 
 
-def _method(function: Any) -> Any:
-    def method(self: Tensor, dim: int, dtype: Any = None) -> Tensor:
-        return function(self, dim, dtype=dtype)
-
-    method.__name__ = method.__qualname__ = function.__name__
-    method.__doc__ = function.__doc__
-    return method
+def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """The logarithm of ``softmax``, computed without it (``torch.log_softmax``)."""
+    return log_softmax(input, dim, dtype=dtype)
 
 
-_install()
+_softmax.__name__ = _softmax.__qualname__ = "softmax"
+_log_softmax.__name__ = _log_softmax.__qualname__ = "log_softmax"
+Tensor.softmax = _softmax  # type: ignore[attr-defined]
+Tensor.log_softmax = _log_softmax  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..creation import arange
 from ..errors import DtypeError, ShapeError
 from ..ops.shape import broadcast_tensors
 from ..tensor import Tensor
@@ -45,6 +46,20 @@ def pairwise_distance(
     The inputs are broadcast.
     """
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norms of the differences of all pairs of rows, (N, M) to (N * (N - 1) / 2,).
+
+    PyTorch: ``torch.pdist``, the pairs in the order of ``torch.triu_indices``.
+    """
+    if input.ndim != 2:
+        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if p < 0:
+        raise ShapeError("pdist only supports non-negative p values")
+    line = arange(input.shape[0], device=input.device)
+    first, second = (line.unsqueeze(1) < line).nonzero(as_tuple=True)
+    return (input[first] - input[second]).norm(p, -1)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -33,7 +33,7 @@ def dropout1d(
             "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, "
             "a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
         )
-    return _channels(input, p, training, inplace, lead=input.ndim - 1)
+    return channels(input, p, training, inplace, lead=input.ndim - 1)
 
 
 def dropout2d(
@@ -54,7 +54,7 @@ def dropout2d(
             "dim. Use dropout1d, or unsqueeze(0) for an input (C, H, W).",
             stacklevel=2,
         )
-    return _channels(input, p, training, inplace, lead=2)
+    return channels(input, p, training, inplace, lead=2)
 
 
 def dropout3d(
@@ -67,7 +67,7 @@ def dropout3d(
     check_probability(p)
     if input.ndim not in (4, 5):
         _odd("dropout3d", input.ndim, "4-D or 5-D", 3)
-    return _channels(input, p, training, inplace, lead=1 if input.ndim == 4 else 2)
+    return channels(input, p, training, inplace, lead=1 if input.ndim == 4 else 2)
 
 
 def _odd(name: str, ndim: int, wanted: str, spatial: int) -> None:
@@ -81,7 +81,7 @@ def _odd(name: str, ndim: int, wanted: str, spatial: int) -> None:
     )
 
 
-def _channels(input: Tensor, p: float, training: bool, inplace: bool, lead: int) -> Tensor:
+def channels(input: Tensor, p: float, training: bool, inplace: bool, lead: int) -> Tensor:
     """One draw for all that lies behind the first ``lead`` dimensions."""
     if not training or p == 0.0 or not input.numel():
         return input

@@ -9,7 +9,7 @@ from typing import Any
 from .. import creation
 from ..errors import ShapeError
 from ..ops.arithmetic import where
-from ..ops.indexing import embedding
+from ..ops.embedding import embedding
 from ..ops.joining import stack
 from ..tensor import Tensor
 from ._resampling import cubic_weights
