@@ -35,12 +35,13 @@ _HOMES = {
         "adaptive_avg_pool1d avg_pool1d channel_shuffle conv1d conv2d conv3d conv_transpose1d "
         "conv_transpose2d conv_transpose3d max_pool1d max_pool2d max_pool3d pixel_shuffle "
         "pixel_unshuffle "
-        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance pdist prelu relu_ rms_norm "
-        "rrelu rrelu_ selu selu_ threshold threshold_"
+        "bilinear celu celu_ cosine_similarity hardshrink pairwise_distance pdist prelu relu_ "
+        "rms_norm rrelu rrelu_ selu selu_ threshold threshold_"
     ),
     "anadrome.nn._forms": (
         "alpha_dropout alpha_dropout_ batch_norm dropout dropout_ embedding feature_alpha_dropout "
-        "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm layer_norm"
+        "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm "
+        "layer_norm"
     ),
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (

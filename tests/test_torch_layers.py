@@ -135,12 +135,15 @@ FORMS: list[Any] = [
     lambda L, x: L.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False),
     lambda L, x: L.instance_norm(x[None], None, None, None, None, True, 0.1, 1e-5, False),
     lambda L, x: L.rms_norm(x, (4,)), lambda L, x: L.embedding(x, L.tensor([2, 0])),
-    lambda L, x: L.embedding(x, L.tensor([2, 0]), 0), lambda L, x: L.celu(x), lambda L, x: L.selu(x),
+    lambda L, x: L.embedding(x, L.tensor([2, 0]), 0), lambda L, x: L.celu(x),
+    lambda L, x: L.selu(x),
     lambda L, x: L.prelu(x, x[0, :1]), lambda L, x: x.prelu(x[0, :1]), lambda L, x: L.rrelu(x),
-    lambda L, x: L.threshold(x, 0.1, 2.0), lambda L, x: L.hardshrink(x), lambda L, x: x.hardshrink(),
+    lambda L, x: L.threshold(x, 0.1, 2.0), lambda L, x: L.hardshrink(x),
+    lambda L, x: x.hardshrink(),
     lambda L, x: L.relu_(x * 1), lambda L, x: L.selu_(x * 1), lambda L, x: L.celu_(x * 1),
     lambda L, x: L.softmax(x, 0), lambda L, x: L.softmax(x, dim=1, dtype=L.float64),
-    lambda L, x: L.log_softmax(x.float(), 0, L.float64), lambda L, x: x.softmax(0), lambda L, x: L.pdist(x),
+    lambda L, x: L.log_softmax(x.float(), 0, L.float64), lambda L, x: x.softmax(0),
+    lambda L, x: L.pdist(x),
     lambda L, x: L.cosine_similarity(x, x * x), lambda L, x: L.pairwise_distance(x, x * x),
 ]  # fmt: skip
 
