@@ -82,6 +82,8 @@ def _slice(s: slice) -> slice:
 
 def _read(x: Tensor, i: Any) -> Any:
     """Anything else than the plain kinds, as an integer or an array."""
+    from .creation import tensor
+
     if i is True or i is False:
         return _Truth(_array(x, [i]))
     if isinstance(i, Tensor):
@@ -111,7 +113,7 @@ def _read(x: Tensor, i: Any) -> Any:
     if isinstance(i, (list, tuple, range)):
         return _array(x, list(i))
     if hasattr(i, "dtype") and getattr(i, "ndim", 0):
-        return _read(x, Tensor(i, device=x.device))
+        return _read(x, tensor(i, device=x.device))
     if hasattr(i, "__index__"):
         return i.__index__()
     raise IndexError(

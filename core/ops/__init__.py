@@ -37,6 +37,7 @@ from . import (
     picking,
     resample,
     losses,
+    drawing,
     dropping,
     recurrent,
 )  # fmt: skip  # isort: skip
@@ -51,6 +52,7 @@ __all__ = [
     "convolve",
     "diagonal",
     "distinct",
+    "drawing",
     "dropping",
     "elementary",
     "elementwise",

@@ -34,10 +34,10 @@ amin_op = op("amin", lambda xp, x, *, dim=None, keepdim=False:
              x=lambda g, x, out, dim, keepdim: _shared_rule(g, x, out, dim, keepdim),
              method=False, samples=_SAMPLES)
 max_all = op("max_all", lambda xp, x: _reduced(xp.max, "max", x, None, False),
-             x=lambda g, x, out: _shared_all_rule(g, x, out), method=False, node="MaxBackward1",
+             x=lambda g, x, out: shared_all_rule(g, x, out), method=False, node="MaxBackward1",
              samples=_SAMPLES[:1])
 min_all = op("min_all", lambda xp, x: _reduced(xp.min, "min", x, None, False),
-             x=lambda g, x, out: _shared_all_rule(g, x, out), method=False, node="MinBackward1",
+             x=lambda g, x, out: shared_all_rule(g, x, out), method=False, node="MinBackward1",
              samples=_SAMPLES[:1])
 argmax_op = op("argmax", lambda xp, x, *, dim=None, keepdim=False:
                    _place(xp.argmax, "argmax", x, dim, keepdim),
@@ -87,11 +87,12 @@ def _shared_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
     return where(chosen, spread(g, x.shape, dim, keepdim), 0.0) / sum(ones, dim=dim, keepdim=True)
 
 
-def _shared_all_rule(g: Any, x: Any, out: Any) -> Any:
+def shared_all_rule(g: Any, x: Any, out: Any) -> Any:
     """Shared evenly among ties; NaN, if it is the extreme, ties with NaN."""
     chosen = eq(x, out) | ((x != x) & (out != out))
-    share = g / sum(chosen, dim=None, keepdim=False)
-    return where(chosen, spread(share, x.shape, None, False), 0.0)
+    g = spread(g, x.shape, None, False)
+    ones = where(chosen, g * 0.0 + 1.0, 0.0)
+    return where(chosen, g, 0.0) / sum(ones, dim=None, keepdim=False)
 
 
 def _place(function: Any, name: str, x: Any, dim: int | None, keepdim: bool) -> Any:

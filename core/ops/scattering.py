@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
+from ..dtypes import float32, from_native
 from ..errors import RangeError
 from ..op import KEEP, NONE, op
 from ..samples import Arr, call
@@ -149,6 +150,8 @@ def _segments(xp: Any, x: Any, index: Any, src: Any, dim: int, combine: Any) -> 
 
     Returns, for each place of ``x``, whether there are any, and the result.
     """
+    if not index.size:
+        return xp.zeros(x.shape, dtype=xp.bool), x
     places = flat_places(xp, x.shape, index, dim)
     order = xp.argsort(places, stable=True)
     places = xp.take(places, order, axis=0)
@@ -194,7 +197,7 @@ def _reduced(
         if reduce == "sum":
             return out
         count = count + 1 if include_self else xp.where(count > 0, count, xp.ones_like(count))
-        whole = not xp.isdtype(x.dtype, "real floating")
+        whole = from_native[x.dtype].category < float32.category
         return out // xp.astype(count, x.dtype) if whole else out / xp.astype(count, x.dtype)
     combine = getattr(xp, _COMBINE[reduce])
     touched, values = _segments(xp, x, index, src, dim, combine)

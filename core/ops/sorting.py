@@ -123,8 +123,11 @@ def _mode(xp: Any, x: Any, dim: int, keepdim: bool) -> Any:
     before = (slice(None),) * axis
     line = xp.arange(x.shape[axis], dtype=xp.int64)
     places = xp.reshape(line, tuple(-1 if i == axis else 1 for i in range(x.ndim)))
-    new = values[(*before, slice(1, None))] != values[(*before, slice(None, -1))]
-    new = xp.concat([xp.ones_like(values[(*before, slice(0, 1))], dtype=xp.bool), new], axis=axis)
+    rest = (Ellipsis,)
+    later = values[(*before, slice(1, None)) + rest]
+    new = later != values[(*before, slice(None, -1)) + rest]
+    first = values[(*before, slice(0, 1)) + rest]
+    new = xp.concat([xp.ones_like(first, dtype=xp.bool), new], axis=axis)
     start = scanned(xp, xp.where(new, places, xp.zeros_like(places)), axis, xp.maximum)
     end = xp.expand_dims(xp.argmax(places - start, axis=axis), axis=axis)
     indices = xp.take_along_axis(order, end, axis=axis)

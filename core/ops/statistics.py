@@ -12,8 +12,8 @@ from ..forms import form
 from ..op import op
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
-from .arithmetic import eq, where
-from .extremes import picked_rule
+from .arithmetic import where
+from .extremes import picked_rule, shared_all_rule
 from .reduce import _mean, _sum, as_dim, axes_of, count_of, mean, spread, sum
 from .shape import reshape
 
@@ -36,10 +36,10 @@ std_op = op("std", lambda xp, x, *, dim=None, correction=1, keepdim=False:
             method=False, holomorphic=False, samples=each("3,4", *_DIMS, {"correction": 0}))
 #: The lower of two middle values; NaN if there is one.
 median_all = op("median", lambda xp, x: _median_all(xp, x, False),
-                x=lambda g, x, out: _shared_rule(g, x, out), method=False,
+                x=lambda g, x, out: shared_all_rule(g, x, out), method=False,
                 samples=[Sample((Arr((4, 5), distinct=True),), {})])
 nanmedian_all = op("nanmedian", lambda xp, x: _median_all(xp, x, True),
-                   x=lambda g, x, out: _shared_rule(g, x, out), method=False,
+                   x=lambda g, x, out: shared_all_rule(g, x, out), method=False,
                    samples=[Sample((Arr((4, 5), distinct=True),), {})])
 median_dim = op("median_dim", lambda xp, x, *, dim, keepdim=False:
                     _median_dim(xp, x, dim, keepdim, False),
@@ -105,12 +105,6 @@ def _median_all(xp: Any, x: Any, skip_nan: bool) -> Any:
         return xp.sum(x) + xp.asarray(math.nan, dtype=x.dtype)
     values, _ = _ranked(xp, xp.reshape(x, (-1,)), 0, skip_nan)
     return xp.reshape(values, ())
-
-
-def _shared_rule(g: Any, x: Any, out: Any) -> Any:
-    chosen = eq(x, out) | ((x != x) & (out != out))
-    share = g / sum(chosen, dim=None, keepdim=False)
-    return where(chosen, spread(share, x.shape, None, False), 0.0)
 
 
 def _median_dim(xp: Any, x: Any, dim: int, keepdim: bool, skip_nan: bool) -> Any:

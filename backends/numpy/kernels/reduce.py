@@ -21,14 +21,20 @@ def sum(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
     """The sum over the dimensions."""
     if x.dtype not in BLAS or not x.ndim:
         return declared("sum")(x, dim=dim, keepdim=keepdim)
-    return total(x, dim, keepdim)
+    try:
+        return total(x, dim, keepdim)
+    except ValueError:  # dimensions that are not there, or twice
+        return declared("sum")(x, dim=dim, keepdim=keepdim)
 
 
 def mean(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
     """The mean over the dimensions."""
     if x.dtype not in BLAS or not x.ndim or not x.size:
         return declared("mean")(x, dim=dim, keepdim=keepdim)
-    out = total(x, dim, keepdim)
+    try:
+        out = total(x, dim, keepdim)
+    except ValueError:
+        return declared("mean")(x, dim=dim, keepdim=keepdim)
     return out / (x.size // out.size)
 
 
