@@ -7,28 +7,55 @@ changes the rate that is there, where it can, so that several may work on one op
 from __future__ import annotations
 
 import functools
-import math
-import types
+import importlib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from .. import modes
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
-__all__ = [
+#: Schedulers in files of their own, which are imported when first asked for.
+_ELSEWHERE = {
+    "ChainedScheduler": "combined",
+    "CosineAnnealingLR": "cosine",
+    "CosineAnnealingWarmRestarts": "cosine",
+    "CyclicLR": "cyclic",
+    "LambdaLR": "lambdas",
+    "MultiplicativeLR": "lambdas",
+    "OneCycleLR": "one_cycle",
+    "ReduceLROnPlateau": "plateau",
+    "SequentialLR": "combined",
+}
+
+__all__ = [  # noqa: F822
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
     "StepLR",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __package__), name)
+    globals()[name] = found
+    return found
 
 
 class LRScheduler:
@@ -71,6 +98,10 @@ class LRScheduler:
         self.base_lrs = [_copied(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         vars(optimizer)["_step_at_schedule"] = vars(optimizer).get("step")
+        self._initial_step()
+
+    def _initial_step(self) -> None:
+        """Set the rates of the start; ``SequentialLR`` does so again with its first scheduler."""
         self._step_count = 0
         self._is_initial = True
         try:
@@ -94,16 +125,15 @@ class LRScheduler:
         if self._step_count == 1:
             self._warn_of_order()
         self._step_count += 1
+        if epoch is not None:
+            warn_of_epoch(stacklevel=5)
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
         closed = None
         if epoch is None:
             self.last_epoch += 1
         else:
-            warnings.warn(
-                "The epoch parameter in `scheduler.step()` was not necessary and is being "
-                "deprecated where possible. Please use `scheduler.step()` to step the scheduler.",
-                UserWarning,
-                stacklevel=4,
-            )
             self.last_epoch = epoch
             closed = getattr(self, "_get_closed_form_lr", None)
         self._get_lr_called_within_step = True
@@ -118,11 +148,8 @@ class LRScheduler:
                 "parameter groups"
             )
         for group, rate in zip(groups, rates):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate.item() if isinstance(rate, Tensor) else rate)
-            else:
-                group["lr"] = rate
-        self._last_lr = [_copied(group["lr"]) for group in groups]
+            set_rate(group, rate)
+        self._last_lr = self._present()
 
     def _warn_of_order(self) -> None:
         optimizer: Any = self.optimizer
@@ -173,54 +200,42 @@ class LRScheduler:
         return [base * factor for base in self.base_lrs]
 
 
+_LRScheduler = LRScheduler  # its name in older programs
+
+
 def _copied(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
-class LambdaLR(LRScheduler):
-    """The rate of the start times ``lr_lambda(epoch)``; one function, or one a group.
+def set_rate(group: dict[str, Any], rate: Any) -> None:
+    """Set a group's rate; one that is a Tensor is written in place."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate.item() if isinstance(rate, Tensor) else rate)
+    else:
+        group["lr"] = rate
 
-    >>> import anadrome as ad
-    >>> optimizer = ad.optim.SGD([ad.zeros(1, requires_grad=True)], lr=0.8)
-    >>> scheduler = ad.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
-    >>> optimizer.step()
-    >>> scheduler.step()
-    >>> scheduler.get_last_lr()
-    [0.4]
-    """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
-        last_epoch: int = -1,
-    ) -> None:
-        groups = len(optimizer.param_groups)
-        if isinstance(lr_lambda, (list, tuple)):
-            if len(lr_lambda) != groups:
-                raise ValueError(f"Expected {groups} lr_lambdas, but got {len(lr_lambda)}")
-            self.lr_lambdas = list(lr_lambda)
-        else:
-            self.lr_lambdas = [lr_lambda] * groups
-        super().__init__(optimizer, last_epoch)
+def each(name: str, value: Any, groups: list[dict[str, Any]]) -> list[Any]:
+    """One value a parameter group."""
+    if not isinstance(value, (list, tuple)):
+        return [value] * len(groups)
+    if len(value) != len(groups):
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} "
+            f"values, param_groups has {len(groups)}."
+        )
+    return list(value)
 
-    def get_lr(self) -> list[Any]:
-        self._warn_outside_step()
-        return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs)]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer; of the functions, only the state of callable objects."""
-        out = super().state_dict()
-        out["lr_lambdas"] = [
-            None if isinstance(f, types.FunctionType) else dict(f.__dict__) for f in self.lr_lambdas
-        ]
-        return out
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.__dict__.update({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
-        for function, state in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
-            if state is not None:
-                function.__dict__.update(state)
+def warn_of_epoch(stacklevel: int) -> None:
+    warnings.warn(
+        "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated "
+        "where possible. Please use `scheduler.step()` to step the scheduler. During the "
+        "deprecation, if epoch is different from None, the closed form is used instead of the new "
+        "chainable form, where available.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 class StepLR(LRScheduler):
@@ -349,50 +364,24 @@ class ExponentialLR(LRScheduler):
         return self._from_base(self.gamma**self.last_epoch)
 
 
-class CosineAnnealingLR(LRScheduler):
-    """From the rate of the start to ``eta_min`` in ``T_max`` epochs, along half a cosine.
-
-    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
-
-    >>> import anadrome as ad
-    >>> optimizer = ad.optim.SGD([ad.zeros(1, requires_grad=True)], lr=1.0)
-    >>> scheduler = ad.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
-    >>> optimizer.step()
-    >>> scheduler.step()
-    >>> [round(lr, 6) for lr in scheduler.get_last_lr()]
-    [0.5]
-    """
+class PolynomialLR(LRScheduler):
+    """Down to 0 in ``total_iters`` epochs, along a polynomial of degree ``power``."""
 
     def __init__(
-        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
     ) -> None:
-        self.T_max = T_max
-        self.eta_min = eta_min
+        self.total_iters = total_iters
+        self.power = power
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_step()
-        groups = self.optimizer.param_groups
-        if self._is_initial:
+        if self._is_initial or self.last_epoch > self.total_iters:
             return self._present()
-        if self._step_count == 1 and self.last_epoch > 0:
-            return self._get_closed_form_lr()
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
-            # The last rate was eta_min, which no factor leads away from.
-            rise = (1 - math.cos(math.pi / self.T_max)) / 2
-            return [
-                group["lr"] + (base - self.eta_min) * rise
-                for base, group in zip(self.base_lrs, groups)
-            ]
-        factor = self._height(self.last_epoch) / self._height(self.last_epoch - 1)
-        return [factor * (group["lr"] - self.eta_min) + self.eta_min for group in groups]
-
-    def _height(self, epoch: int) -> float:
-        return 1 + math.cos(math.pi * epoch / self.T_max)
+        left = 1.0 - self.last_epoch / self.total_iters
+        before = 1.0 - (self.last_epoch - 1) / self.total_iters
+        return self._scaled((left / before) ** self.power)
 
     def _get_closed_form_lr(self) -> list[Any]:
-        share = self._height(self.last_epoch) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
-
-
-from .one_cycle import OneCycleLR
+        done = min(self.total_iters, self.last_epoch) / self.total_iters
+        return self._from_base((1.0 - done) ** self.power)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .lr_scheduler import LRScheduler
+from .lr_scheduler import LRScheduler, each
 from .optimizer import Optimizer
 
 
@@ -57,7 +57,7 @@ class OneCycleLR(LRScheduler):
         self._anneal_func_type = anneal_strategy
         self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         groups = optimizer.param_groups
-        max_lrs = _each("max_lr", max_lr, groups)
+        max_lrs = each("max_lr", max_lr, groups)
         if last_epoch == -1:
             for group, rate in zip(groups, max_lrs):
                 group["initial_lr"] = rate / div_factor
@@ -70,8 +70,8 @@ class OneCycleLR(LRScheduler):
                     "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
                 )
             self.use_beta1 = "betas" in optimizer.defaults
-            highest = _each("max_momentum", max_momentum, groups)
-            lowest = _each("base_momentum", base_momentum, groups)
+            highest = each("max_momentum", max_momentum, groups)
+            lowest = each("base_momentum", base_momentum, groups)
             if last_epoch == -1:
                 for group, high, low in zip(groups, highest, lowest):
                     self._set_momentum(group, high)
@@ -161,15 +161,3 @@ def _phase(
         "start_momentum": start_momentum,
         "end_momentum": end_momentum,
     }
-
-
-def _each(name: str, value: Any, groups: list[dict[str, Any]]) -> list[Any]:
-    """One value a parameter group."""
-    if not isinstance(value, (list, tuple)):
-        return [value] * len(groups)
-    if len(value) != len(groups):
-        raise ValueError(
-            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} "
-            f"values, param_groups has {len(groups)}."
-        )
-    return list(value)
