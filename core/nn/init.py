@@ -20,6 +20,7 @@ __all__ = [
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
     "trunc_normal_",
     "uniform_",
     "xavier_normal_",
@@ -236,3 +237,42 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     with modes.no_grad():
         made = wrap(q if rows >= columns else q.mT)
         return tensor.copy_(made.reshape(tuple(tensor.shape)) * gain)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Normal values, of which in each column the fraction ``sparsity`` is zero (Martens, 2010)."""
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    zeros = math.ceil(sparsity * tensor.shape[0])
+    with modes.no_grad():
+        tensor.normal_(0.0, std, generator=generator)
+        drawn = creation.empty(tuple(tensor.shape), device=tensor.device)
+        keys = drawn.uniform_(generator=generator)._data
+        xp = backends.by_type[keys.__class__].xp
+        # Each value's rank in its column: a random permutation.
+        rank = xp.argsort(xp.argsort(keys, axis=0), axis=0)
+        return tensor.masked_fill_(wrap(rank < zeros), 0.0)
+
+
+_OLDER = (
+    "constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal",
+    "sparse", "uniform", "xavier_normal", "xavier_uniform",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The names without an underscore, which PyTorch deprecates."""
+    if name not in _OLDER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name + "_"]
+
+    def older(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    older.__name__ = name
+    return older

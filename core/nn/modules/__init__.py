@@ -124,6 +124,9 @@ _names, __getattr__, __dir__ = later(
     "UpsamplingBilinear2d UpsamplingNearest2d",
     distance="CosineSimilarity PairwiseDistance",
     instancenorm="InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    lazy="LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d "
+    "LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyLinear",
+    parameters="ParameterDict ParameterList",
     multihead="MultiheadAttention",
     transformer="Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder "
     "TransformerEncoderLayer",

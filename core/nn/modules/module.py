@@ -13,9 +13,21 @@ from typing import Any
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
-from .hooks import attach, call_with_hooks
+from .hooks import (
+    attach,
+    call_with_hooks,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from .state import State
 from .tree import Tree
+
+__all__ = [
+    "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+]  # fmt: skip
 
 _HOOK_TABLES = (
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_forward_hooks",
@@ -269,6 +281,10 @@ class Module(Tree, State):
         """
         self.__dict__["_hooked"] = True
         return attach(self._backward_hooks, hook, prepend=prepend)
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """The older name of ``register_full_backward_hook``."""
+        return self.register_full_backward_hook(hook)
 
     # -- printing -----------------------------------------------------------------------------
     def _get_name(self) -> str:

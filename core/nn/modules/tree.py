@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ... import dtypes, modes
+from ...creation import empty
 from ...tensor import Tensor
 from ..parameter import Parameter
 
@@ -224,6 +225,21 @@ class Tree:
         """Move to a GPU, the current one if none is named; returns self."""
         place = f"cuda:{device}" if isinstance(device, int) else (device or "cuda")
         return self._apply(lambda t: t.to(place))
+
+    def to_empty(self, *, device: Any = None, recurse: bool = True) -> Self:
+        """Move to a device without the values, which are then to be set anew; returns self."""
+
+        def fresh(t: Tensor) -> Tensor:
+            return empty(tuple(t.shape), dtype=t.dtype, device=device or t.device)
+
+        return self._apply(fresh, recurse)
+
+    def share_memory(self) -> Self:
+        """Accepted: threads share memory as it is, and processes get copies; returns self."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Accepted: the module runs as before (``anadrome.capture`` makes a step faster)."""
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, which dropout and batch normalisation look at; returns self."""

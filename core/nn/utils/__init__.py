@@ -14,7 +14,18 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 #: Names that are imported when first asked for, and the modules here that have them.
 _LATER = {
-    "rnn": "rnn",
+    name: place
+    for place, names in {
+        "fusion": "fusion fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval "
+        "fuse_linear_bn_weights",
+        "init": "skip_init",
+        "norms": "remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
+        "parametrizations": "parametrizations",
+        "parametrize": "parametrize",
+        "rnn": "rnn",
+        "stateless": "stateless",
+    }.items()
+    for name in names.split()
 }
 
 
