@@ -11,7 +11,7 @@ from typing import Any
 
 from .tensor import Tensor
 
-_MODULES = ("linalg", "accelerator", "special", "version")
+_MODULES = ("func", "linalg", "accelerator", "special", "version")
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
 _SWITCHES = ("cuda", "cudnn", "mps")
@@ -19,6 +19,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.func": "vmap",
     "anadrome.serialization": "load save",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_float32_matmul_precision "
@@ -43,6 +44,8 @@ _HOMES = {
         "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm "
         "layer_norm"
     ),
+    "anadrome.ops.distances": "cdist",
+    "anadrome.nn._distances": "pdist",
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
         "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet pinverse qr "

@@ -111,6 +111,17 @@ from .ops.complex import _real as real
 from .ops.complex import _view_as_complex as view_as_complex
 from .ops.complex import _view_as_real as view_as_real
 from .ops.complex import adjoint, angle, isreal, polar, sgn
+from .ops.contractions import (
+    addbmm,
+    addmv,
+    addr,
+    baddbmm,
+    cross,
+    inner,
+    kron,
+    tensordot,
+    trace,
+)
 from .ops.convert import clone
 from .ops.elementary import acosh, asinh, atanh, exp2, frac, signbit
 from .ops.elementwise import (
@@ -190,8 +201,10 @@ from .ops.products import _bmm as bmm
 from .ops.products import _dot as dot
 from .ops.products import _mm as mm
 from .ops.products import _mv as mv
+from .ops.products import _outer as ger
 from .ops.products import _outer as outer
-from .ops.products import matmul
+from .ops.products import matmul_form as matmul
+from .ops.products import vdot
 from .ops.reduce import _meaned as mean
 from .ops.reduce import _summed as sum
 from .ops.reduce import all, any, count_nonzero, logsumexp, nanmean, nansum, prod

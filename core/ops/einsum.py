@@ -17,8 +17,17 @@ from ..tensor import Tensor
 Label = Any
 
 
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: Any, *operands: Any) -> Tensor:
     """``einsum("bij,bjk->bik", a, b)``: see ``anadrome.einsum``."""
+    if isinstance(equation, Tensor):
+        equation, operands = _as_text((equation, *operands))
+    if not isinstance(equation, str):
+        raise TypeError(
+            f"einsum(): the equation must be a string, not {type(equation).__name__}; or give "
+            "Tensors and lists of subscripts in turn"
+        )
+    if not operands:
+        raise ValueError("einsum(): must provide at least one operand")
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     terms, output = _parse(equation, operands)
@@ -34,6 +43,31 @@ def einsum(equation: str, *operands: Any) -> Tensor:
             joined, labels = _pair(joined, labels, x, term, needed, sizes)
         joined, labels = _summed(joined, labels, needed)
     return joined.permute(tuple(labels.index(label) for label in output))
+
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def _as_text(given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """``einsum(a, [0, 1], b, [1, 2], [0, 2])`` in the form of an equation."""
+    parts = list(given)
+    output = None if len(parts) % 2 == 0 else _spelled(parts.pop())
+    inputs = ",".join(_spelled(part) for part in parts[1::2])
+    return inputs if output is None else f"{inputs}->{output}", tuple(parts[::2])
+
+
+def _spelled(subscripts: Any) -> str:
+    if isinstance(subscripts, Tensor):
+        raise TypeError("einsum(): each Tensor must be followed by a list of its subscripts")
+    out = []
+    for k in subscripts:
+        if k is not Ellipsis and not 0 <= k < 52:
+            raise ValueError(
+                f"einsum(): expected subscript {k} to be within the valid range [0, 52), but it "
+                "is not"
+            )
+        out.append("..." if k is Ellipsis else _LETTERS[k])
+    return "".join(out)
 
 
 def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[Label]], list[Label]]:
@@ -106,15 +140,11 @@ def _sizes(terms: list[list[Label]], operands: tuple[Any, ...]) -> dict[Label, i
 
 def _diagonal(x: Any, term: list[Label]) -> tuple[Any, list[Label]]:
     """A label that an operand has twice stands for its diagonal."""
-    from ..creation import arange
-
     for label in dict.fromkeys(term):
         while term.count(label) > 1:
             first, second = [i for i, k in enumerate(term) if k == label][:2]
-            others = [i for i in range(x.ndim) if i not in (first, second)]
-            line = arange(x.shape[first], device=x.device)
-            x = x.permute((first, second, *others))[line, line]
-            term = [label, *(term[i] for i in others)]
+            x = x.diagonal(0, first, second)
+            term = [*(k for i, k in enumerate(term) if i not in (first, second)), label]
     return x, term
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import from_native
+from ..dtypes import float32, from_native
+from ..modes import current
 from ..op import HALF, WIDEST, op
+from ..out import takes_out
 from ..samples import shapes
 from ..tensor import Tensor
 from .arithmetic import factor
@@ -83,6 +85,8 @@ def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
     out = product(xp, a, b)
     if alpha != 1:
         out = out * factor(x, alpha)
+    if beta == 0:  # whatever x holds
+        return out
     return out + (x if beta == 1 else x * factor(x, beta))
 
 
@@ -109,73 +113,164 @@ def _like(rows: Any, x: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-def _matrices(name: str, *expected: tuple[str, Any, int]) -> None:
-    for label, x, ndim in expected:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}(): {label} must be a Tensor, not {type(x).__name__}")
-        if x.ndim != ndim:
-            raise RuntimeError(
-                f"{name}(): {label} must be {ndim}-D, got {x.ndim}-D of shape {tuple(x.shape)}; "
-                "`matmul` (or `@`) takes any"
-            )
-
-
-def _inner(name: str, a: Tensor, b: Tensor, along: int = 0) -> None:
-    if a._data.shape[-1] != b._data.shape[along]:
+def same_dtype(text: str, a: Tensor, b: Tensor) -> None:
+    """Raise as PyTorch's products do of two element types; a mode (autocast) may still cast."""
+    x, y = a._data.dtype, b._data.dtype
+    if x is not y and x != y and not current().modes:
         raise RuntimeError(
-            f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(a)} and {_by(b)})"
+            f"{text}, but got: {a.dtype.name} != {b.dtype.name}; cast one with `.to(...)`"
         )
+
+
+def _is_tensor(name: str, **given: Any) -> None:
+    for label, x in given.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument '{label}' must be Tensor, not {type(x).__name__}")
+
+
+def multipliable(a: Tensor, b: Tensor) -> None:
+    """Raise unless two matrices can be multiplied."""
+    if a._data.shape[-1] != b._data.shape[-2 if b.ndim > 1 else 0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_by(a)} and {_by(b)})")
+    same_dtype("expected m1 and m2 to have the same dtype", a, b)
 
 
 def _by(x: Tensor) -> str:
     return "x".join(map(str, x.shape))
 
 
-def _mm(self: Tensor, mat2: Tensor) -> Tensor:
+@takes_out
+def _mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices (PyTorch: ``torch.mm``)."""
-    if isinstance(self, Tensor) and isinstance(mat2, Tensor):
-        a, b = self._data.shape, mat2._data.shape
-        if len(a) == 2 == len(b) and a[1] == b[0]:
-            return mm(self, mat2)
-    _matrices("mm", ("self", self, 2), ("mat2", mat2, 2))
-    _inner("mm", self, mat2)
-    return mm(self, mat2)
+    _is_tensor("mm", input=input, mat2=mat2)
+    for label, x in (("self", input), ("mat2", mat2)):
+        if x._data.ndim != 2:
+            raise RuntimeError(
+                f"{label} must be a matrix, not {x.ndim}-D; `matmul` (or `@`) takes any"
+            )
+    multipliable(input, mat2)
+    return mm(input, mat2)
 
 
-def _bmm(self: Tensor, mat2: Tensor) -> Tensor:
+def batches(name: str, a: Tensor, b: Tensor) -> None:
+    """Raise unless these are batches of matrices that can be multiplied."""
+    _is_tensor(name, batch1=a, batch2=b)
+    for label, x in (("batch1", a), ("batch2", b)):
+        if x.ndim != 3:
+            raise RuntimeError(f"{label} must be a 3D tensor, not {x.ndim}D; `matmul` takes any")
+    if b.shape[:2] != (a.shape[0], a.shape[2]):
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"{[a.shape[0], a.shape[2]]} but got: {list(b.shape[:2])}."
+        )
+    same_dtype("expected scalar type of both batches to be the same", a, b)
+
+
+@takes_out
+def _bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices (PyTorch: ``torch.bmm``)."""
-    _matrices("bmm", ("self", self, 3), ("mat2", mat2, 3))
-    _inner("bmm", self, mat2, -2)
-    return bmm(self, mat2)
+    batches("bmm", input, mat2)
+    return bmm(input, mat2)
 
 
-def _mv(self: Tensor, vec: Tensor) -> Tensor:
+def checked_mv(name: str, mat: Tensor, vec: Tensor) -> None:
+    """Raise unless a matrix and a vector can be multiplied."""
+    _is_tensor(name, mat=mat, vec=vec)
+    if mat.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got 1, {mat.ndim}, {vec.ndim} dimensions"
+        )
+    if mat.shape[1] != vec.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({mat.shape[0]}), mat ({_by(mat)}), vec ({vec.shape[0]})"
+        )
+    same_dtype("expected scalar type of matrix and vector to be the same", mat, vec)
+
+
+@takes_out
+def _mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix and a vector (PyTorch: ``torch.mv``)."""
-    _matrices("mv", ("self", self, 2), ("vec", vec, 1))
-    _inner("mv", self, vec)
-    return mv(self, vec)
+    checked_mv("mv", input, vec)
+    return mv(input, vec)
 
 
-def _dot(self: Tensor, other: Tensor) -> Tensor:
-    """Scalar product of two vectors (PyTorch: ``torch.dot``)."""
-    _matrices("dot", ("self", self, 1), ("other", other, 1))
-    _inner("dot", self, other)
-    return dot(self, other)
+def _vectors(name: str, a: Any, b: Any) -> None:
+    _is_tensor(name, input=a, tensor=b)
+    if a.ndim != 1 or b.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
+    same_dtype(f"{name} : expected both vectors to have same dtype", a, b)
+    if a.shape != b.shape:
+        n, m = a.shape[0], b.shape[0]
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same "
+            f"number of elements, but got {n} and {m} elements respectively"
+        )
 
 
-def _outer(self: Tensor, vec2: Tensor) -> Tensor:
-    """All products of two vectors' elements (PyTorch: ``torch.outer``)."""
-    _matrices("outer", ("self", self, 1), ("vec2", vec2, 1))
-    return outer(self, vec2)
+@takes_out
+def _dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """Scalar product of two vectors (PyTorch: ``torch.dot``); nothing is conjugated."""
+    _vectors("dot", input, tensor)
+    return dot(input, tensor)
 
 
+@takes_out
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """``dot`` with the first vector conjugated (PyTorch: ``torch.vdot``)."""
+    _vectors("vdot", input, other)
+    return dot(input.conj(), other)
+
+
+@takes_out
+def _outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """All products of two vectors' elements (PyTorch: ``torch.outer``, ``torch.ger``)."""
+    _is_tensor("outer", input=input, vec2=vec2)
+    for label, x in (("self", input), ("vec2", vec2)):
+        if x.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {label}, but got {x.ndim}-D")
+    return outer(input, vec2)
+
+
+@takes_out
 def _addmm_form(
-    x: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """``beta * x + alpha * (mat1 @ mat2)`` (PyTorch: ``torch.addmm``)."""
-    _matrices("addmm", ("mat1", mat1, 2), ("mat2", mat2, 2))
-    _inner("addmm", mat1, mat2)
-    return addmm(x, mat1, mat2, beta=float(beta), alpha=float(alpha))
+    """``beta * input + alpha * (mat1 @ mat2)`` (PyTorch: ``torch.addmm``)."""
+    _is_tensor("addmm", input=input, mat1=mat1, mat2=mat2)
+    for label, x in (("mat1", mat1), ("mat2", mat2)):
+        if x._data.ndim != 2:
+            raise RuntimeError(f"{label} must be a matrix, got {x.ndim}-D tensor")
+    multipliable(mat1, mat2)
+    beta, alpha = factors(input, beta, alpha)
+    expandable(input, (mat1._data.shape[0], mat2._data.shape[1]))
+    return addmm(input, mat1, mat2, beta=beta, alpha=alpha)
+
+
+def factors(x: Tensor, beta: Any, alpha: Any) -> tuple[Any, Any]:
+    """The two factors as numbers; beside integers they lose their fractions, as in PyTorch."""
+    if x.dtype.category < float32.category:
+        return int(beta), int(alpha)
+    return tuple(v if isinstance(v, complex) else float(v) for v in (beta, alpha))  # type: ignore
+
+
+def expandable(x: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless ``x`` broadcasts to ``shape``, and no further."""
+    own = tuple(x._data.shape)
+    if own == shape:
+        return
+    if len(own) > len(shape):
+        raise RuntimeError(
+            f"expand(Tensor{{{list(own)}}}, size={list(shape)}): the number of sizes provided "
+            f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({len(own)})"
+        )
+    for i in range(1, len(own) + 1):
+        if own[-i] not in (1, shape[-i]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[-i]}) must match the existing size "
+                f"({own[-i]}) at non-singleton dimension {len(shape) - i}.  Target sizes: "
+                f"{list(shape)}.  Tensor sizes: {list(own)}"
+            )
 
 
 def matmul(a: Any, b: Any) -> Any:
@@ -186,23 +281,41 @@ def matmul(a: Any, b: Any) -> Any:
         raise TypeError(f"matmul takes two Tensors, got {type(a).__name__} and {type(b).__name__}")
     m, n = a._data.ndim, b._data.ndim
     if m == 2 and n == 2 and a._data.shape[1] == b._data.shape[0]:
+        if a._data.dtype is not b._data.dtype:
+            same_dtype("expected m1 and m2 to have the same dtype", a, b)
         return mm(a, b)
     if m == 0 or n == 0:
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D; use `*`"
         )
-    _inner("matmul", a, b, 0 if n == 1 else -2)
     if m == 1 and n == 1:
-        return dot(a, b)
+        return _dot(a, b)
+    multipliable(a, b)
     if m == 2 and n == 1:
         return mv(a, b)
     if n == 1:
         return matmul_batched(a, b.unsqueeze(-1)).squeeze(-1)
     if m == 1:
         return matmul_batched(a.unsqueeze(0), b).squeeze(-2)
+    if n == 2:  # one product of all rows
+        return reshape(mm(_rows(a), b), shape=(*a._data.shape[:-1], b._data.shape[1]))
     if m == 3 and n == 3 and a._data.shape[0] == b._data.shape[0]:
         return bmm(a, b)
     return matmul_batched(a, b)
+
+
+@takes_out
+def matmul_form(input: Tensor, other: Tensor) -> Tensor:
+    """Matrix product with PyTorch's rules for every number of dimensions (``torch.matmul``).
+
+    >>> import anadrome as ad
+    >>> ad.matmul(ad.ones(5, 2, 3), ad.ones(3, 4)).shape
+    anadrome.Size([5, 2, 4])
+    """
+    return matmul(input, other)
+
+
+matmul_form.__name__ = matmul_form.__qualname__ = "matmul"
 
 
 def _install() -> None:
@@ -213,6 +326,8 @@ def _install() -> None:
         "dot": _dot,
         "outer": _outer,
         "addmm": _addmm_form,
+        "ger": _outer,
+        "vdot": vdot,
         "matmul": matmul,
         "__matmul__": matmul,
     }.items():

@@ -30,6 +30,8 @@ def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> A
     out = a.dot(b)
     if alpha != 1:
         out *= alpha
+    if beta == 0:  # whatever x holds
+        return out
     out += x if beta == 1 else x * beta
     return out
 

@@ -1,0 +1,74 @@
+"""distances: between all pairs of rows."""
+
+from __future__ import annotations
+
+import math
+
+from ..tensor import Tensor
+from .arithmetic import where
+from .norms import norm2, norm_p
+
+_MODES = (
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)
+#: More rows than this, and PyTorch takes 2-norms by a matrix product, as we do.
+_MANY = 25
+
+
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0]) -> Tensor:
+    """The p-norm distance of each row of ``x1`` from each of ``x2`` (PyTorch: ``torch.cdist``).
+
+    ``x1``: (..., P, M). ``x2``: (..., R, M). Returns (..., P, R). The gradient is zero where the
+    distance is. ``compute_mode``: whether the 2-norm is taken by a matrix product, which is faster
+    and less exact; by default if there are more than 25 rows.
+
+    >>> import anadrome as ad
+    >>> ad.cdist(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [[5.0, 1.0]]
+    """
+    for i, x in enumerate((x1, x2), 1):
+        if not x.dtype.is_floating_point:
+            raise RuntimeError(
+                f"cdist only supports floating-point dtypes, X{i} got: {x.dtype.name}"
+            )
+    for i, x in enumerate((x1, x2), 1):
+        if x.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, X{i} got: {x.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if p < 0:
+        raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
+    if compute_mode is None:
+        compute_mode = _MODES[0]
+    if compute_mode not in _MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode; {_MODES} are")
+    many = x1.shape[-2] > _MANY or x2.shape[-2] > _MANY
+    mode = _MODES.index(compute_mode)
+    if p == 2 and (mode == 1 or (mode == 0 and many)):
+        return _by_product(x1, x2)
+    return _norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+
+
+def _norm(difference: Tensor, p: float) -> Tensor:
+    if difference.shape[-1] == 0:
+        return difference.sum(-1)
+    if p == 2:
+        return norm2(difference, dim=-1)
+    if p == 0:
+        return (difference != 0).to(difference.dtype).sum(-1) + (difference * 0).sum(-1)
+    if p == math.inf:
+        return difference.abs().amax(-1)
+    return norm_p(difference, p=float(p), dim=-1)
+
+
+def _by_product(x1: Tensor, x2: Tensor) -> Tensor:
+    """``sqrt(a·a - 2 a·b + b·b)``, whose gradient at zero is zero."""
+    own = (x1 * x1).sum(-1, keepdim=True)
+    other = (x2 * x2).sum(-1, keepdim=True)
+    square = (own + other.mT - 2 * (x1 @ x2.mT)).clamp(min=0)
+    zero = square == 0
+    return where(zero, 0.0, where(zero, 1.0, square).sqrt())
