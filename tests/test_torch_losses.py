@@ -204,6 +204,13 @@ def test_class_probabilities(reduction: str, shape: Any) -> None:
             x, t, w.detach(), reduction=reduction, label_smoothing=s), x, t, w)  # fmt: skip
 
 
+def test_where_all_are_ignored_the_mean_is_nan_and_its_gradient_zero() -> None:
+    ones = np.array([1, 1, 1])
+    for name in ("cross_entropy", "nll_loss"):
+        agree(lambda L, x, t, n=name: getattr(L.nn.functional, n)(x, t, ignore_index=1),
+              numbers(3, 4), ones)  # fmt: skip
+
+
 # -- CTC ----------------------------------------------------------------------------------------
 def log_probs(length: int = 7, count: int = 3, classes: int = 5) -> np.ndarray:
     x = numbers(length, count, classes)
@@ -301,6 +308,7 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda F, x, t: F.binary_cross_entropy_with_logits(x, x[:2]), "Target size"),
     (lambda F, x, t: F.cross_entropy(x.long(), t), "the loss is not implemented for 'int64'"),
     (lambda F, x, t: F.nll_loss(x.long(), t), "the loss is not implemented for 'int64'"),
+    (lambda F, x, t: F.cross_entropy(x, t.int()), "expected target dtype to be Long or Byte"),
     (lambda F, x, t: F.cross_entropy(x, x, ignore_index=1), "ignore_index is not supported for fl"),
     (lambda F, x, t: F.ctc_loss(x[None], t[:, None], (1, 1), (1, 1, 1)), "input_lengths must"),
     (lambda F, x, t: F.ctc_loss(x[None], t[:, None], (1, 1, 1), (1, 1)), "target_lengths must be"),

@@ -200,6 +200,12 @@ def test_adaptive_softmax_gives_every_class() -> None:
     agree(call, numbers(5, 6))
 
 
+def test_layers_are_also_where_pytorch_has_them() -> None:
+    assert ad.nn.modules.activation.ReLU6 is ad.nn.ReLU6
+    assert ad.nn.modules.loss.CTCLoss is ad.nn.CTCLoss
+    assert isinstance(ad.nn.SyncBatchNorm(2), ad.nn.modules.batchnorm._BatchNorm)
+
+
 REFUSED: list[tuple[Any, str]] = [
     (lambda L, x: L.nn.Hardtanh(1.0, 1.0), "max_val must be greater than min_val"),
     (lambda L, x: L.nn.Dropout(1.5), "dropout probability has to be between 0 and 1, but got 1.5"),

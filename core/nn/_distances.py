@@ -59,7 +59,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise ShapeError("pdist only supports non-negative p values")
     line = arange(input.shape[0], device=input.device)
     first, second = (line.unsqueeze(1) < line).nonzero(as_tuple=True)
-    return (input[first] - input[second]).norm(p, -1)
+    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -272,7 +272,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
     if not x:
         raise ShapeError("Expected 1 or more dimensions (got 0)")
     kind = target.dtype
-    if kind.is_floating_point or kind.is_complex or kind.name == "bool":
+    if kind.name not in ("int64", "uint8"):
         raise DtypeError(
             f"expected target dtype to be Long or Byte, but got {kind.name}: class numbers are "
             f"integers of shape {x[:1] + x[2:] if len(x) > 1 else ()} (use `target.long()`)"

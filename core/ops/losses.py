@@ -280,8 +280,8 @@ def _nll(xp: Any, x: Any, target: Any, weight: Any, ignore_index: int, reduction
 def _row_shares(xp: Any, grad: Any, safe: Any, counts: Any, weight: Any, reduction: str) -> Any:
     """What each row gets of the gradient, with a class dimension."""
     rows = _importance(xp, grad, safe, counts, weight)
-    if reduction == "mean":
-        return rows * (grad / xp.sum(rows))
+    if reduction == "mean":  # zero, not NaN, where all are ignored
+        return xp.where(counts, rows * (grad / xp.sum(rows)), 0.0)
     return rows * (xp.expand_dims(grad, axis=1) if reduction == "none" else grad)
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ...tensor import Tensor
 from .. import functional as F
+from .._later import later
 from .module import Module
+
+# PyTorch has these in its module of this name; ours are in two that are loaded when asked for.
+_, __getattr__, __dir__ = later(
+    __name__,
+    piecewise="Hardshrink Hardsigmoid Hardswish Hardtanh PReLU RReLU ReLU6 Softshrink Tanhshrink "
+    "Threshold",
+    smooth="CELU GLU Mish SELU Softmax2d Softmin Softsign",
+)
 
 
 class ReLU(Module):

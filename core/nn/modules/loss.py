@@ -6,8 +6,17 @@ from typing import Any
 
 from ...tensor import Tensor
 from .. import functional as F
+from .._later import later
 from .._losses import reduction_of
 from .module import Module
+
+# PyTorch has these in its module of this name; ours are loaded when asked for.
+_, __getattr__, __dir__ = later(
+    __name__,
+    margins="CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss KLDivLoss "
+    "MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss "
+    "PoissonNLLLoss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",
+)
 
 
 class _Loss(Module):
