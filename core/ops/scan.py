@@ -127,14 +127,14 @@ def _running(xp: Any, x: Any, dim: int, combine: Any) -> Any:
     """The largest or smallest value so far and its place: of equal ones the last, as PyTorch."""
     axes = axes_of(dim, x.ndim)
     if not axes:
-        return x + 0, xp.zeros((), dtype=xp.int64)
+        return xp.asarray(x, copy=True), xp.zeros((), dtype=xp.int64)
     axis = axes[0]
     values = scanned(xp, x, axis, combine)
     line = xp.arange(x.shape[axis], dtype=xp.int64)
     places = xp.reshape(line, tuple(-1 if i == axis else 1 for i in range(x.ndim)))
     here = (x == values) | (x != x)
     indices = scanned(xp, xp.where(here, places, xp.zeros_like(places)), axis, xp.maximum)
-    return values + 0 if x.shape[axis] < 2 else values, indices
+    return xp.asarray(values, copy=True) if x.shape[axis] < 2 else values, indices
 
 
 def _chosen_rule(g: Any, indices: Any, shape: Any, dim: int) -> Any:
@@ -173,13 +173,13 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    return cumsum_op(_cast(input, dtype), dim=dim)
+    return _cast(cumsum_op(_cast(input, dtype), dim=dim), dtype)
 
 
 @form
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running product along ``dim`` (PyTorch: ``torch.cumprod``); integers multiply to int64."""
-    return cumprod_op(_cast(input, dtype), dim=dim)
+    return _cast(cumprod_op(_cast(input, dtype), dim=dim), dtype)
 
 
 @form
@@ -222,6 +222,8 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = axes_of(dim, input.ndim)[0]
+    if n == 0:
+        return input.clone()
     parts = [p for p in (prepend, input, append) if p is not None]
     for p in parts:
         if p.ndim != input.ndim:
@@ -234,7 +236,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for _ in range(min(n, out.shape[axis])):
         later, earlier = out[(*before, slice(1, None))], out[(*before, slice(None, -1))]
         out = later != earlier if out.dtype is bool_ else later - earlier
-    return out if n and len(parts) else out.clone()
+    return out
 
 
 def _install() -> None:

@@ -117,7 +117,7 @@ def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
     axes = axes_of(dim, x.ndim)
     if not axes:
         check_index(index, 1, 0)
-        return xp.broadcast_to(x, index.shape) + 0 if index.ndim else xp.asarray(x, copy=True)
+        return xp.asarray(xp.broadcast_to(x, index.shape), copy=True)
     check_index(index, x.shape[axes[0]], axes[0])
     return xp.take_along_axis(reached(x, index, axes[0]), index, axis=axes[0])
 
@@ -252,10 +252,12 @@ def _spread(xp: Any, index: Any, shape: Any, dim: int) -> Any:
 def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int, alpha: float) -> Any:
     axes = axes_of(dim, x.ndim)
     check_index(index, x.shape[axes[0]] if axes else 1, dim, "index out of range in self")
-    scaled = source if alpha == 1 else source * alpha
+    scaled = source
+    if alpha != 1:
+        scaled = source * backends.by_type[source.__class__].number(alpha, source.dtype)
     out = xp.asarray(x, copy=True)
     if not axes:
-        return out + xp.sum(scaled)
+        return xp.astype(out + xp.sum(scaled), x.dtype)
     before = (slice(None),) * axes[0]
     return added_at(xp, out, (*before, xp.reshape(index, (-1,))), scaled)
 
