@@ -16,7 +16,7 @@ Read it in this order; each file is one idea:
 10. ``ops/`` with ``samples``, ``special``: the table, a file a family
 11. ``functional``, ``namespace``: what is made of ops, and the public functions
 12. ``random``, ``creation``, ``printing``, ``serialization``, ``torch_files/``
-13. ``autograd/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
+13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found; ``later``,
@@ -66,22 +66,27 @@ from .modes import (
 )
 from .op import FLOAT, FULL, HALF, KEEP, MISSING, NONE, SAME, WIDEST, ZERO, op
 from .printing import get_printoptions, printoptions, set_printoptions
+from . import random
 from .random import (
     Generator,
-    bernoulli,
+    default_generator,
     get_rng_state,
     initial_seed,
     manual_seed,
+    seed,
+    set_rng_state,
+)
+from .sampling import (
+    bernoulli,
     multinomial,
     normal,
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
-    seed,
-    set_rng_state,
 )
 from .tensor import Size, Tensor
 

@@ -61,8 +61,16 @@ def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
     return out
 
 
+#: Whether there are batched arrays (``core/func``): those lift the arrays beside them.
+lifting = False
+
+
 def class_of(values: Any) -> type:
     """The class of the arrays among ``values``; one with dimensions decides."""
+    if lifting:
+        highest = max([v.__class__ for v in values], key=lambda c: getattr(c, "level", 0))
+        if getattr(highest, "level", 0):
+            return highest
     found: type | None = None
     for v in values:
         if v is None or v.__class__ in NUMBERS:
@@ -81,8 +89,11 @@ def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
     if value is None or value.__class__ is cls or value.__class__ in NUMBERS:
         return value
     backend = by_type[cls]
-    if value.__class__ in backend.scalar_types:
-        return backend.asarray(value)
+    if lifting and getattr(cls, "level", 0):
+        return backend.raised(value)  # type: ignore[attr-defined]
+    if value.__class__ in backend.scalar_types:  # a number, as in PyTorch
+        number = value.item()
+        return number if number.__class__ in NUMBERS else float(number)
     other = by_type.get(value.__class__)
     if other is not None and value.ndim == 0:
         return backend.asarray(other.to_host(value))

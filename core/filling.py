@@ -10,7 +10,8 @@ from . import dtypes, modes
 from .errors import DtypeError
 from .functional import copy_
 from .inplace import check_writable, write
-from .random import bernoulli, draw
+from .random import draw
+from .sampling import bernoulli
 from .tensor import Tensor, wrap
 
 

@@ -50,6 +50,11 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
         )
     if result.dtype != data.dtype:
         result = by_type[data.__class__].xp.astype(result, data.dtype)
+    if value._edge is None and target._edge is not None and target._base is None:
+        if modes.current().grad:  # no gradient leads to what is written, nor past it (``x.eq_(y)``)
+            from .ops.convert import copy
+
+            value = copy(target, wrap(result))
     write(target, Ellipsis, result)
     rebase(target, value)
     return target

@@ -20,7 +20,7 @@ from . import backend as backends
 from . import dtypes
 from .device import device as Device
 from .modes import live
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
 Key = tuple[int, int]
 
@@ -66,6 +66,15 @@ class Generator:
         seed, count = state.tolist()
         self._seed = seed % 2**64
         self._count = count
+
+    def clone_state(self) -> Generator:
+        """Another generator that stands where this one does."""
+        out = Generator(self.device)
+        out._seed, out._count = self._seed, self._count
+        return out
+
+    def __deepcopy__(self, memo: Any) -> Generator:
+        return self.clone_state()
 
     def next_key(self) -> Key:
         """The key of the next draw; in a captured step, of the next one in each replay."""
@@ -167,115 +176,23 @@ def draw(
     return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)
 
 
-def _new(kind: str, size: Any, dtype: Any, device: Any, requires_grad: bool, generator: Any) -> Any:
-    from .creation import _finish, _shape
+@contextlib.contextmanager
+def fork_rng(
+    devices: Any = None, enabled: bool = True, device_type: str = "cuda", **names: str
+) -> Iterator[None]:
+    """Draw inside without moving the default generator (``torch.random.fork_rng``).
 
-    dtype = dtype or dtypes.get_default_dtype()
-    return _finish(wrap(draw(kind, _shape(size), dtype, device, generator)), requires_grad)
+    ``devices`` is accepted: there is one stream for all devices.
 
-
-def rand(
-    *size: Any,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform in [0, 1) (``torch.rand``)."""
-    return _new("uniform", size, dtype, device, requires_grad, generator)
-
-
-def randn(
-    *size: Any,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Normal with mean 0 and variance 1 (``torch.randn``)."""
-    return _new("normal", size, dtype, device, requires_grad, generator)
-
-
-def rand_like(
-    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """``rand`` in the shape of ``x``."""
-    given = {"dtype": dtype or x.dtype, "device": device or x.device}
-    return rand(tuple(x.shape), **given, requires_grad=requires_grad)
-
-
-def randn_like(
-    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """``randn`` in the shape of ``x``."""
-    given = {"dtype": dtype or x.dtype, "device": device or x.device}
-    return randn(tuple(x.shape), **given, requires_grad=requires_grad)
-
-
-def randint(
-    low: int,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-) -> Tensor:
-    """Integers from ``low`` (0 if left out) below ``high`` (``torch.randint``)."""
-    if size is None:
-        low, high, size = 0, low, high
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got {low} and {high}")
-    shape = tuple(size)
-    return wrap(
-        draw("integers", shape, dtype or dtypes.int64, device, generator, low=low, high=high)
-    )
-
-
-def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """A random order of 0 … n - 1 (``torch.randperm``)."""
-    return wrap(draw("permutation", (n,), dtype or dtypes.int64, device, generator))
-
-
-def normal(mean: Any, std: Any, size: Any = None, *, generator: Any = None) -> Tensor:
-    """Normal with the given means and standard deviations (``torch.normal``)."""
-    if isinstance(mean, Tensor) or isinstance(std, Tensor):
-        shape = tuple(
-            (mean + std * 0).shape if isinstance(mean, Tensor) else (std + mean * 0).shape
-        )
-        return randn(shape, generator=generator) * std + mean
-    return randn(tuple(size or ()), generator=generator) * std + mean
-
-
-def bernoulli(x: Tensor, *, generator: Any = None) -> Tensor:
-    """1 with the probability that ``x`` says, else 0 (``torch.bernoulli``)."""
-    u = rand(tuple(x.shape), generator=generator, dtype=x.dtype, device=x.device)
-    return (u < x).to(x.dtype)
-
-
-def multinomial(
-    weights: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
-) -> Tensor:
-    """Indices drawn with the given weights, a row each (``torch.multinomial``)."""
-    from .ops import elementwise, extremes
-
-    if weights.ndim not in (1, 2):
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
-    rows = weights.detach().reshape(-1, weights.shape[-1])
-    if not replacement and num_samples > rows.shape[-1]:
-        raise RuntimeError(
-            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        )
-    picks = []
-    for _ in range(num_samples):  # the exponential race: argmin of Exp(1) / weight
-        u = rand(tuple(rows.shape), generator=generator, device=weights.device)
-        race = -elementwise.log1p(-u) / rows
-        chosen = extremes.argmin(race, dim=-1, keepdim=True)
-        picks.append(chosen)
-        if not replacement:
-            taken = chosen == rows.new_tensor(list(range(rows.shape[-1])))
-            rows = rows.masked_fill(taken, value=0.0)
-    from .ops.joining import cat
-
-    out = cat(picks, 1)
-    return out[0] if weights.ndim == 1 else out
+    >>> import anadrome as ad
+    >>> with ad.random.fork_rng():
+    ...     _ = ad.manual_seed(0)
+    """
+    if not enabled:
+        yield
+        return
+    before = default_generator._seed, default_generator._count
+    try:
+        yield
+    finally:
+        default_generator._seed, default_generator._count = before

@@ -150,7 +150,7 @@ def gradgradcheck(
 ) -> bool:
     """As ``gradcheck`` for the gradients of ``func``: second derivatives, in the inputs and in the
     incoming gradients (``torch.autograd.gradgradcheck``)."""
-    from ..random import randn
+    from ..sampling import randn
 
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outs = [o for o in _outputs(func(*args)) if o.requires_grad]

@@ -203,7 +203,9 @@ def factor(x: Any, value: Any) -> Any:
 
 def _power(xp: Any, x: Any, exponent: float) -> Any:
     x = as_float(xp, x, exponent)
-    if from_native[x.dtype] is bool_ and not isinstance(exponent, bool):
+    if from_native[x.dtype] is bool_:
+        if isinstance(exponent, bool):
+            return x | (not exponent)
         x = xp.astype(x, xp.int64)
     if exponent < 0 and from_native[x.dtype].category < float32.category:
         raise TypeError("Integers to negative integer powers are not allowed.")

@@ -21,5 +21,6 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "clamp_high": torch.clamp_max,
     "clamp_between": torch.clamp,
 }
+OURS = dict.fromkeys(("first_of_race", "shares"), "through multinomial")
 #: One op of ours stands for PyTorch's of a number and of a Tensor.
 OTHER_NAMES = {"xlogy", "xlog1py", "copysign", "logit", "fmod", "lerp", "clamp_between"}
