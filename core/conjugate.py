@@ -15,6 +15,8 @@ from .dtypes import from_native
 from .graph import Node, PackedRows
 from .op import table
 
+_OURS = __name__.rpartition(".")[0] + ".ops."
+
 
 def is_complex(dtype: Any) -> bool:
     """Whether a node's (native) dtype is complex; of several outputs, whether any is."""
@@ -40,9 +42,12 @@ def _conj(gradient: Any) -> Any:
 
 
 def _has_real_coefficients(node: Any) -> bool:
-    """Conjugation passes through sums, shapes and indices: they need not pay for it."""
+    """Conjugation passes through sums, shapes and indices: they need not pay for it.
+
+    Of an op of somebody else's, what it multiplies by cannot be told.
+    """
     op = node.op
-    if op.saves_values:
+    if op.saves_values or not op.forward.__module__.startswith(_OURS):
         return False
     rows = node.saved
     if rows.__class__ is PackedRows:

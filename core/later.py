@@ -11,7 +11,7 @@ from typing import Any
 
 from .tensor import Tensor
 
-_MODULES = ("func", "linalg", "accelerator", "special", "version")
+_MODULES = ("func", "linalg", "fft", "accelerator", "special", "version")
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
 _SWITCHES = ("cuda", "cudnn", "mps")

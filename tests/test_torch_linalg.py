@@ -328,7 +328,10 @@ def test_singular_matrices_are_named() -> None:
     agree(lambda L, a: L.linalg.cholesky_ex(a, upper=True).info, np.diag([1.0, -1]))
     agree(lambda L, a: L.linalg.solve_ex(a, a).info, singular)
     refuse(lambda L, a: L.linalg.inv_ex(a, check_errors=True), singular, kind=kind)
-    refuse(lambda L, a: L.linalg.svd(a), np.full((2, 2), np.nan), kind=kind)
+    for value in (np.nan, np.inf):  # of infinities LAPACK itself would never come back
+        for name in ("svd", "eigh", "pinv", "eigvals"):
+            refuse(lambda L, a, name=name: getattr(L.linalg, name)(a), np.full((2, 2), value))
+        assert ad.linalg.det(ad.full((3, 3), value)).isnan()
 
 
 def test_refused() -> None:

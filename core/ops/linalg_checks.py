@@ -71,6 +71,25 @@ def attempted(
     raise LinAlgError(f"{name}: {place}{text.format(row=row)}")
 
 
+def is_finite(xp: Any, x: Any) -> bool:
+    """Whether no value is infinite or NaN: of such, LAPACK may never come back."""
+    return bool(xp.all(xp.isfinite(x)))
+
+
+def converged(function: Any, xp: Any, x: Any, name: str, **keywords: Any) -> Any:
+    """The library's iteration, with PyTorch's error where there is nothing to converge to."""
+    try:
+        if is_finite(xp, x):
+            return function(x, **keywords)
+    except Exception as error:
+        if type(error).__name__ != "LinAlgError":
+            raise
+    raise LinAlgError(
+        f"{name}: The algorithm failed to converge because the input matrix contained non-finite "
+        "values."
+    )
+
+
 def blamed(x: Any, blame: Any) -> list[int]:
     """``blame`` of each matrix of a batch, on the host."""
     host = by_type[x.__class__].to_host(x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..op import FLOAT, FULL, MISSING, op
 from ..samples import Arr, Sample, call
 from .arranging import tril, triu
 from .complex import conj, imag, imaginary, is_complex
-from .linalg_checks import attempted, zero_pivot
+from .linalg_checks import attempted, is_finite, zero_pivot
 from .products import matmul_batched, swap
 from .reduce import sum
 from .shape import expand
@@ -124,8 +125,10 @@ def _others(xp: Any, s: Any, *kept: Any) -> Any:
 
 def _cofactors(xp: Any, x: Any) -> Any:
     """By singular values: ``u diag(products of the others) v``, which divides by nothing."""
-    if x.shape[-1] == 0:
+    if 0 in x.shape:
         return xp.zeros_like(x)
+    if not is_finite(xp, x):
+        return xp.full_like(x, math.nan)
     u, s, v, turn = _spectrum(xp, x)
     products = xp.astype(_others(xp, s, 0), x.dtype)
     # The rule is of det, not of its conjugate: conj(u diag v) where complex.
@@ -140,6 +143,8 @@ def _cofactors_backward(xp: Any, g: Any, x: Any) -> Any:
 
     On the diagonal it is what the others' products give; off it, minus the opposite element.
     """
+    if 0 in x.shape or not is_finite(xp, x):
+        return xp.full_like(x, math.nan)
     u, s, v, turn = _spectrum(xp, x)
     pairs = xp.astype(_others(xp, s, 0, 0), x.dtype)
     if is_complex(x):

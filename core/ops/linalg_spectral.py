@@ -10,10 +10,10 @@ from typing import Any
 
 from ..backend import by_type
 from ..dtypes import complex64, complex128, float64, from_native
-from ..errors import LinAlgError
 from ..op import FLOAT, FULL, op
 from ..samples import Arr, Sample, call
 from .complex import imag, imaginary, is_complex, real
+from .linalg_checks import converged
 from .linalg_solve import adjoint_of, diagonal_part, line_of, on_diagonal, solve
 from .products import matmul_batched
 
@@ -35,19 +35,6 @@ pinv = op("linalg_pinv", lambda xp, x, *, atol=None, rtol=None: _pinv(xp, x, ato
 # fmt: on
 
 
-def converged(function: Any, x: Any, name: str, *rest: Any, **keywords: Any) -> Any:
-    """The library's function, with PyTorch's error where it gives up."""
-    try:
-        return function(x, *rest, **keywords)
-    except Exception as error:
-        if type(error).__name__ != "LinAlgError":
-            raise
-    raise LinAlgError(
-        f"{name}: The algorithm failed to converge because the input matrix contained non-finite "
-        "values."
-    )
-
-
 def _eigh(xp: Any, x: Any, UPLO: str) -> Any:
     if UPLO in "uU":  # the libraries read the lower half
         x = xp.linalg.matrix_transpose(x)
@@ -56,7 +43,7 @@ def _eigh(xp: Any, x: Any, UPLO: str) -> Any:
     half = xp.tril(x, k=-1)
     other = xp.linalg.matrix_transpose(half)
     other = xp.conj(other) if is_complex(x) else other
-    out = converged(xp.linalg.eigh, half + other + xp.tril(xp.triu(x)), "linalg.eigh")
+    out = converged(xp.linalg.eigh, xp, half + other + xp.tril(xp.triu(x)), "linalg.eigh")
     return out[0], out[1]
 
 
@@ -83,7 +70,7 @@ def _eig(xp: Any, x: Any) -> Any:
     own = getattr(xp.linalg, "eig", None)
     if own is None:
         raise NotImplementedError("this array library has no eigenvalues of general matrices")
-    out = converged(own, x, "linalg.eig")
+    out = converged(own, xp, x, "linalg.eig")
     double = from_native[x.dtype] in (float64, complex128)
     kind = by_type[x.__class__].dtype(complex128 if double else complex64)
     return xp.astype(out[0], kind), xp.astype(out[1], kind)
@@ -115,7 +102,7 @@ def _conjugate(x: Any) -> Any:
 def _svd(xp: Any, x: Any, full_matrices: bool) -> Any:
     if 0 in x.shape[-2:]:
         return _empty_svd(xp, x, full_matrices)
-    out = converged(xp.linalg.svd, x, "linalg.svd", full_matrices=full_matrices)
+    out = converged(xp.linalg.svd, xp, x, "linalg.svd", full_matrices=full_matrices)
     return out[0], out[1], out[2]
 
 
@@ -187,7 +174,7 @@ def threshold(xp: Any, s: Any, shape: Any, atol: Any, rtol: Any) -> Any:
 def _pinv(xp: Any, x: Any, atol: Any, rtol: Any) -> Any:
     if 0 in x.shape:
         return xp.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), dtype=x.dtype)
-    u, s, v = converged(xp.linalg.svd, x, "linalg.pinv", full_matrices=False)
+    u, s, v = converged(xp.linalg.svd, xp, x, "linalg.pinv", full_matrices=False)
     kept = s > threshold(xp, s, x.shape, atol, rtol)
     inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
     left, right = xp.linalg.matrix_transpose(v), xp.linalg.matrix_transpose(u)

@@ -1,0 +1,343 @@
+"""fft: discrete Fourier transforms under PyTorch's names (``torch.fft``).
+
+Imported when first asked for. In all of them ``n`` (``s``) is the length (lengths) to which the
+input is cut or filled up with zeros, ``dim`` where it lies, and ``norm`` where the scale 1/n goes:
+"backward" (the default), "forward" or "ortho" (1/sqrt(n) both ways). float32 gives complex64,
+integers the default floating type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import creation
+from .dtypes import bfloat16, float16, float32, get_default_dtype
+from .ops import spectral
+from .ops.arranging import roll
+from .out import takes_out
+from .tensor import Tensor
+
+_NORMS = ("backward", "forward", "ortho")
+
+
+def _prepared(name: str, input: Any, norm: str | None, only_real: bool = False) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+    if norm is not None and norm not in _NORMS:
+        raise RuntimeError(f'Invalid normalization mode: "{norm}"; there are {_NORMS}')
+    if only_real and input.dtype.is_complex:
+        raise RuntimeError(
+            f"{name} expects a real input tensor, but got {input.dtype.name}; take `.real`"
+        )
+    if input.dtype in (float16, bfloat16):
+        raise RuntimeError(
+            f"Unsupported dtype {input.dtype.name}; write e.g. `x.float()` for {name}()"
+        )
+    return input if input.dtype.category >= float32.category else input.to(get_default_dtype())
+
+
+def _dim(x: Tensor, dim: int) -> int:
+    n = max(x.ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
+    if x.ndim == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    return dim % n
+
+
+def _resized(x: Tensor, n: int | None, dim: int) -> Tensor:
+    """Cut, or filled up with zeros, to the length ``n``."""
+    length = x.shape[dim]
+    if n is None or n == length:
+        if length < 1:
+            raise RuntimeError(f"Invalid number of data points ({length}) specified")
+        return x
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    if n < length:
+        return x.narrow(dim, 0, n)
+    from .ops.joining import cat
+
+    shape = list(x.shape)
+    shape[dim] = n - length
+    return cat([x, creation.zeros(shape, dtype=x.dtype, device=x.device)], dim)
+
+
+def _one(name: str, input: Tensor, n: Any, dim: int, norm: str | None, inverse: bool) -> Tensor:
+    x = _prepared(name, input, norm)
+    dim = _dim(x, dim)
+    x = _resized(x, n, dim)
+    return spectral.fft_c2c(x, dim=(dim,), norm=norm or "backward", inverse=inverse)
+
+
+@takes_out
+def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The spectrum along one dimension (PyTorch: ``torch.fft.fft``).
+
+    >>> import anadrome as ad
+    >>> ad.fft.fft(ad.tensor([1.0, 0.0, 0.0, 0.0])).tolist()
+    [(1+0j), (1+0j), (1+0j), (1+0j)]
+    """
+    return _one("fft", input, n, dim, norm, False)
+
+
+@takes_out
+def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """Of a spectrum the values (PyTorch: ``torch.fft.ifft``)."""
+    return _one("ifft", input, n, dim, norm, True)
+
+
+@takes_out
+def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The half of a real signal's spectrum, n // 2 + 1 values (PyTorch: ``torch.fft.rfft``).
+
+    >>> import anadrome as ad
+    >>> ad.fft.rfft(ad.tensor([1.0, 1.0, 1.0, 1.0])).tolist()
+    [(4+0j), 0j, 0j]
+    """
+    x = _prepared("rfft", input, norm, only_real=True)
+    dim = _dim(x, dim)
+    return spectral.fft_r2c(_resized(x, n, dim), dim=dim, norm=norm or "backward")
+
+
+@takes_out
+def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """Of half a spectrum the ``n`` real values, 2 (m - 1) by default (``torch.fft.irfft``)."""
+    return _to_real("irfft", input, n, dim, norm, True)
+
+
+@takes_out
+def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """The real spectrum of a Hermitian signal, given by its half (``torch.fft.hfft``)."""
+    return _to_real("hfft", input, n, dim, norm, False)
+
+
+@takes_out
+def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
+    """Of a real spectrum half of the Hermitian signal (PyTorch: ``torch.fft.ihfft``)."""
+    x = _prepared("ihfft", input, norm, only_real=True)
+    dim = _dim(x, dim)
+    return spectral.fft_r2c(_resized(x, n, dim), dim=dim, norm=norm or "backward", inverse=True)
+
+
+def _to_real(
+    name: str, input: Tensor, n: int | None, dim: int, norm: str | None, inverse: bool
+) -> Tensor:
+    x = _prepared(name, input, norm)
+    dim = _dim(x, dim)
+    n = 2 * (x.shape[dim] - 1) if n is None else n
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    x = _resized(x, n // 2 + 1, dim)
+    return spectral.fft_c2r(x, n=n, dim=dim, norm=norm or "backward", inverse=inverse)
+
+
+# -- several dimensions -----------------------------------------------------------------------
+def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list[Any], list[int]]:
+    """The lengths (None: as they are) and the dimensions meant."""
+    sizes = None if s is None else [s] if isinstance(s, int) else list(s)
+    if dim is None:
+        dim = default
+    if dim is None:
+        dims = list(range(x.ndim)) if sizes is None else list(range(x.ndim - len(sizes), x.ndim))
+        if sizes is not None and len(sizes) > x.ndim:
+            raise RuntimeError(
+                f"Got shape with {len(sizes)} values but input tensor only has {x.ndim} dimensions."
+            )
+    else:
+        dims = [_dim(x, d) for d in ((dim,) if isinstance(dim, int) else tuple(dim))]
+    if len(set(dims)) != len(dims):
+        raise RuntimeError("FFT dims must be unique")
+    if sizes is not None and len(sizes) != len(dims):
+        raise RuntimeError(
+            "When given, dim and shape arguments must have the same length, not "
+            f"{len(dims)} and {len(sizes)}"
+        )
+    lengths = [None if k == -1 else k for k in sizes] if sizes is not None else [None] * len(dims)
+    return lengths, dims
+
+
+def _all_resized(x: Tensor, lengths: list[Any], dims: list[int]) -> Tensor:
+    for n, d in zip(lengths, dims):
+        x = _resized(x, n, d)
+    return x
+
+
+def _many(
+    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
+) -> Tensor:
+    x = _prepared(name, input, norm)
+    lengths, dims = _several(name, x, s, dim, default)
+    x = _all_resized(x, lengths, dims)
+    if not dims:
+        return x.to(_complex_of(x))
+    return spectral.fft_c2c(x, dim=tuple(dims), norm=norm or "backward", inverse=inverse)
+
+
+def _complex_of(x: Tensor) -> Any:
+    from .dtypes import complex64, complex128
+
+    if x.dtype.is_complex:
+        return x.dtype
+    return complex128 if x.dtype.itemsize == 8 else complex64
+
+
+def _real_to_half(
+    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
+) -> Tensor:
+    x = _prepared(name, input, norm, only_real=True)
+    lengths, dims = _several(name, x, s, dim, default)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    x = _all_resized(x, lengths, dims)
+    norm = norm or "backward"
+    out = spectral.fft_r2c(x, dim=dims[-1], norm=norm, inverse=inverse)
+    if len(dims) == 1:
+        return out
+    return spectral.fft_c2c(out, dim=tuple(dims[:-1]), norm=norm, inverse=inverse)
+
+
+def _half_to_real(
+    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
+) -> Tensor:
+    x = _prepared(name, input, norm)
+    lengths, dims = _several(name, x, s, dim, default)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    last = 2 * (x.shape[dims[-1]] - 1) if lengths[-1] is None else lengths[-1]
+    if last < 1:
+        raise RuntimeError(f"Invalid number of data points ({last}) specified")
+    x = _all_resized(x, [*lengths[:-1], last // 2 + 1], dims)
+    norm = norm or "backward"
+    if len(dims) > 1:
+        x = spectral.fft_c2c(x, dim=tuple(dims[:-1]), norm=norm, inverse=inverse)
+    return spectral.fft_c2r(x, n=last, dim=dims[-1], norm=norm, inverse=inverse)
+
+
+_LAST_TWO = (-2, -1)
+
+
+@takes_out
+def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The spectrum over several dimensions, all by default (``torch.fft.fftn``)."""
+    return _many("fftn", input, s, dim, norm, False, None)
+
+
+@takes_out
+def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """Of a spectrum the values, over several dimensions (PyTorch: ``torch.fft.ifftn``)."""
+    return _many("ifftn", input, s, dim, norm, True, None)
+
+
+@takes_out
+def fft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``fftn`` over the last two dimensions (PyTorch: ``torch.fft.fft2``)."""
+    return _many("fft2", input, s, dim, norm, False, _LAST_TWO)
+
+
+@takes_out
+def ifft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``ifftn`` over the last two dimensions (PyTorch: ``torch.fft.ifft2``)."""
+    return _many("ifft2", input, s, dim, norm, True, _LAST_TWO)
+
+
+@takes_out
+def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """The spectrum of real values, half of it in the last dimension (``torch.fft.rfftn``)."""
+    return _real_to_half("rfftn", input, s, dim, norm, False, None)
+
+
+@takes_out
+def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """Of such a half of a spectrum the real values (PyTorch: ``torch.fft.irfftn``)."""
+    return _half_to_real("irfftn", input, s, dim, norm, True, None)
+
+
+@takes_out
+def rfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``rfftn`` over the last two dimensions (PyTorch: ``torch.fft.rfft2``)."""
+    return _real_to_half("rfft2", input, s, dim, norm, False, _LAST_TWO)
+
+
+@takes_out
+def irfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``irfftn`` over the last two dimensions (PyTorch: ``torch.fft.irfft2``)."""
+    return _half_to_real("irfft2", input, s, dim, norm, True, _LAST_TWO)
+
+
+@takes_out
+def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """``hfft`` over several dimensions (PyTorch: ``torch.fft.hfftn``)."""
+    return _half_to_real("hfftn", input, s, dim, norm, False, None)
+
+
+@takes_out
+def ihfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
+    """``ihfft`` over several dimensions (PyTorch: ``torch.fft.ihfftn``)."""
+    return _real_to_half("ihfftn", input, s, dim, norm, True, None)
+
+
+@takes_out
+def hfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``hfftn`` over the last two dimensions (PyTorch: ``torch.fft.hfft2``)."""
+    return _half_to_real("hfft2", input, s, dim, norm, False, _LAST_TWO)
+
+
+@takes_out
+def ihfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
+    """``ihfftn`` over the last two dimensions (PyTorch: ``torch.fft.ihfft2``)."""
+    return _real_to_half("ihfft2", input, s, dim, norm, True, _LAST_TWO)
+
+
+# -- around them ------------------------------------------------------------------------------
+def fftfreq(
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:  # fmt: skip
+    """The frequencies of ``fft``'s values, ``d`` being the spacing (``torch.fft.fftfreq``).
+
+    >>> import anadrome as ad
+    >>> ad.fft.fftfreq(4).tolist()
+    [0.0, 0.25, -0.5, -0.25]
+    """
+    kind = get_default_dtype() if dtype is None else dtype
+    rising = creation.arange(n, dtype=kind, device=device)
+    out = rising.where(rising < (n + 1) // 2, rising - n) * (1.0 / (n * d))
+    return out.requires_grad_(requires_grad)
+
+
+def rfftfreq(
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:  # fmt: skip
+    """The frequencies of ``rfft``'s values (PyTorch: ``torch.fft.rfftfreq``)."""
+    kind = get_default_dtype() if dtype is None else dtype
+    out = creation.arange(n // 2 + 1, dtype=kind, device=device) * (1.0 / (n * d))
+    return out.requires_grad_(requires_grad)
+
+
+def fftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """The zero frequency moved to the middle (PyTorch: ``torch.fft.fftshift``).
+
+    >>> import anadrome as ad
+    >>> ad.fft.fftshift(ad.tensor([0.0, 1.0, -2.0, -1.0])).tolist()
+    [-2.0, -1.0, 0.0, 1.0]
+    """
+    return _shifted(input, dim, lambda n: n // 2)
+
+
+def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
+    """The inverse of ``fftshift`` (PyTorch: ``torch.fft.ifftshift``)."""
+    return _shifted(input, dim, lambda n: (n + 1) // 2)
+
+
+def _shifted(input: Tensor, dim: Any, by: Any) -> Tensor:
+    if dim is None:
+        dims = tuple(range(input.ndim))
+    else:
+        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if not dims:
+        return input
+    return roll(input, tuple(by(input.shape[d]) for d in dims), dims)
