@@ -19,6 +19,8 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
     ``layout`` and ``memory_format`` (there is one of each), ``pin_memory`` (accepted).
     """
 
+    gathers = bool(function.__code__.co_flags & 0x04)  # f(2, 3), and f(size=(2, 3))
+
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         if not keywords:
@@ -26,7 +28,7 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
         out = keywords.pop("out", None)
         for name in ("layout", "memory_format", "pin_memory"):
             keywords.pop(name, None)
-        if "size" in keywords and not args:
+        if gathers and "size" in keywords and not args:
             args = (keywords.pop("size"),)
         if out is None:
             return function(*args, **keywords)
