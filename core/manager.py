@@ -191,6 +191,8 @@ def _register(plugin: Plugin, hooks: list[str]) -> None:
 
 # -- public names -----------------------------------------------------------------------------
 _lazy: dict[str, dict[str, str]] = {}
+#: The modules that are there for such names only.
+_made: set[str] = set()
 
 
 def publish(names: dict[str, str]) -> None:
@@ -205,6 +207,8 @@ def _publish(name: str, target: Any) -> None:
     module = sys.modules["anadrome"]
     for part in parts[:-1]:
         module = _submodule(module, part)
+    if module.__name__ in _made:
+        module.__all__.append(parts[-1])
     if isinstance(target, str):
         waiting = _lazy.setdefault(module.__name__, {})
         waiting[parts[-1]] = target
@@ -224,6 +228,8 @@ def _submodule(parent: Any, part: str) -> Any:
                 raise
             made = types.ModuleType(name, f"{name}: names that plugins gave.")
             made.__path__ = []
+            made.__all__ = []
+            _made.add(name)
             sys.modules[name] = made
     module = sys.modules[name]
     setattr(parent, part, module)

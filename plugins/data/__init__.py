@@ -1,0 +1,58 @@
+"""The `data` plugin: ``utils.data``, PyTorch's data sets, samplers and loader.
+
+Reading order: ``dataset``, ``sampler``, ``collate`` (samples to a batch), ``fetch`` (indices to a
+batch), ``loader`` (the options), ``iterating`` (in this process), ``parallel`` (in worker
+processes, as the parent sees it), ``worker`` (as a worker does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anadrome import hookimpl
+
+ANADROME_API = (1, 1)
+
+_NAMES = {
+    "dataset": (
+        "ChainDataset",
+        "ConcatDataset",
+        "Dataset",
+        "IterableDataset",
+        "StackDataset",
+        "Subset",
+        "TensorDataset",
+        "random_split",
+    ),
+    "sampler": (
+        "BatchSampler",
+        "RandomSampler",
+        "Sampler",
+        "SequentialSampler",
+        "SubsetRandomSampler",
+        "WeightedRandomSampler",
+    ),
+    "collate": ("default_collate", "default_convert"),
+    "loader": ("DataLoader",),
+    "worker": ("get_worker_info",),
+}
+
+
+@hookimpl
+def register_exports() -> Mapping[str, Any]:
+    """PyTorch's names, also in the modules of its own that programs import them from."""
+    found = {
+        f"utils.data.{name}": f"{__name__}.{module}:{name}"
+        for module, names in _NAMES.items()
+        for name in names
+    }
+    for place, modules in (
+        ("dataset", ("dataset",)),
+        ("sampler", ("sampler",)),
+        ("dataloader", ("loader", "collate", "worker", "dataset", "sampler")),
+    ):
+        for module in modules:
+            for name in _NAMES[module]:
+                found[f"utils.data.{place}.{name}"] = f"{__name__}.{module}:{name}"
+    return found

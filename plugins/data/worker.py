@@ -1,0 +1,180 @@
+"""worker: what a worker process does, and what is known of it there."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import random
+import sys
+import threading
+import traceback
+from multiprocessing import connection, parent_process
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, NamedTuple
+
+import anadrome as ad
+
+from .fetch import fetcher
+
+
+class WorkerInfo(NamedTuple):
+    """Where a worker process is: ``id`` (from 0), ``num_workers``, ``seed`` and its ``dataset``."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+_info: WorkerInfo | None = None
+
+#: The parent's ends of all pipes. A forked worker has them too, and closes them: while anybody
+#: holds one end of a pipe, who waits at the other is not told that it has ended.
+parents_ends: set[Any] = set()
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """Which worker process this is; None in the main process (``utils.data.get_worker_info``)."""
+    return _info
+
+
+class Stop:
+    """A worker's iterable data set has no more samples."""
+
+
+class Resume(NamedTuple):
+    """Begin the data set again; sent back when that is done."""
+
+    round: int
+
+
+class Caught:
+    """An exception of a worker, on its way to the parent."""
+
+    def __init__(self, error: BaseException, where: str) -> None:
+        self.kind: Any = type(error)
+        text = "".join(traceback.format_exception(error))
+        self.text = f"Caught {self.kind.__name__} {where}.\nOriginal {text}"
+
+    def reraise(self) -> None:
+        """Raise one of the same type, with the traceback there as its text."""
+        if self.kind is KeyError:
+            raise KeyError(_Lines(self.text))
+        try:
+            error = self.kind(self.text)
+        except Exception:  # it wants other arguments
+            raise RuntimeError(self.text) from None
+        raise error
+
+
+class _Lines(str):
+    """A text that a KeyError shows line by line, and not quoted."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Job(NamedTuple):
+    """All that a worker needs to know."""
+
+    id: int
+    num_workers: int
+    base_seed: int
+    dataset: Any
+    iterable: bool
+    together: bool
+    collate: Any
+    drop_last: bool
+    init: Any
+
+
+def run(job: Job, tasks: Any, results: Any) -> None:
+    """Serve tasks ``(number, indices)`` with results ``(number, batch)``, until told to end."""
+    for end in parents_ends:
+        end.close()
+    # The parent has its own interrupt; or it has gone.
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        _serve(job, _incoming(tasks), results)
+
+
+def _serve(job: Job, incoming: Any, results: Any) -> None:
+    where = f"in DataLoader worker process {job.id}"
+    source, failure = None, None
+    try:
+        _prepare(job)
+        source = _source(job)
+    except Exception as error:
+        failure = Caught(error, where)
+    while (task := incoming.get()) is not None:
+        if isinstance(task, Resume):
+            try:
+                source, failure = _source(job), None
+            except Exception as error:
+                failure = Caught(error, where)
+            _send(results, (task, None), where)
+            continue
+        number, index = task
+        batch: Any
+        if failure is not None:
+            batch = failure
+        else:
+            try:
+                batch = source.fetch(index)
+            except StopIteration as error:
+                batch = Stop() if job.iterable else Caught(error, where)
+            except Exception as error:
+                batch = Caught(error, where)
+        _send(results, (number, batch), where)
+        del batch
+
+
+def _source(job: Job) -> Any:
+    return fetcher(job.iterable, job.dataset, job.together, job.collate, job.drop_last)
+
+
+def _prepare(job: Job) -> None:
+    """Seed every source of random numbers, and let the user do the rest."""
+    global _info
+    seed = job.base_seed + job.id
+    random.seed(seed)
+    ad.manual_seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        words = numpy.random.SeedSequence([job.base_seed, job.id]).generate_state(4)
+        numpy.random.seed(words)
+    _info = WorkerInfo(job.id, job.num_workers, seed, job.dataset)
+    if job.init is not None:
+        job.init(job.id)
+
+
+def _send(results: Any, message: tuple[Any, Any], where: str) -> None:
+    try:
+        data = ForkingPickler.dumps(message)
+    except Exception as error:  # of what cannot be pickled, the exception can: its text
+        failure = Caught(error, where)
+        failure.kind = failure.kind if failure.kind.__module__ == "builtins" else RuntimeError
+        if isinstance(message[1], Caught):
+            failure = message[1]
+            failure.kind = RuntimeError
+        data = ForkingPickler.dumps((message[0], failure))
+    results.send_bytes(data)
+
+
+def _incoming(tasks: Any) -> Any:
+    """A queue of the tasks, which a thread reads: so the parent never waits for us to read."""
+    incoming: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read() -> None:
+        parent = parent_process()
+        sentinels = [] if parent is None else [parent.sentinel]
+        task: Any = ()
+        while task is not None:
+            try:
+                ready = connection.wait([tasks, *sentinels])
+                task = tasks.recv() if tasks in ready else None  # else the parent has died
+            except (EOFError, OSError):
+                task = None
+            incoming.put(task)
+
+    threading.Thread(target=read, daemon=True).start()
+    return incoming
