@@ -11,16 +11,20 @@ Read it in this order; each file is one idea:
 6. ``op``, ``rules``: declare a primitive once; how its rules are played
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
    fast
-8. ``views``, ``inplace``: shared memory, and writing into it
+8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
+   ``out=`` and the other forms of a function
 9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
-10. ``ops/`` with ``samples``, ``special``: the table, a file a family
-11. ``functional``, ``namespace``: what is made of ops, and the public functions
-12. ``random``, ``creation``, ``printing``, ``serialization``, ``torch_files/``
+10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``: the table, a file a family
+11. ``functional``, ``pointwise``, ``namespace``: what is made of ops, and the public functions
+12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
+    ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
+    ``serialization``, ``torch_files/``: how they are kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
-15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found; ``later``,
-    ``linalg``, ``fft``: what is imported when first asked for
+15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
+    ``later``, ``linalg``, ``fft``, ``special``, ``settings``, ``accelerator``, ``version``: what is
+    imported when first asked for
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 
