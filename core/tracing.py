@@ -7,6 +7,7 @@ engine and views run over it unchanged, so a whole training step writes itself d
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -31,10 +32,26 @@ class _Recorded:
         found = getattr(self._real, name)
         if name in _SIZED_BY_DATA:
             return lambda *args, **kwargs: sized_by_data(f"{name}()")
-        if callable(found) and not isinstance(found, type):
+        if isinstance(found, types.ModuleType):
+            found = _Unrecorded(found)
+        elif callable(found) and not isinstance(found, type):
             found = functools.partial(_recorded_call, found, name)
         setattr(self, name, found)
         return found
+
+
+class _Unrecorded:
+    """A part of a namespace (``linalg``, ``fft``) whose functions look at values.
+
+    An op that is made of them is one instruction, with its checks and its errors.
+    """
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        getattr(self._real, name)  # raises if there is none
+        return lambda *args, **kwargs: value_needed()
 
 
 def _recorded_call(function: Any, name: str, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,11 @@ from anadrome.op import table
 WITHOUT_SAMPLES = {
     "write_region": "its memory holds the result already; tests of in-place writes cover it",
     "to_device": "between two backends; test_cross_backend covers it",
+    "linalg_cholesky": "a sample would have to be positive-definite; tests/test_torch_linalg.py",
+    **dict.fromkeys(
+        ("linalg_eigh", "linalg_eig", "linalg_svd"),
+        "vectors are fixed but for a factor; tests/test_torch_linalg.py",
+    ),
 }
 #: On the strict backend gradients are compared with those on NumPy (``gradient``), so finite
 #: differences, which are slow there, are left to NumPy.

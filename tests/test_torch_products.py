@@ -172,6 +172,17 @@ def test_how_distances_are_computed() -> None:
               numbers(5, 4, seed=1), second=mode[0] == "u")  # fmt: skip
 
 
+def test_in_place() -> None:
+    def added(L: Any, x: Any, a: Any) -> Any:
+        y = x * 1
+        y.addmm_(a, a, beta=2).addr_(a[0], a[1], alpha=0.5)
+        y[0].addmv_(a, a[0])
+        z = y.unsqueeze(0) * 1
+        return z.baddbmm_(a.unsqueeze(0), a.unsqueeze(0)) + y.addbmm_(a[None], a[None])
+
+    agree(added, numbers(2, 2), numbers(2, 2, seed=1))
+
+
 def test_out() -> None:
     out = ad.empty(2, 2)
     for call in (

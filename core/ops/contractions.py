@@ -187,6 +187,11 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 def _install() -> None:
+    from ..forms import inplace_composite
+
+    for form in (addmv, addr, baddbmm, addbmm, products._addmm_form):
+        name = form.__name__.removesuffix("_form").lstrip("_")
+        setattr(Tensor, name + "_", inplace_composite(form, name + "_"))
     for function in (addmv, addr, baddbmm, addbmm, inner, kron, trace, cross):
         setattr(Tensor, function.__name__, function)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..op import FLOAT, FULL, MISSING, op
+from ..op import FLOAT, FULL, op
 from ..samples import Arr, Sample, call
 from .arranging import tril, triu
 from .complex import conj, imag, imaginary, is_complex
@@ -54,8 +54,8 @@ cofactors = op("cofactors", lambda xp, x: _cofactors(xp, x),
                dtype=FLOAT, method=False, samples=well(3, 3) + well(2, 2, 2))
 #: The second derivative of the determinant along ``g``: symmetric, so it is its own rule.
 cofactors_backward = op("cofactors_backward", lambda xp, g, x: _cofactors_backward(xp, g, x),
-                        g=lambda h, x: cofactors_backward(h, x), x=MISSING, dtype=FLOAT,
-                        method=False, samples=call(Arr((3, 3)), Arr((3, 3))))
+                        g=lambda h, x: cofactors_backward(h, x), x=lambda h, g, x: _third(h, g, x),
+                        dtype=FLOAT, method=False, samples=call(Arr((3, 3)), Arr((3, 3))))
 slogdet = op("linalg_slogdet", lambda xp, x: _slogdet(xp, x),
              x=lambda g, x, sign: _slogdet_rule(g, x, sign), outputs=("sign", "logabsdet"),
              dtype=FLOAT, amp=FULL, method=False, holomorphic=False,
@@ -157,6 +157,24 @@ def _cofactors_backward(xp: Any, g: Any, x: Any) -> Any:
     diagonal = xp.sum(pairs * (1 - one) * line[..., None, :], axis=-1)
     moved = -pairs * turned(inner) * (1 - one) + one * diagonal[..., None]
     return xp.matmul(xp.matmul(u, moved), v) * turn[..., None, None]
+
+
+def _third(h: Any, g: Any, x: Any) -> Any:
+    """The third derivative of the determinant along ``g`` and ``h``, of invertible matrices.
+
+    Of ``(<c, g> <c, h> - tr(c g.T c h.T)) / det``, with ``c`` the cofactors.
+    """
+    mm = matmul_batched
+    c = cofactors(x)
+    size = det(x)[..., None, None]
+
+    def along(m: Any) -> Any:
+        return sum(c * m, dim=(-2, -1), keepdim=True)
+
+    crossed = mm(mm(c, swap(g)), c)
+    of_c = g * along(h) + h * along(g) - mm(mm(h, swap(c)), g) - mm(mm(g, swap(c)), h)
+    second = (along(g) * along(h) - sum(crossed * h, dim=(-2, -1), keepdim=True)) / size
+    return cofactors_backward(of_c / size, x) - second / size * c
 
 
 def _slogdet(xp: Any, x: Any) -> Any:

@@ -6,6 +6,7 @@ give PyTorch's gradient of complex values themselves.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..backend import by_type
@@ -13,7 +14,7 @@ from ..dtypes import complex64, complex128, float64, from_native
 from ..op import FLOAT, FULL, op
 from ..samples import Arr, Sample, call
 from .complex import imag, imaginary, is_complex, real
-from .linalg_checks import converged
+from .linalg_checks import converged, is_finite
 from .linalg_solve import adjoint_of, diagonal_part, line_of, on_diagonal, solve
 from .products import matmul_batched
 
@@ -39,6 +40,9 @@ def _eigh(xp: Any, x: Any, UPLO: str) -> Any:
     if UPLO in "uU":  # the libraries read the lower half
         x = xp.linalg.matrix_transpose(x)
         x = xp.conj(x) if is_complex(x) else x
+    if not is_finite(xp, x):
+        vectors = xp.full_like(x, math.nan)
+        return xp.abs(vectors[..., 0]), vectors
     # The libraries may read both halves: make them agree.
     half = xp.tril(x, k=-1)
     other = xp.linalg.matrix_transpose(half)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import by_type
-from ..dtypes import complex64, complex128, float64, from_native
-from ..op import FLOAT, op
+from ..dtypes import complex64, complex128, float32, float64, from_native
+from ..op import op
 from ..samples import Arr, Sample
 from .complex import is_complex, real
 
@@ -24,21 +24,21 @@ fft_c2c = op("fft_c2c", lambda xp, x, *, dim, norm="backward", inverse=False:
                  _c2c(xp, x, dim, norm, inverse),
              x=lambda g, dim, norm, inverse:
                  fft_c2c(g, dim=dim, norm=_SCALES[norm], inverse=not inverse),
-             dtype=FLOAT, method=False, holomorphic=False, node="FftC2CBackward0",
+             method=False, holomorphic=False, node="FftC2CBackward0",
              samples=[Sample((_Z,), {"dim": d, "norm": n, "inverse": i})
                       for d in ((1,), (0, 1)) for n in _SCALES for i in (False, True)])
 #: Real values to the half of their spectrum, over one dimension.
 fft_r2c = op("fft_r2c", lambda xp, x, *, dim, norm="backward", inverse=False:
                  _r2c(xp, x, dim, norm, inverse),
              x=lambda g, x_shape, dim, norm, inverse: _r2c_rule(g, x_shape, dim, norm, inverse),
-             dtype=FLOAT, method=False, holomorphic=False, node="FftR2CBackward0",
+             method=False, holomorphic=False, node="FftR2CBackward0",
              samples=[Sample((Arr((3, n)),), {"dim": 1, "norm": k, "inverse": i})
                       for n in (4, 5, 1) for k in _SCALES for i in (False, True)])
 #: The half of a real signal's spectrum to its ``n`` values, over one dimension.
 fft_c2r = op("fft_c2r", lambda xp, x, *, n, dim, norm="backward", inverse=True:
                  _c2r(xp, x, n, dim, norm, inverse),
              x=lambda g, n, dim, norm, inverse: _c2r_rule(g, n, dim, norm, inverse),
-             dtype=FLOAT, method=False, holomorphic=False, node="FftC2RBackward0",
+             method=False, holomorphic=False, node="FftC2RBackward0",
              samples=[Sample((Arr((3, 3), kind="complex"),),
                              {"n": n, "dim": 1, "norm": k, "inverse": i})
                       for n in (4, 5) for k in _SCALES for i in (False, True)])
@@ -46,8 +46,15 @@ fft_c2r = op("fft_c2r", lambda xp, x, *, n, dim, norm="backward", inverse=True:
 
 
 def _complex_kind(x: Any) -> Any:
+    if from_native[x.dtype].category < float64.category:
+        raise TypeError(f"a transform is of floating-point values, not of {x.dtype}")
     double = from_native[x.dtype] in (float64, complex128)
     return by_type[x.__class__].dtype(complex128 if double else complex64)
+
+
+def _check_length(n: int) -> None:
+    if n < 1:
+        raise ValueError(f"Invalid number of data points ({n}) specified")
 
 
 def _c2c(xp: Any, x: Any, dim: tuple[int, ...], norm: str, inverse: bool) -> Any:
@@ -63,6 +70,7 @@ def _c2c(xp: Any, x: Any, dim: tuple[int, ...], norm: str, inverse: bool) -> Any
 
 def _r2c(xp: Any, x: Any, dim: int, norm: str, inverse: bool) -> Any:
     kind = _complex_kind(x)
+    _check_length(x.shape[dim])
     if 0 in x.shape:
         shape = list(x.shape)
         shape[dim] = shape[dim] // 2 + 1
@@ -77,7 +85,9 @@ def _r2c(xp: Any, x: Any, dim: int, norm: str, inverse: bool) -> Any:
 def _c2r(xp: Any, x: Any, n: int, dim: int, norm: str, inverse: bool) -> Any:
     if not is_complex(x):
         x = xp.astype(x, _complex_kind(x))
-    kind = xp.real(x[:0]).dtype if x.ndim else xp.real(x).dtype
+    _check_length(x.shape[dim])
+    double = from_native[x.dtype] is complex128
+    kind = by_type[x.__class__].dtype(float64 if double else float32)
     if 0 in x.shape:
         shape = list(x.shape)
         shape[dim] = n

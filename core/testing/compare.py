@@ -141,14 +141,23 @@ def _array_difference(actual: Any, expected: Any, options: Any, place: str) -> s
     return None if found is None else found + suffix
 
 
+def _close(xp: Any, a: Any, e: Any, allowed: Tolerance, equal_nan: bool) -> Any:
+    gap = abs(a - e)
+    good = (a == e) | ((gap <= allowed.atol + allowed.rtol * abs(e)) & xp.isfinite(e))
+    if equal_nan:
+        good = good | (xp.isnan(a) & xp.isnan(e))
+    if dtypes.from_native[e.dtype].is_complex:  # one part may be infinite, the other still close
+        parts = [_close(xp, part(a), part(e), allowed, equal_nan) for part in (xp.real, xp.imag)]
+        good = good | (~xp.isfinite(e) & parts[0] & parts[1])
+    return good
+
+
 def _value_difference(a: Any, e: Any, allowed: Tolerance, equal_nan: bool) -> str | None:
     xp = backends.get("numpy").xp
     with xp.errstate(all="ignore"):
         gap = abs(a - e)
         size = abs(e)
-        good = (a == e) | ((gap <= allowed.atol + allowed.rtol * size) & xp.isfinite(e))
-        if equal_nan:
-            good = good | (xp.isnan(a) & xp.isnan(e))
+        good = _close(xp, a, e, allowed, equal_nan)
         if good.all():
             return None
         relative = gap / size
