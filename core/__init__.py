@@ -14,7 +14,7 @@ Read it in this order; each file is one idea:
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
    ``out=`` and the other forms of a function
 9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
-10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``: the table, a file a family
+10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``bessel``: the table, a file a family
 11. ``functional``, ``pointwise``, ``namespace``: what is made of ops, and the public functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
     ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;

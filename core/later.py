@@ -19,10 +19,13 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.special": "i0 multigammaln mvlgamma",
+    "anadrome.exchange": "to_dlpack",
     "anadrome.func": "vmap",
     "anadrome.serialization": "load save",
     "anadrome.settings": (
-        "are_deterministic_algorithms_enabled get_float32_matmul_precision "
+        "compile are_deterministic_algorithms_enabled get_deterministic_debug_mode "
+        "get_float32_matmul_precision "
         "get_num_interop_threads get_num_threads is_deterministic_algorithms_warn_only_enabled "
         "set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal "
         "set_num_interop_threads set_num_threads use_deterministic_algorithms"
@@ -55,7 +58,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp "
-    "matrix_power pinverse qr slogdet svd prelu"
+    "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import dtypes, modes
+from . import dtypes
 from .forms import inplace_composite
 from .inplace import inplace_form
 from .op import table
@@ -138,27 +138,6 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
     """The least common multiple of integers (``torch.lcm``)."""
     common = pairs.gcd(input, other)
     return elementwise.abs(input // arithmetic.maximum(common, common.new_tensor(1)) * other)
-
-
-@takes_out
-def isin(
-    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
-) -> Tensor:
-    """Whether each of ``elements`` is among ``test_elements`` (``torch.isin``).
-
-    >>> import anadrome as ad
-    >>> ad.isin(ad.tensor([1, 2, 3]), ad.tensor([3, 1]))
-    tensor([ True, False,  True])
-    """
-    from .creation import tensor
-
-    with modes.no_grad():
-        if not isinstance(elements, Tensor):
-            elements = tensor(elements, device=test_elements.device)
-        if not isinstance(test_elements, Tensor):
-            test_elements = tensor(test_elements, device=elements.device)
-        out = arithmetic.eq(elements.unsqueeze(-1), test_elements.reshape(-1)).any(-1)
-        return elementwise.logical_not(out) if invert else out
 
 
 #: PyTorch's second names.

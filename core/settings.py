@@ -7,6 +7,7 @@ determinism ask for holds anyway.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 _state: dict[str, object] = {
     "deterministic": False,
@@ -40,6 +41,11 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     if level not in (0, 1, 2):
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1 or 2, got {debug_mode!r}")
     use_deterministic_algorithms(level > 0, warn_only=level == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """0, 1 or 2, as ``set_deterministic_debug_mode`` takes it."""
+    return 0 if not _state["deterministic"] else 1 if _state["warn_only"] else 2
 
 
 def set_float32_matmul_precision(precision: str) -> None:
@@ -105,3 +111,16 @@ def set_num_interop_threads(int: int) -> None:
 def set_flush_denormal(mode: bool) -> bool:
     """False: denormal numbers stay as they are (``torch.set_flush_denormal``)."""
     return False
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The model or function itself (``torch.compile``): there is nothing to translate it to.
+
+    Also a decorator. ``fullgraph``, ``dynamic``, ``backend``, ``mode``, ``options`` and ``disable``
+    are accepted. A whole training step is made faster by ``anadrome.capture``.
+    """
+    known = {"fullgraph", "dynamic", "backend", "mode", "options", "disable"}
+    for name in options:
+        if name not in known:
+            raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
+    return (lambda function: function) if model is None else model

@@ -24,6 +24,7 @@ from .namespace import (
 from .namespace import lgamma as gammaln
 from .namespace import sigmoid as expit
 from .ops.arithmetic import where
+from .ops.bessel import i0, i0e, i1, i1e
 from .ops.special import entr, erfcx, ndtri, xlog1py, zeta
 from .out import takes_out
 from .tensor import Tensor
@@ -31,7 +32,8 @@ from .tensor import Tensor
 psi = digamma
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammaln",
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0",
+    "i0e", "i1", "i1e",
     "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri",
     "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
@@ -68,3 +70,7 @@ def multigammaln(input: Tensor, p: int) -> Tensor:
     for term in shifts[1:]:
         total = total + term
     return total + p * (p - 1) / 4 * math.log(math.pi)
+
+
+#: PyTorch's older name.
+mvlgamma = multigammaln
