@@ -1,26 +1,25 @@
-"""convolve: convolution as one matrix product for many images.
+"""convolve: convolution as one matrix product for some images at a time.
 
 With the channels last, what an output value is a product with is a few long runs of memory, so the
-matrix of those is written at nearly the speed of copying. A few images at a time, so that it stays
-in the cache until the product has read it.
+matrix of those is written at nearly the speed of copying. It is of so few images that it stays in
+the cache until the product has read it; the cores work on different images.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from anadrome.ops.convolve import offsets, out_size
 
-from ..parallel import side_by_side
+from .. import blas, parallel
 from .common import BLAS, HALVES, buffer, declared, in_float32
 
-#: Elements of the matrix that is written at a time: 4 MiB of float32.
-_MATRIX = 2**20
+#: Elements of the matrix that is written at a time: 1 MiB of float32, half a second-level cache.
+_MATRIX = 2**18
 
 
 def convolution(
@@ -38,15 +37,17 @@ def convolution(
     n, channels = len(x), w.shape[0]
     out = np.empty((n, channels, *sizes), x.dtype)
     rows = _last(w).reshape(groups, channels // groups, -1)
-    padded = _padded(x, padding)
-    for part in _parts(n, math.prod(sizes) * math.prod(kernel) * x.shape[1]):
-        columns = _columns(padded[part], kernel, sizes, stride, dilation, groups)
+
+    def work(part: slice) -> None:
+        columns = _columns(x[part], padding, kernel, sizes, stride, dilation, groups)
         product = np.matmul(rows, columns.mT)  # (groups, channels / groups, values)
         if b is not None:
             product += b.reshape(groups, -1, 1)
         # In runs as long as an image.
         target = out[part].reshape(-1, channels, math.prod(sizes))
         target[...] = product.reshape(channels, len(target), -1).swapaxes(0, 1)
+
+    _share(work, n, math.prod(sizes) * math.prod(kernel) * x.shape[1])
     return out
 
 
@@ -61,11 +62,12 @@ def conv_weight(
             return in_float32(conv_weight, grad, x, shape=shape, **how)
         return declared("conv_weight")(grad, x, shape=shape, **how)
     kernel, each = shape[2:], shape[0] // groups
-    total: Any = 0
-    padded = _padded(x, padding)
-    for part in _parts(len(x), math.prod(sizes) * math.prod(kernel) * x.shape[1]):
-        columns = _columns(padded[part], kernel, sizes, stride, dilation, groups)
-        total = total + np.matmul(_values(grad[part], groups, each), columns)
+
+    def work(part: slice) -> Any:
+        columns = _columns(x[part], padding, kernel, sizes, stride, dilation, groups)
+        return np.matmul(_values(grad[part], groups, each), columns)
+
+    total = _share(work, len(x), math.prod(sizes) * math.prod(kernel) * x.shape[1])
     total = total.reshape(shape[0], *kernel, shape[1])
     return np.ascontiguousarray(np.moveaxis(total, -1, 1))
 
@@ -94,12 +96,15 @@ def conv_input(
     out = np.zeros((n, *spatial, groups, channels // groups), grad.dtype)
     rows = _last(w).reshape(groups, each, -1)
     places = list(offsets(kernel, sizes, stride, dilation))
-    for part in _parts(n, math.prod(sizes) * math.prod(kernel) * channels):
+
+    def work(part: slice) -> None:
         columns = np.matmul(_values(grad[part], groups, each).mT, rows)
         columns = columns.reshape(groups, -1, *sizes, len(places), channels // groups)
         target = np.moveaxis(out[part], -2, 0)
         for i, where in enumerate(places):
             target[(slice(None), slice(None), *where)] += columns[..., i, :]
+
+    _share(work, n, math.prod(sizes) * math.prod(kernel) * channels)
     inner = tuple(slice(p, p + m) for m, p in zip(shape[2:], padding))
     out = out.reshape(n, *spatial, channels)[(slice(None), *inner)]
     if b is not None:
@@ -125,11 +130,29 @@ def _values(grad: Any, groups: int, each: int) -> Any:
     return split.transpose(1, 2, 0, 3).reshape(groups, each, -1)
 
 
-def _parts(n: int, elements: int) -> Iterator[slice]:
-    """The images, as many at a time as make one matrix; ``elements`` of it are one image's."""
+def _share(work: Callable[[slice], Any], n: int, elements: int) -> Any:
+    """``work`` on as many images at a time as make one matrix, of which one needs ``elements``.
+
+    Returns the sum of what it returns, always added up in the same order.
+    """
     step = max(_MATRIX // max(elements, 1), 1)
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
+    totals: dict[int, Any] = {}
+
+    def through(images: slice) -> None:
+        total = None
+        for start in range(images.start, images.stop, step):
+            part = work(slice(start, min(start + step, images.stop)))
+            total = part if total is None else np.add(total, part, out=total)
+        totals[images.start] = total
+
+    size = n * elements
+    if size < parallel.LARGE or not 1 < parallel.threads <= n or not blas.can_be_alone():
+        through(slice(0, n))
+    else:
+        with blas.alone():
+            parallel.side_by_side(through, n, size)
+    first, *rest = (totals[start] for start in sorted(totals))
+    return first if first is None else sum(rest, first)
 
 
 def _padded(x: Any, padding: Any) -> Any:
@@ -143,13 +166,18 @@ def _padded(x: Any, padding: Any) -> Any:
     return out
 
 
-def _columns(x: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def _columns(
+    x: Any, padding: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any, groups: int
+) -> Any:
     """(groups, N · out, kernel · C / groups): a row is what one output value is a product with."""
+    x = _padded(x, padding)
     of_image, *of_space, of_channel = x.strides
     each = x.shape[-1] // groups
-    windows = as_strided(
-        x,
+    windows: Any = np.ndarray(  # what as_strided makes, in a tenth of the time
         (groups, len(x), *sizes, *kernel, each),
+        x.dtype,
+        x,
+        0,
         (
             each * of_channel,
             of_image,
@@ -159,11 +187,7 @@ def _columns(x: Any, kernel: Any, sizes: Any, stride: Any, dilation: Any, groups
         ),
     )
     out = buffer(windows.size, x.dtype).reshape(windows.shape)
-
-    def copy(part: slice) -> None:
-        np.copyto(out[:, part], windows[:, part])
-
-    side_by_side(copy, len(x), out.size)
+    np.copyto(out, windows)
     return out.reshape(groups, len(x) * math.prod(sizes), -1)
 
 
