@@ -346,7 +346,7 @@ def _install() -> None:
 
     for function in (zeros, ones, empty, full):
         setattr(Tensor, f"new_{function.__name__}", new(function))
-    Tensor.new_tensor = _new_tensor
+    Tensor.new_tensor = _new_tensor  # type: ignore[attr-defined]
 
 
 _install()

@@ -29,7 +29,8 @@ def into(out: Any, result: Any, name: str) -> Any:
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
         for o, r in zip(out, result):
             into(o, r, name)
-        return result._replace(**dict(zip(result._fields, out))) if _named(result) else tuple(out)
+        named: Any = result
+        return named._replace(**dict(zip(named._fields, out))) if _named(result) else tuple(out)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if modes.is_grad_enabled() and (out.requires_grad or result.requires_grad):

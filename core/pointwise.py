@@ -142,7 +142,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
 
 #: PyTorch's second names.
 ALIASES = {
-    "absolute": "abs", "negative": "neg", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
+    "__abs__": "abs", "__pos__": "positive", "clip": "clamp", "absolute": "abs", "negative": "neg", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
     "arccosh": "acosh", "arcsinh": "asinh", "arctanh": "atanh", "arctan2": "atan2", "fix": "trunc",
     "multiply": "mul", "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
     "not_equal": "ne",
@@ -161,16 +161,14 @@ def _install() -> None:
         setattr(Tensor, name + "_", inplace_composite(globals()[name]))
     for name in ("positive", "isposinf", "isneginf", "logaddexp2", "rsub"):
         setattr(Tensor, name, globals()[name])
-    Tensor.__pos__ = positive
-    Tensor.__abs__ = Tensor.abs
     for name in _IN_PLACE:
         if name in table and not hasattr(Tensor, name + "_"):
             setattr(Tensor, name + "_", inplace_form(table[name]))
-    Tensor.clip, Tensor.clip_ = clamp, Tensor.clamp_
     for alias, name in ALIASES.items():
         setattr(Tensor, alias, getattr(Tensor, name))
-        if hasattr(Tensor, name + "_"):
+        if hasattr(Tensor, name + "_") and not alias.startswith("_"):
             setattr(Tensor, alias + "_", getattr(Tensor, name + "_"))
+    setattr(Tensor, "pow_", inplace_composite(arithmetic.pow))  # noqa: B010
     _install_operators()
 
 
@@ -187,7 +185,6 @@ def _install_operators() -> None:
         setattr(Tensor, f"__i{name}__", getattr(Tensor, method))
 
 
-Tensor.pow_ = inplace_composite(arithmetic.pow)
 _install()
 
 # Under their public names, for ``anadrome.namespace``.

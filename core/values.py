@@ -112,7 +112,8 @@ class Values:
                 "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
                 f"{type(element)}."
             )
-        return bool((self == element).any().item())
+        same: Any = self == element
+        return bool(same.any().item())
 
     def __reversed__(self) -> Any:
         return self if self._data.ndim == 0 else self.flip(0)
