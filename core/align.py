@@ -92,7 +92,8 @@ def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
     if lifting and getattr(cls, "level", 0):
         return backend.raised(value)  # type: ignore[attr-defined]
     if value.__class__ in backend.scalar_types:  # a number, as in PyTorch
-        number = value.item()
+        scalar: Any = value
+        number = scalar.item()
         return number if number.__class__ in NUMBERS else float(number)
     other = by_type.get(value.__class__)
     if other is not None and value.ndim == 0:

@@ -142,7 +142,8 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
 
 #: PyTorch's second names.
 ALIASES = {
-    "__abs__": "abs", "__pos__": "positive", "clip": "clamp", "absolute": "abs", "negative": "neg", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
+    "__abs__": "abs", "__pos__": "positive", "clip": "clamp", "absolute": "abs",
+    "negative": "neg", "arccos": "acos", "arcsin": "asin", "arctan": "atan",
     "arccosh": "acosh", "arcsinh": "asinh", "arctanh": "atanh", "arctan2": "atan2", "fix": "trunc",
     "multiply": "mul", "greater": "gt", "greater_equal": "ge", "less": "lt", "less_equal": "le",
     "not_equal": "ne",
