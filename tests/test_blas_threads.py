@@ -1,4 +1,4 @@
-"""OpenBLAS with one thread while ours share the work: set, restored, and without effect on values."""
+"""OpenBLAS with one thread while ours share the work: set, restored, and the same values."""
 
 from __future__ import annotations
 
