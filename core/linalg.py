@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import LinAlgError as LinAlgError
 from .ops import linalg_factor, linalg_solve, linalg_spectral
-from .ops.complex import _conj, adjoint
+from .ops.complex import adjoint
 from .ops.linalg_checks import (
     blamed,
     floating,
@@ -36,7 +36,7 @@ from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
 from .out import takes_out
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
 InvEx = namedtuple("InvEx", ("inverse", "info"))
 SolveEx = namedtuple("SolveEx", ("result", "info"))
@@ -223,7 +223,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     if driver != "gels":
         values = svdvals(A.detach())
         rank = matrix_rank(A.detach(), rtol=rcond)
-    residuals = empty(0, dtype=kind)
+    residuals = solution.abs().reshape((-1,))[:0]  # none, but in the graph, as PyTorch's
     if m > n and driver not in (None, "gelsy") and (driver == "gels" or bool((rank == n).all())):
         residuals = (A @ solution - right).abs().square().sum(-2)
     if driver not in ("gelsd", "gelss"):
@@ -255,9 +255,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     [[2.0, 0.0], [0.0, 3.0]]
     """
     square("linalg.cholesky", A)
-    if upper:
-        return adjoint(linalg_factor.cholesky(adjoint(A)))
-    return linalg_factor.cholesky(A)
+    return linalg_factor.cholesky(A, upper=upper)
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
@@ -349,13 +347,6 @@ def pinv(
     matrices("linalg.pinv", A)
     rtol = rcond if rtol is None else rtol
     atol, rtol = (t._data if isinstance(t, Tensor) else t for t in (atol, rtol))
-    if not hermitian:
-        return linalg_spectral.pinv(A, atol=atol, rtol=rtol)
-    square("linalg.pinv", A)
-    values, vectors = linalg_spectral.eigh(A)
-    size = values.abs()
-    xp = A._backend.xp
-    limit = linalg_spectral.threshold(xp, size._data, A.shape, atol, rtol)
-    kept = size > wrap(limit)
-    inverse = (1.0 / values.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
-    return (vectors * inverse.unsqueeze(-2)) @ _conj(vectors.mT)
+    if hermitian:
+        square("linalg.pinv", A)
+    return linalg_spectral.pinv(A, atol=atol, rtol=rtol, hermitian=hermitian)

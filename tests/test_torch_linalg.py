@@ -116,6 +116,9 @@ def test_cholesky(kind: str, batch: tuple[int, ...]) -> None:
     agree(lambda L, a: L.cholesky_solve(a[..., :2], L.cholesky(positive(L, a))), x)
     agree(lambda L, a: L.cholesky_inverse(L.cholesky(positive(L, a))), x)
     # without the product, the gradient is of the symmetric part
+    for upper in (False, True):
+        agree(lambda L, a, u=upper: L.linalg.cholesky(a + a.mH, upper=u),
+              x @ np.conj(np.swapaxes(x, -1, -2)) + 2 * np.eye(3))  # fmt: skip
     agree(lambda L, a: L.linalg.cholesky(a), x @ np.conj(np.swapaxes(x, -1, -2)) + 2 * np.eye(3))
 
 
@@ -256,6 +259,7 @@ def test_rank() -> None:
         agree(lambda L, a: L.linalg.matrix_rank(a, hermitian=True), x @ np.swapaxes(x, -1, -2))
         agree(lambda L, a: L.linalg.matrix_rank(a, atol=1.0, rtol=0.1), x)
         agree(lambda L, a: L.linalg.matrix_rank(a, tol=1.0), x)
+        agree(lambda L, a: L.linalg.matrix_rank(a, atol=L.tensor(0.5), rtol=L.tensor(0.1)), x)
 
 
 @KINDS

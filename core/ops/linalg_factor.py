@@ -25,8 +25,8 @@ _NOT_POSITIVE = (
 
 # fmt: off
 #: Of ``x @ x.mH + x.shape[-1]``-like samples there are none: the rule is tried on a product.
-cholesky = op("linalg_cholesky", lambda xp, x: _cholesky(xp, x),
-              x=lambda g, out: _cholesky_rule(g, out),
+cholesky = op("linalg_cholesky", lambda xp, x, *, upper=False: _cholesky(xp, x, upper),
+              x=lambda g, out, upper: _cholesky_rule(g, out, upper),
               dtype=FLOAT, amp=FULL, method=False, holomorphic=False,
               node="LinalgCholeskyExBackward0")
 qr = op("linalg_qr", lambda xp, x, *, mode="reduced": _qr(xp, x, mode),
@@ -36,18 +36,27 @@ qr = op("linalg_qr", lambda xp, x, *, mode="reduced": _qr(xp, x, mode),
 # fmt: on
 
 
-def _cholesky(xp: Any, x: Any) -> Any:
+def _cholesky(xp: Any, x: Any, upper: bool) -> Any:
+    if upper:
+        return _turned(xp, _cholesky(xp, _turned(xp, x), False))
     return attempted(
         xp.linalg.cholesky, x, name="linalg.cholesky", blame=indefinite_minor, text=_NOT_POSITIVE
     )
 
 
-def _cholesky_rule(g: Any, out: Any) -> Any:
+def _turned(xp: Any, x: Any) -> Any:
+    x = xp.linalg.matrix_transpose(x)
+    return xp.conj(x) if is_complex(x) else x
+
+
+def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
     """Murray 2016, https://arxiv.org/abs/1602.07527."""
-    upper = adjoint_of(out)
-    inner = tril(matmul_batched(upper, g))
+    if upper:
+        g, out = adjoint_of(g), adjoint_of(out)
+    turned = adjoint_of(out)
+    inner = tril(matmul_batched(turned, g))
     inner = inner + adjoint_of(inner - diagonal_part(inner))
-    left = solve_triangular(upper, inner, upper=True)
+    left = solve_triangular(turned, inner, upper=True)
     return swap(solve_triangular(swap(out), swap(left), upper=True)) * 0.5
 
 

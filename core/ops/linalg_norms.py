@@ -218,6 +218,6 @@ def matrix_rank(
         values = linalg_spectral.svd(A, full_matrices=False)[1]
     if values.shape[-1] == 0:
         return values.sum(-1).long()
-    atol, rtol = (t._data[..., None] if isinstance(t, Tensor) else t for t in (atol, rtol))
+    atol, rtol = (t._data if isinstance(t, Tensor) else t for t in (atol, rtol))
     limit = linalg_spectral.threshold(A._backend.xp, values._data, A.shape, atol, rtol)
     return (values > wrap(limit)).sum(-1)

@@ -153,8 +153,10 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     from ..creation import ones
     from .joining import cat
 
-    if x.ndim == 0:
+    if x.ndim == 0 and N is None:
         raise RuntimeError("linalg.vander: The input tensor must be at least 1-dimensional")
+    if x.ndim == 0:
+        x = x.reshape((1,))
     if N is not None and N <= 1:
         raise RuntimeError(f"N must be greater than 1, but got {N}")
     count = x.shape[-1] if N is None else N

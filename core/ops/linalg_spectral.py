@@ -28,7 +28,8 @@ eig = op("linalg_eig", lambda xp, x: _eig(xp, x),
 svd = op("linalg_svd", lambda xp, x, *, full_matrices=True: _svd(xp, x, full_matrices),
          x=lambda g, u, s, v: _svd_rule(g, u, s, v),
          outputs=("u", "s", "v"), dtype=FLOAT, amp=FULL, method=False, holomorphic=False)
-pinv = op("linalg_pinv", lambda xp, x, *, atol=None, rtol=None: _pinv(xp, x, atol, rtol),
+pinv = op("linalg_pinv", lambda xp, x, *, atol=None, rtol=None, hermitian=False:
+              _pinv(xp, x, atol, rtol, hermitian),
           x=lambda g, x, out: _pinv_rule(g, x, out),
           dtype=FLOAT, amp=FULL, method=False, holomorphic=False,
           samples=call(Arr((3, 3))) + call(Arr((4, 2))) + call(Arr((2, 2, 3)))
@@ -169,17 +170,23 @@ def threshold(xp: Any, s: Any, shape: Any, atol: Any, rtol: Any) -> Any:
         eps = 2.0**-52 if from_native[s.dtype] is float64 else 2.0**-23
         rtol = 0.0 if atol is not None else max(shape[-2:]) * eps
     largest = xp.max(s, axis=-1, keepdims=True)
-    relative = largest * (rtol[..., None] if getattr(rtol, "ndim", 0) else rtol)
+    relative = largest * (rtol[..., None] if hasattr(rtol, "ndim") else rtol)
     if atol is None:
         return relative
-    return xp.maximum(relative, xp.zeros_like(relative) + atol)
+    least = atol[..., None] if hasattr(atol, "ndim") else atol
+    return xp.maximum(relative, xp.zeros_like(relative) + least)
 
 
-def _pinv(xp: Any, x: Any, atol: Any, rtol: Any) -> Any:
+def _pinv(xp: Any, x: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
     if 0 in x.shape:
         return xp.zeros((*x.shape[:-2], x.shape[-1], x.shape[-2]), dtype=x.dtype)
-    u, s, v = converged(xp.linalg.svd, xp, x, "linalg.pinv", full_matrices=False)
-    kept = s > threshold(xp, s, x.shape, atol, rtol)
+    if hermitian:
+        s, u = _eigh(xp, x, "L")
+        v = xp.linalg.matrix_transpose(u)
+        v = xp.conj(v) if is_complex(x) else v
+    else:
+        u, s, v = converged(xp.linalg.svd, xp, x, "linalg.pinv", full_matrices=False)
+    kept = xp.abs(s) > threshold(xp, xp.abs(s), x.shape, atol, rtol)
     inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
     left, right = xp.linalg.matrix_transpose(v), xp.linalg.matrix_transpose(u)
     if is_complex(x):
