@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -96,6 +96,13 @@ class Backend:
         """
         if not bool(self.xp.all(holds)):
             raise error()
+
+    def side_by_side(self, function: Callable[[slice], Any], count: int, size: int) -> None:
+        """``function(part)`` for parts of ``range(count)``, on several cores if ``size`` is much.
+
+        For kernels that let go of the interpreter's lock.
+        """
+        function(slice(0, count))
 
     def generator(self, device: device | None = None) -> Any:
         """An object that turns counter-based keys into arrays; see ``core/random.py``."""
@@ -194,7 +201,11 @@ class LazyBackend:
         self.load = load
 
 
+#: What gives a loaded backend's kernels from outside, to be merged into its own.
+Extension = Callable[[Backend], Mapping[str, Callable[..., Any]]]
+
 _lazy: dict[str, LazyBackend] = {}
+_extensions: dict[str, list[Extension]] = {}
 _loaded: dict[str, Backend] = {}
 
 
@@ -251,7 +262,26 @@ def get(name: str) -> Backend:
     backend = lazy.load()
     _loaded[name] = backend
     adopt(backend)
+    for extension in _extensions.get(name, ()):
+        _extend(backend, extension)
     return backend
+
+
+def extend(name: str, extension: Extension) -> None:
+    """Give the backend of that name further kernels, when it is loaded or now if it is."""
+    _extensions.setdefault(name, []).append(extension)
+    if name in _loaded:
+        _extend(_loaded[name], extension)
+
+
+def _extend(backend: Backend, extension: Extension) -> None:
+    from .op import table
+
+    kernels = extension(backend)
+    backend.kernels = {**backend.kernels, **kernels}
+    for op in kernels:
+        if op in table:
+            table[op].implementations.clear()
 
 
 def adopt(backend: Backend) -> None:

@@ -7,13 +7,13 @@ path of an op or a node. ``docs/hooks/`` has a page for each.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
-    from .backend import LazyBackend
+    from .backend import Backend, LazyBackend
     from .command import Command
     from .tensor import Tensor
 
@@ -31,6 +31,17 @@ def register_backends() -> Iterable[LazyBackend]:
     Fires once, at ``import anadrome``. Return ``LazyBackend(name, device_types, load)`` objects;
     ``load`` is called when the backend is first asked for. Costs nothing afterwards.
     Bundled users: ``cupy``, ``numpy``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def register_kernels() -> Mapping[str, Callable[[Backend], Mapping[str, Callable[..., Any]]]]:
+    """Give a backend that another plugin registers faster forwards.
+
+    Fires once, at ``import anadrome``. Return, by name of the backend, a function that is called
+    with it when it is loaded. That function returns kernels, keyed by op name; they take the place
+    of those in ``backend.kernels``. Costs nothing afterwards. Bundled user: ``numba``.
     """
     raise NotImplementedError
 

@@ -173,6 +173,10 @@ def _register(plugin: Plugin, hooks: list[str]) -> None:
         for lazy in module.register_backends():
             backend.register(lazy)
             plugin.adds.append(f"backend {lazy.name}")
+    if "register_kernels" in hooks:
+        for name, extension in module.register_kernels().items():
+            backend.extend(name, extension)
+            plugin.adds.append(f"kernels for {name}")
     if "register_ops" in hooks:
         module.register_ops()
     if "register_exports" in hooks:

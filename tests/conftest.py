@@ -60,6 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     skips = {
         "torch": (_imports("torch"), "needs PyTorch"),
         "gpu": (_has_gpu(), "needs a GPU and CuPy"),
+        "numba": (_imports("numba"), "needs Numba"),
     }
     for item in items:
         for marker, (there, why) in skips.items():

@@ -12,8 +12,9 @@ import types
 import pytest
 
 import anadrome as ad
-from anadrome import manager
+from anadrome import backend, manager
 from anadrome.errors import PluginError
+from anadrome.op import table
 
 
 def module(name: str, **members) -> types.ModuleType:
@@ -106,6 +107,26 @@ def test_ops_name_their_plugin(plugin):
 def test_too_new_plugin_says_what_to_do(plugin):
     with pytest.raises(PluginError, match="made for hook API 7 to 9, this anadrome has 1; install"):
         plugin(module("future", ANADROME_API=(7, 9)))
+
+
+def test_kernels_take_the_place_of_the_backends(plugin, monkeypatch):
+    numpy = backend.get("numpy")
+    monkeypatch.setattr(numpy, "kernels", dict(numpy.kernels))
+    monkeypatch.setattr(backend, "_extensions", {})
+    ad.ones(2).cosh()  # whatever was learnt about the op is forgotten
+
+    def kernels(of):
+        before = of.kernels["cosh"]
+        return {"cosh": lambda x: before(x) + 1}
+
+    added = plugin(
+        module("faster", register_kernels=hook("register_kernels", lambda: {"numpy": kernels}))
+    )
+    try:
+        assert added.adds == ["kernels for numpy"]
+        assert ad.zeros(2).cosh().tolist() == [2.0, 2.0]
+    finally:
+        table["cosh"].implementations.clear()
 
 
 def test_a_misspelt_hook_is_an_error(plugin):

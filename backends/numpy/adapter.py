@@ -77,6 +77,9 @@ class NumpyBackend(Backend):
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         scatter.scatter_add(target, index, source)
 
+    def side_by_side(self, function: Any, count: int, size: int) -> None:
+        parallel.side_by_side(function, count, size)
+
     def generator(self, device: Any = None) -> Any:
         from .random import Draws
 

@@ -1,0 +1,149 @@
+"""The compiled kernels: all that the table says of an op holds of them, on small arrays too."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import anadrome as ad
+from anadrome import backend, testing
+from anadrome.backends.numba import kernels as compiled
+from anadrome.backends.numpy import parallel
+from anadrome.backends.numpy.kernels import KERNELS as PLAIN
+from anadrome.op import table
+
+pytestmark = pytest.mark.numba
+
+NAMES = sorted(compiled._MAKERS)
+ROWS, WIDTH = 40, 33
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compiled code gets every float32 call, divided among two threads."""
+    monkeypatch.setattr(compiled, "LARGE", 0)
+    monkeypatch.setattr(parallel, "LARGE", 0)
+    monkeypatch.setattr(parallel, "threads", 2)
+    yield
+
+
+def made(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32) * 3
+
+
+def calls() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
+    x, g = made(ROWS, WIDTH), made(ROWS, WIDTH, seed=1)
+    w, b = made(WIDTH, seed=2), made(WIDTH, seed=3)
+    _, normal, scale = PLAIN["layer_norm"](x, w, b, dims=1, eps=1e-5)
+    y = PLAIN["softmax"](x, dim=-1)
+    rows = np.random.default_rng(4).integers(0, 7, ROWS)
+    return {
+        "softmax": ((x,), {"dim": -1}),
+        "log_softmax": ((x,), {"dim": 1}),
+        "softmax_backward": ((g, y), {"dim": -1}),
+        "layer_norm": ((x, w, b), {"dims": 1, "eps": 1e-5}),
+        "layer_norm_backward": ((g, normal, scale, w), {"dims": 1}),
+        "gelu": ((x,), {}),
+        "gelu_backward": ((g, x), {}),
+        "sigmoid": ((x,), {}),
+        "silu": ((x,), {}),
+        "embedding_backward": ((g, rows), {"shape": (7, WIDTH), "padding_idx": 2}),
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if table[n].samples])
+def test_all_checks_of_the_table(name: str, always: None) -> None:
+    testing.check_op(name)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "adam_update"])
+def test_as_numpy_and_the_same_bits_each_time(name: str, always: None) -> None:
+    args, keywords = calls()[name]
+    kernel = backend.get("numpy").kernels[name]
+    assert kernel is not PLAIN.get(name)
+    found, again = kernel(*args, **keywords), kernel(*args, **keywords)
+    wanted = PLAIN[name](*args, **keywords)
+    if not isinstance(found, tuple):
+        found, again, wanted = (found,), (again,), (wanted,)
+    for f, a, w in zip(found, again, wanted, strict=True):
+        assert (f.dtype, f.shape) == (w.dtype, w.shape)
+        np.testing.assert_array_equal(f, a)
+        np.testing.assert_allclose(f, w, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "sigmoid", "silu"])
+def test_nan_infinities_and_far_values(name: str, always: None) -> None:
+    odd = [np.nan, np.inf, -np.inf, -90, 90, 1e30, -1e30, 0, -0.0, 1e-40, 6.49, -6.51]
+    x = np.zeros((len(odd), WIDTH), np.float32)
+    x[:, 3] = odd
+    keywords = {"dim": -1} if "softmax" in name else {}
+    with np.errstate(all="ignore"):
+        found = backend.get("numpy").kernels[name](x, **keywords)
+        wanted = PLAIN[name](x, **keywords)
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"weight_decay": 0.1}, {"maximize": True}, {"decoupled_weight_decay": True}]
+)
+def test_adam(options: dict[str, Any], always: None) -> None:
+    if "decoupled_weight_decay" in options:
+        options = {"weight_decay": 0.1, **options}
+
+    def train(dtype: Any) -> Any:
+        x = ad.tensor(made(50).tolist(), dtype=dtype, requires_grad=True)
+        optimizer = ad.optim.Adam([x], lr=0.1, **options)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (x * x).sum().backward()
+            optimizer.step()
+        return x.detach().numpy()
+
+    # float64 takes NumPy's path.
+    np.testing.assert_allclose(train(ad.float32), train(ad.float64), rtol=1e-4, atol=1e-5)
+
+
+def in_fresh_python(code: str, **environment: str) -> str:
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+CODE = """
+import sys, anadrome as ad
+from anadrome.manager import plugins
+print("numba" in sys.modules)
+ad.nn.functional.gelu(ad.ones(3))
+print("numba" in sys.modules)
+ad.nn.functional.gelu(ad.ones(200, 200))
+print("numba" in sys.modules)
+"""
+
+
+def test_numba_is_imported_when_a_large_call_arrives() -> None:
+    assert in_fresh_python(CODE).split() == ["False", "False", "True"]
+
+
+def test_it_can_be_switched_off() -> None:
+    found = in_fresh_python(CODE, ANADROME_DISABLE_PLUGINS="numba").split()
+    assert found == ["False", "False", "False"]
+
+
+def test_each_loop_is_kept_on_disk() -> None:
+    for name in ("rows", "pointwise", "updates", "tables"):
+        loops = vars(importlib.import_module(f"anadrome.backends.numba.{name}"))
+        found: list[Callable[..., Any]] = [v for v in loops.values() if hasattr(v, "py_func")]
+        assert any(f._cache.cache_path for f in found if hasattr(f, "_cache"))  # type: ignore
