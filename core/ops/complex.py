@@ -13,10 +13,11 @@ from typing import Any
 from ..backend import by_type
 from ..dtypes import complex64, complex128, float32, float64, from_native
 from ..op import FLOAT, KEEP, op
+from ..out import takes_out
 from ..samples import Arr, call
 from ..tensor import Tensor
 from .arithmetic import where
-from .elementwise import abs, cos, sin
+from .elementwise import _sign, abs, cos, sin
 
 _complex_number = builtins.complex
 _Z = Arr((3, 4), kind="complex")
@@ -102,7 +103,7 @@ def _angle_rule(g: Any, x: Any) -> Any:
 
 def _sgn(xp: Any, x: Any) -> Any:
     if not is_complex(x):
-        return xp.sign(x) if from_native[x.dtype].category else xp.asarray(x, copy=True)
+        return _sign(xp, x)
     size = xp.astype(xp.abs(x), x.dtype)
     zero = size == 0
     return xp.where(zero, size, x / xp.where(zero, xp.ones_like(size), size))
@@ -118,6 +119,7 @@ def _sgn_rule(g: Any, x: Any, out: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
+@takes_out
 def _complex(real: Tensor, imag: Tensor) -> Tensor:
     """Complex values from their parts, float32 or float64 (PyTorch: ``torch.complex``).
 
@@ -129,6 +131,7 @@ def _complex(real: Tensor, imag: Tensor) -> Tensor:
     return complex(real, imag)
 
 
+@takes_out
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """Complex values from length and angle in radians (PyTorch: ``torch.polar``).
 
