@@ -142,6 +142,10 @@ def _by(x: Tensor) -> str:
 @takes_out
 def _mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices (PyTorch: ``torch.mm``)."""
+    if isinstance(input, Tensor) and isinstance(mat2, Tensor):  # what nearly every call is
+        a, b = input._data, mat2._data
+        if a.ndim == 2 == b.ndim and a.shape[1] == b.shape[0] and a.dtype is b.dtype:
+            return mm(input, mat2)
     _is_tensor("mm", input=input, mat2=mat2)
     for label, x in (("self", input), ("mat2", mat2)):
         if x._data.ndim != 2:
@@ -169,6 +173,11 @@ def batches(name: str, a: Tensor, b: Tensor) -> None:
 @takes_out
 def _bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices (PyTorch: ``torch.bmm``)."""
+    if isinstance(input, Tensor) and isinstance(mat2, Tensor):
+        a, b = input._data, mat2._data
+        if a.ndim == 3 == b.ndim and a.dtype is b.dtype:
+            if a.shape[0] == b.shape[0] and a.shape[2] == b.shape[1]:
+                return bmm(input, mat2)
     batches("bmm", input, mat2)
     return bmm(input, mat2)
 
