@@ -106,8 +106,8 @@ def _higher(xp: Any, x: Any, n: int) -> Any:
     )
     direct = _hurwitz(xp, s, xp.where(x > 0.0, x, 1.0))
     out = xp.where(negative, mirrored, direct)
-    out = xp.where(whole & (x <= 0.0), math.inf, out)
-    return out * ((-1.0) ** (n + 1) * math.factorial(n)) + x * 0.0
+    out = xp.where(whole & (x <= 0.0), math.inf, out) * ((-1.0) ** (n + 1) * math.factorial(n))
+    return xp.where(xp.isnan(x), x, xp.where(x == math.inf, 0.0, out))
 
 
 def zeta_composed(xp: Any, s: Any, q: Any) -> Any:

@@ -23,9 +23,8 @@ from .namespace import (
 )
 from .namespace import lgamma as gammaln
 from .namespace import sigmoid as expit
-from .ops.arithmetic import where
 from .ops.bessel import i0, i0e, i1, i1e
-from .ops.special import entr, erfcx, ndtri, xlog1py, zeta
+from .ops.special import entr, erfcx, log_ndtr, ndtri, xlog1py, zeta
 from .out import takes_out
 from .tensor import Tensor
 
@@ -48,16 +47,6 @@ def ndtr(input: Tensor) -> Tensor:
     tensor([0.5000, 0.8413])
     """
     return erfc(input * -math.sqrt(0.5)) * 0.5
-
-
-@takes_out
-def log_ndtr(input: Tensor) -> Tensor:
-    """The logarithm of ``ndtr``, exact far to the left (``torch.special.log_ndtr``)."""
-    scaled = input * math.sqrt(0.5)
-    left = input < -1.0
-    inner = where(left, scaled, -1.0)
-    far = (erfcx(-inner) * 0.5).log() - inner * inner
-    return where(left, far, log1p(erfc(where(left, 1.0, scaled)) * -0.5))
 
 
 @takes_out

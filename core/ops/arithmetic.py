@@ -30,7 +30,7 @@ div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)),
 div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZERO,
                method=False, node="DivBackward2", samples=binary(1.1, 1.9))
 remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(xp, b)),
-               a=lambda g: g, b=lambda g, a, b: -g * floor(a / b), node="RemainderBackward1",
+               a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b), node="RemainderBackward1",
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
 pow_tensor = op("pow_tensor", lambda xp, a, b: _raised(xp, a, b),
                 a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
@@ -50,7 +50,7 @@ minimum = op("minimum", lambda xp, a, b: xp.minimum(a, b),
              b=lambda g, a, b: where(a == b, g * 0.5, where(b > a, 0.0, g)),
              samples=binary())
 atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
-           a=lambda g, a, b: g * b / (a * a + b * b), b=lambda g, a, b: -g * a / (a * a + b * b),
+           a=lambda g, a, b: g * b / _squares(a, b), b=lambda g, a, b: -g * a / _squares(a, b),
            dtype=FLOAT, amp=WIDEST, samples=binary(0.3, 2))
 logaddexp = op("logaddexp", lambda xp, a, b: xp.logaddexp(a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
@@ -115,6 +115,12 @@ def divisor(xp: Any, b: Any) -> Any:
             b != 0, lambda: DomainError("ZeroDivisionError: an integer was divided by zero")
         )
     return b
+
+
+def _squares(a: Any, b: Any) -> Any:
+    """The square of the distance from the origin; one at the origin, where atan2 has no slope."""
+    total = a * a + b * b
+    return where(total == 0.0, 1.0, total)
 
 
 def _truncated(xp: Any, a: Any, b: Any) -> Any:
@@ -281,6 +287,6 @@ _install_operators()
 
 # At the end: elementwise functions are needed by rules above, and need `where` from here.
 from .activation import sigmoid
-from .elementwise import floor, log, neg
+from .elementwise import log, neg
 
 Tensor.__neg__ = neg

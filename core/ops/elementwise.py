@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from ..dtypes import bool_, finfo, from_native
+from ..errorfunction import erf_composed
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import unary
-from ..errorfunction import erf_composed
 from .arithmetic import _power, where
 
 # fmt: off
@@ -92,7 +92,9 @@ nan_to_num = op("nan_to_num", lambda xp, x, *, nan=0.0, posinf=None, neginf=None
 
 
 def _sign(xp: Any, x: Any) -> Any:
-    return xp.asarray(x, copy=True) if from_native[x.dtype] is bool_ else xp.sign(x)
+    if from_native[x.dtype] is bool_:
+        return xp.asarray(x, copy=True)
+    return xp.astype(x > 0, x.dtype) - xp.astype(x < 0, x.dtype)  # of NaN zero, as in PyTorch
 
 
 def _whole(xp: Any, function: Any, x: Any) -> Any:

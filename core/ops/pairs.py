@@ -8,13 +8,13 @@ from ..dtypes import bool_, from_native
 from ..errors import UnsupportedError
 from ..op import FLOAT, NONE, ZERO, op
 from ..samples import Arr, binary, call
-from .arithmetic import divisor, where
+from .arithmetic import div_trunc, divisor, where
 
 _BITS = {"uint8": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64}
 
 # fmt: off
 fmod = op("fmod", lambda xp, a, b: _fmod(xp, a, b),
-          a=lambda g: g, b=lambda g, a, b: -g * trunc(a / b), node="FmodBackward1", inplace=True,
+          a=lambda g: g, b=lambda g, a, b: -g * div_trunc(a, b), node="FmodBackward1", inplace=True,
           samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4))
           + call(Arr((2, 4), -3.9, -3.1), Arr((4,), 1.1, 1.4)))
 fmax = op("fmax", lambda xp, a, b: _ignoring_nan(xp, xp.maximum, a, b),
@@ -98,7 +98,3 @@ def _gcd(xp: Any, a: Any, b: Any) -> Any:
         rest = xp.remainder(a, xp.where(b == 0, 1, b))
         a, b = xp.where(b == 0, a, b), xp.where(b == 0, 0, rest)
     return xp.asarray(a, copy=True)
-
-
-# At the end: rules use it.
-from .elementwise import trunc

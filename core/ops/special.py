@@ -26,6 +26,9 @@ erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x),
 ndtri = op("ndtri", lambda xp, x: ndtri_composed(xp, x),
            x=lambda g, out: g * exp(out * out * 0.5) * math.sqrt(2.0 * math.pi),
            dtype=FLOAT, method=False, node="SpecialNdtriBackward0", samples=unary(0.1, 0.9))
+log_ndtr = op("log_ndtr", lambda xp, x: _log_ndtr(xp, x),
+              x=lambda g, x: g * math.sqrt(2.0 / math.pi) / erfcx(x * -math.sqrt(0.5)),
+              dtype=FLOAT, method=False, node="SpecialLogNdtrBackward0", samples=unary(-4, 3))
 lgamma = op("lgamma", lambda xp, x: lgamma_composed(xp, x), x=lambda g, x: g * digamma(x),
             dtype=FLOAT, samples=unary(0.3, 4), inplace=True)
 digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g * polygamma(x, n=1),
@@ -39,7 +42,7 @@ zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, s, q),
           dtype=FLOAT, method=False, node="SpecialZetaBackward0",
           samples=call(3.0, Arr((3, 4), 0.5, 4)))
 entr = op("entr", lambda xp, x: _entropy(xp, x),
-          x=lambda g, x: g * where(x >= 0.0, -log(x) - 1.0, -math.inf),
+          x=lambda g, x: g * (-log(x) - 1.0),
           dtype=FLOAT, method=False, node="SpecialEntrBackward0", samples=unary(0.2, 3))
 sinc = op("sinc", lambda xp, x: _sinc(xp, x), x=lambda g, x: _sinc_rule(g, x),
           dtype=FLOAT, samples=unary(0.1, 2), inplace=True)
@@ -56,6 +59,14 @@ xlog1py = op("xlog1py", lambda xp, a, b: _xlogy(xp, a, b, xp.log1p(b)),
              node="SpecialXlog1PyBackward0",
              samples=call(Arr((3, 4)), Arr((4,), -0.5, 2)) + call(Arr((3, 4)), 2.0))
 # fmt: on
+
+
+def _log_ndtr(xp: Any, x: Any) -> Any:
+    t = x * math.sqrt(0.5)
+    left = x < -1.0
+    inner = xp.where(left, t, -1.0)
+    far = xp.log(erfcx_composed(xp, -inner) * 0.5) - inner * inner
+    return xp.where(left, far, xp.log1p(erfc_composed(xp, xp.where(left, 1.0, t)) * -0.5))
 
 
 def _entropy(xp: Any, x: Any) -> Any:

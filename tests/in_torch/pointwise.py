@@ -11,6 +11,7 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, n: torch.polygamma(n, x),
     "zeta": lambda s, q: torch.special.zeta(torch.tensor(s, dtype=q.dtype), q),
     "entr": torch.special.entr,
+    "log_ndtr": torch.special.log_ndtr,
     "i0e": torch.special.i0e,
     "i1": torch.special.i1,
     "i1e": torch.special.i1e,

@@ -28,12 +28,17 @@ def view_as_complex(x: Any) -> Any:
 
 
 def sgn(x: Any) -> Any:
-    """The sign, or the direction of complex values."""
-    return x.copy() if x.dtype.kind == "b" else np.sign(x)
+    """The sign (of NaN zero, as in PyTorch), or the direction of complex values."""
+    if x.dtype.kind == "c":
+        return np.sign(x)
+    if x.dtype.kind == "b":
+        return x.copy()
+    return np.subtract(x > 0, x < 0, dtype=np.int8).astype(x.dtype)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
     "sgn": sgn,
+    "sign": sgn,
     "view_as_real": view_as_real,
     "view_as_complex": view_as_complex,
 }
