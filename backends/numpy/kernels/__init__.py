@@ -26,6 +26,8 @@ from . import (
     recurrent,
     reduce,
     scans,
+    scattering,
+    selection,
     shape,
     strided,
 )
@@ -46,6 +48,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **recurrent.KERNELS,
     **reduce.KERNELS,
     **scans.KERNELS,
+    **scattering.KERNELS,
+    **selection.KERNELS,
     **shape.KERNELS,
     **strided.KERNELS,
 }

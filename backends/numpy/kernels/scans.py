@@ -1,4 +1,4 @@
-"""scans: running extremes and sums of exponentials, and values placed and reduced by index."""
+"""scans: running extremes, and sums of exponentials."""
 
 from __future__ import annotations
 
@@ -35,41 +35,8 @@ def logcumsumexp(x: Any, *, dim: int) -> Any:
     return np.logaddexp.accumulate(x, axis=dim)
 
 
-def scatter(x: Any, index: Any, src: Any, *, dim: int) -> Any:
-    """``x`` with ``src`` at the places that the index names along ``dim``."""
-    if not _fits(x, index, dim):
-        return declared("scatter")(x, index, src, dim=dim)
-    out = x.copy()
-    np.put_along_axis(_reached(out, index, dim), index, _reached(src, index, dim), dim)
-    return out
-
-
-def scatter_value(x: Any, index: Any, *, dim: int, value: Any) -> Any:
-    """``x`` with one value at the places that the index names along ``dim``."""
-    if not _fits(x, index, dim):
-        return declared("scatter_value")(x, index, dim=dim, value=value)
-    out = x.copy()
-    np.put_along_axis(_reached(out, index, dim), index, np.asarray(value, x.dtype), dim)
-    return out
-
-
-def _fits(x: Any, index: Any, dim: int) -> bool:
-    if not x.ndim or not index.size or not -x.ndim <= dim < x.ndim:
-        return False
-    return index.min() >= 0 and index.max() < x.shape[dim]  # else the declaration raises
-
-
-def _reached(x: Any, index: Any, dim: int) -> Any:
-    """The part of ``x`` that an index, which may be smaller, can reach."""
-    return x[
-        tuple(slice(None) if i == dim % x.ndim else slice(n) for i, n in enumerate(index.shape))
-    ]
-
-
 KERNELS: dict[str, Callable[..., Any]] = {
     "cummax": _running("cummax", np.maximum),
     "cummin": _running("cummin", np.minimum),
     "logcumsumexp": logcumsumexp,
-    "scatter": scatter,
-    "scatter_value": scatter_value,
 }
