@@ -132,6 +132,7 @@ def install() -> None:
     if "torch" in sys.modules:
         raise RuntimeError("PyTorch is imported already; anadrome cannot take its place now")
     sys.meta_path.insert(0, Finder())
+    anadrome.dtypes.shown_as = "torch"  # what is printed is what the script's author saw
     if not hasattr(anadrome.Tensor, "__getattr__"):
         anadrome.Tensor.__getattr__ = _missing_of_tensor  # type: ignore[attr-defined]
 
