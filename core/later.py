@@ -11,7 +11,7 @@ from typing import Any
 
 from .tensor import Tensor
 
-_MODULES = ("func", "linalg", "fft", "accelerator", "special", "version")
+_MODULES = ("func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.parallel")
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
 _SWITCHES = ("cuda", "cudnn", "mps")
@@ -19,6 +19,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.nn.parallel": "nn.DataParallel",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.exchange": "to_dlpack",
     "anadrome.func": "vmap",
@@ -51,13 +52,14 @@ _HOMES = {
     "anadrome.nn._distances": "pdist",
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
-        "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet pinverse qr "
-        "svd vander"
+        "cholesky cholesky_inverse cholesky_solve chain_matmul inverse logdet lu lu_solve "
+        "lu_unpack pinverse qr svd triangular_solve vander"
     ),
 }
 
 _METHODS = (
-    "cholesky cholesky_inverse cholesky_solve det inverse logdet matrix_exp "
+    "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
+    "triangular_solve "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 

@@ -21,6 +21,10 @@ from .ops.linalg_checks import (
     zero_pivot,
 )
 from .ops.linalg_exp import matrix_exp as matrix_exp
+from .ops.linalg_lu import lu as lu
+from .ops.linalg_lu import lu_factor as lu_factor
+from .ops.linalg_lu import lu_factor_ex as lu_factor_ex
+from .ops.linalg_lu import lu_solve as lu_solve
 from .ops.linalg_norms import cond as cond
 from .ops.linalg_norms import matrix_norm as matrix_norm
 from .ops.linalg_norms import matrix_rank as matrix_rank

@@ -141,6 +141,31 @@ def test_qr(kind: str, shape: tuple[int, ...]) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4), (2, 4, 3), (2, 2, 3, 3), (0, 3, 3)])
+def test_lu(kind: str, shape: tuple[int, ...]) -> None:
+    x = numbers(*shape) if kind == "f" else complexes(*shape)
+    agree(lambda L, a: tuple(L.linalg.lu(a)), x)
+    agree(lambda L, a: tuple(L.linalg.lu_factor(a)), x)
+    agree(lambda L, a: tuple(L.linalg.lu_factor_ex(a)), x)
+    agree(lambda L, a: tuple(L.lu_unpack(*L.lu(a))), x)
+    if shape[-1] != shape[-2]:
+        return
+    b = numbers(*shape[:-1], 2, seed=1) if kind == "f" else complexes(*shape[:-1], 2, seed=1)
+    for kw in ({}, {"adjoint": True}):
+        agree(lambda L, a, b, kw=kw: L.linalg.lu_solve(*L.linalg.lu_factor(a), b, **kw), x, b)
+        agree(lambda L, a, b, kw=kw: L.linalg.lu_solve(*a.lu(), b.mT, left=False, **kw), x, b)
+    agree(lambda L, a, b: L.lu_solve(b, *L.lu(a)), x, b)
+    for kw in ({}, {"upper": False}, {"transpose": True}, {"unitriangular": True}):
+        agree(lambda L, a, b, kw=kw: tuple(L.triangular_solve(b, a, **kw)), x, b)
+
+
+def test_lu_of_singular_matrices() -> None:
+    x = np.array([[1.0, 2], [2, 4]])
+    agree(lambda L, a: tuple(L.linalg.lu_factor_ex(a)), x, gradients=False)
+    agree(lambda L, a: L.lu(a, get_infos=True)[2], np.zeros((2, 3, 3)), gradients=False)
+
+
+@KINDS
 @BATCHES
 @pytest.mark.parametrize("half", ["L", "U"])
 def test_symmetric_eigenvalues(kind: str, batch: tuple[int, ...], half: str) -> None:

@@ -12,9 +12,14 @@ from ..tensor import Tensor
 from . import linalg_solve
 from .complex import _conj, is_complex
 from .linalg_checks import square
+from .linalg_lu import lu_factor_ex
+from .linalg_lu import lu_solve as solve_factored
+from .linalg_lu import lu_unpack as lu_unpack
 from .linalg_products import multi_dot
 
 OldSVD = namedtuple("OldSVD", ("U", "S", "V"))
+
+TriangularSolve = namedtuple("TriangularSolve", ("solution", "cloned_coefficient"))
 
 inverse = linalg.inv
 
@@ -92,3 +97,26 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         return linalg.vander(x, 2)[:, :n]
     out = linalg.vander(x, n)
     return out if increasing else out.flip(-1)
+
+
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+    """``linalg.lu_factor`` under its old name (PyTorch: ``torch.lu``)."""
+    found = lu_factor_ex(A, pivot=pivot)
+    return tuple(found) if get_infos else tuple(found[:2])
+
+
+@takes_out
+def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+    """``linalg.lu_solve`` in its old order (PyTorch: ``torch.lu_solve``)."""
+    return solve_factored(LU_data, LU_pivots, b)
+
+
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> TriangularSolve:
+    """``linalg.solve_triangular`` in its old order (PyTorch: ``torch.triangular_solve``)."""
+    given = A.mT if transpose else A
+    out = linalg.solve_triangular(
+        given, b, upper=upper is not transpose, unitriangular=unitriangular
+    )
+    return TriangularSolve(out, A.clone())

@@ -20,6 +20,7 @@ OURS = {
             "eig",
             "svd",
             "cross",
+            "lu_factor",
         )
     },
     "matrix_exp": _WHERE,
