@@ -11,7 +11,9 @@ from typing import Any
 
 from .tensor import Tensor
 
-_MODULES = ("func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.parallel")
+_MODULES = (
+    "func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.parallel",
+)  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
 _SWITCHES = ("cuda", "cudnn", "mps")
@@ -19,7 +21,6 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
-    "anadrome.nn.parallel": "nn.DataParallel",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.exchange": "to_dlpack",
     "anadrome.func": "vmap",
@@ -69,6 +70,7 @@ def homes() -> dict[str, str]:
     out = {name: f"anadrome.{name}" for name in _MODULES}
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
+    out["nn.DataParallel"] = "anadrome.nn.parallel:DataParallel"
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})
     return out

@@ -6,7 +6,6 @@ Imported when first asked for. The ops are in ``ops/linalg_*.py``, norms and wha
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 from .errors import LinAlgError as LinAlgError
@@ -40,16 +39,17 @@ from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
 from .out import takes_out
+from .returned import returned
 from .tensor import Tensor
 
-InvEx = namedtuple("InvEx", ("inverse", "info"))
-SolveEx = namedtuple("SolveEx", ("result", "info"))
-CholeskyEx = namedtuple("CholeskyEx", ("L", "info"))
-SLogDet = namedtuple("SLogDet", ("sign", "logabsdet"))
-QR = namedtuple("QR", ("Q", "R"))
-Eigh = namedtuple("Eigh", ("eigenvalues", "eigenvectors"))
-SVD = namedtuple("SVD", ("U", "S", "Vh"))
-Lstsq = namedtuple("Lstsq", ("solution", "residuals", "rank", "singular_values"))
+InvEx = returned("linalg_inv_ex", "inverse", "info")
+SolveEx = returned("linalg_solve_ex", "result", "info")
+CholeskyEx = returned("linalg_cholesky_ex", "L", "info")
+SLogDet = returned("linalg_slogdet", "sign", "logabsdet")
+QR = returned("linalg_qr", "Q", "R")
+Eigh = returned("linalg_eigh", "eigenvalues", "eigenvectors")
+SVD = returned("linalg_svd", "U", "S", "Vh")
+Lstsq = returned("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
 @takes_out

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 from ..forms import form
 from ..op import NONE, op
+from ..returned import returned
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 from .arithmetic import eq, maximum, minimum, where
@@ -126,9 +126,9 @@ def picked_rule(g: Any, indices: Any, shape: Any, dim: int, keepdim: bool = True
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-Max = namedtuple("Max", ("values", "indices"))
-Min = namedtuple("Min", ("values", "indices"))
-Aminmax = namedtuple("Aminmax", ("min", "max"))
+Max = returned("max", "values", "indices")
+Min = returned("min", "values", "indices")
+Aminmax = returned("aminmax", "min", "max")
 
 
 @form

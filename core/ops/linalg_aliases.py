@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 from .. import linalg
 from ..out import takes_out
+from ..returned import returned
 from ..tensor import Tensor
 from . import linalg_solve
 from .complex import _conj, is_complex
@@ -17,9 +17,9 @@ from .linalg_lu import lu_solve as solve_factored
 from .linalg_lu import lu_unpack as lu_unpack
 from .linalg_products import multi_dot
 
-OldSVD = namedtuple("OldSVD", ("U", "S", "V"))
+OldSVD = returned("svd", "U", "S", "V")
 
-TriangularSolve = namedtuple("TriangularSolve", ("solution", "cloned_coefficient"))
+TriangularSolve = returned("triangular_solve", "solution", "cloned_coefficient")
 
 inverse = linalg.inv
 

@@ -7,12 +7,12 @@ at a time for the whole batch.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 from ..backend import by_type
 from ..dtypes import int32
 from ..op import FLOAT, FULL, op
+from ..returned import returned
 from ..samples import Arr, call
 from ..tensor import Tensor
 from .arranging import tril, triu
@@ -24,9 +24,9 @@ from .products import matmul_batched, swap
 from .scattering import gather_op
 from .shape import expand
 
-LUFactor = namedtuple("LUFactor", ("LU", "pivots"))
-LUFactorEx = namedtuple("LUFactorEx", ("LU", "pivots", "info"))
-PLU = namedtuple("PLU", ("P", "L", "U"))
+LUFactor = returned("linalg_lu_factor", "LU", "pivots")
+LUFactorEx = returned("linalg_lu_factor_ex", "LU", "pivots", "info")
+PLU = returned("linalg_lu", "P", "L", "U")
 
 # fmt: off
 #: ``packed`` holds L below the diagonal and U above; ``pivots`` are LAPACK's, ``places`` says where

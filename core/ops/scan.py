@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import as_dtype, bool_
 from ..forms import form, inplace_composite
 from ..op import FLOAT, FULL, op
+from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
 from .arithmetic import where
@@ -158,7 +158,8 @@ def _logcumsumexp_rule(g: Any, x: Any, out: Any, dim: int) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-Cummax = namedtuple("Cummax", ("values", "indices"))
+Cummax = returned("cummax", "values", "indices")
+Cummin = returned("cummin", "values", "indices")
 
 
 def _cast(x: Any, dtype: Any) -> Any:
@@ -196,7 +197,7 @@ def cummax(input: Any, dim: int) -> Any:
 @form
 def cummin(input: Any, dim: int) -> Any:
     """Smallest value so far along ``dim``, and its index (PyTorch: ``torch.cummin``)."""
-    return Cummax(*cummin_op(input, dim=dim))
+    return Cummin(*cummin_op(input, dim=dim))
 
 
 @form

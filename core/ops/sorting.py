@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 from ..forms import form
 from ..op import NONE, op
+from ..returned import returned
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor
 from .extremes import picked_rule
@@ -157,10 +157,10 @@ def _searched(xp: Any, sequence: Any, x: Any, right: bool) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-Sort = namedtuple("Sort", ("values", "indices"))
-Topk = namedtuple("Topk", ("values", "indices"))
-Kthvalue = namedtuple("Kthvalue", ("values", "indices"))
-Mode = namedtuple("Mode", ("values", "indices"))
+Sort = returned("sort", "values", "indices")
+Topk = returned("topk", "values", "indices")
+Kthvalue = returned("kthvalue", "values", "indices")
+Mode = returned("mode", "values", "indices")
 
 
 @form

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from typing import Any
 
 from ..dtypes import float32, float64, from_native, int64
 from ..errors import DtypeError, RangeError
 from ..forms import form
 from ..op import op
+from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
 from .arithmetic import where
@@ -120,8 +120,8 @@ def _median_dim(xp: Any, x: Any, dim: int, keepdim: bool, skip_nan: bool) -> Any
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-Median = namedtuple("Median", ("values", "indices"))
-Nanmedian = namedtuple("Nanmedian", ("values", "indices"))
+Median = returned("median", "values", "indices")
+Nanmedian = returned("nanmedian", "values", "indices")
 
 
 def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
