@@ -66,7 +66,7 @@ class NAdam(FlatOptimizer):
     >>> (x * x).sum().backward()
     >>> optimizer.step()
     >>> x
-    tensor([0.8606, 1.8606], requires_grad=True)
+    tensor([0.8944, 1.8944], requires_grad=True)
     """
 
     update = staticmethod(nadam_update)
