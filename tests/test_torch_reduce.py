@@ -59,7 +59,8 @@ def test_over_dimensions(name: str, array: str, dims: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "x.float().sum(dtype=L.float64)", "x.sum(0, dtype=L.float64)", "L.sum(x, axis=1, keepdims=True)",
+    "x.float().sum(dtype=L.float64)",
+    "x.sum(0, dtype=L.float64)", "L.sum(x, axis=1, keepdims=True)",
     "L.sum(input=x, dim=1)", "x.prod(1)", "x.prod()", "L.prod(x, 0, True)",
     "L.prod(x, dim=-1, dtype=L.float64)", "x.logsumexp(0)", "L.logsumexp(x, (0, 1))",
     "L.logsumexp(x, -1, keepdim=True)", "x.logsumexp([0])", "L.diff(x)", "x.diff(2, 0)",
@@ -233,9 +234,11 @@ def test_histc(text: str) -> None:
     ("x[:0].amin(0)", "amin(): Expected reduction dim 0 to have non-zero size"),
     ("x[:0].argmax()", "argmax(): Expected reduction dim to be specified"),
     ("x.max((0, 1))", "max(): argument 'dim' must be int"), ("x.histc(0)", "bins must be > 0"),
-    ("x.histc(3, 2, 1)", "max must be larger than min"), ("L.bincount(x)", "bincount only supports"),
+    ("x.histc(3, 2, 1)", "max must be larger than min"),
+    ("L.bincount(x)", "bincount only supports"),
     ("L.bincount(L.tensor([-1]))", "bincount only supports"), ("x.norm('no')", "only valid string"),
-    ("x.long().norm()", "Expected a floating point"), ("x[0, 0].diff()", "diff expects input to be"),
+    ("x.long().norm()", "Expected a floating point"),
+    ("x[0, 0].diff()", "diff expects input to be"),
     ("L.diff(x, prepend=x[0])", "diff expects prepend or append"),
 ])  # fmt: skip
 def test_refusals(text: str, said: str) -> None:

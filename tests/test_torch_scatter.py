@@ -88,7 +88,8 @@ def test_index_add(text: str) -> None:
     "L.index_copy(x, 0, y, z)", "(x * 1).index_copy_(0, y, z)", "x.index_copy(-2, y, z)",
     "x.t().index_copy(1, y, z.t())", "L.index_fill(x, 0, y, 2.0)", "x.index_fill(1, y, -1)",
     "(x * 1).index_fill_(0, y, 3)", "x.index_fill(0, y, z[0, 0])", "x.index_fill(0, y[:0], 1.0)",
-    "(x * 1).index_fill_(-1, y, z[0, 0])", "x.index_fill(0, -y, 2.0)", "x.long().index_fill(0, y, 1)",
+    "(x * 1).index_fill_(-1, y, z[0, 0])", "x.index_fill(0, -y, 2.0)",
+    "x.long().index_fill(0, y, 1)",
 ])  # fmt: skip
 def test_whole_slices(text: str) -> None:
     same(text, X, whole(2, 0), numbers(2, 4, seed=7))
@@ -106,11 +107,11 @@ def test_whole_slices(text: str) -> None:
     ("x.scatter(1, y, z, reduce='no')", "reduce argument must be either add or multiply"),
     ("x.scatter_reduce(1, y, z, 'no')", "reduce argument must be either sum, prod, mean, amax"),
     ("x.scatter_add(1, y.double(), z)", "scatter_add(): Expected dtype int32/int64 for index"),
-    ("x.index_add(0, L.tensor([3]), x[:1])", "index out of range in self"),
+    ("x.index_add(0, L.tensor([3]), x[:1])", "index 3 is out of bounds"),
     ("x.index_add(0, L.tensor([0]), x[:2])", "index_add(): "),
     ("x.index_add(0, y, x[:1])", "Index is supposed to be a vector"),
     ("x.index_copy(0, L.tensor([3]), x[:1])", "index 3 is out of bounds"),
-    ("x.index_fill(0, L.tensor([3]), 1.0)", "index out of range in self"),
+    ("x.index_fill(0, L.tensor([3]), 1.0)", "index 3 is out of bounds"),
     ("x.index_fill(0, L.tensor([0]), z)", "only supports a 0-dimensional value tensor"),
     ("x.take(L.tensor([12]))", "out of range: tried to access index 12 on a tensor of 12 elements"),
     ("x.put(L.tensor([1]), z)", "Expected source and index to have the same number of elements"),

@@ -251,7 +251,7 @@ def _spread(xp: Any, index: Any, shape: Any, dim: int) -> Any:
 
 def _index_add(xp: Any, x: Any, index: Any, source: Any, dim: int, alpha: float) -> Any:
     axes = axes_of(dim, x.ndim)
-    check_index(index, x.shape[axes[0]] if axes else 1, dim, "index out of range in self")
+    check_index(index, x.shape[axes[0]] if axes else 1, axes[0] if axes else 0)
     scaled = source
     if alpha != 1:
         scaled = source * backends.by_type[source.__class__].number(alpha, source.dtype)
@@ -274,7 +274,7 @@ def taken(x: Any, index: Any, dim: int) -> Any:
 def _member(xp: Any, index: Any, size: int) -> Any:
     index = xp.reshape(xp.astype(index, xp.int64), (-1,))
     index = xp.where(index < 0, index + size, index)
-    check_index(index, size, 0, "index out of range in self")
+    check_index(index, size, 0)
     ones = xp.ones_like(index)
     return added_at(xp, xp.zeros((size,), dtype=xp.int64), (index,), ones) > 0
 
