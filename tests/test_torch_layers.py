@@ -263,6 +263,7 @@ REFUSED: list[tuple[Any, str]] = [
      "bilinear(): input1 size does not match weight s"),
     (lambda L, F, x, i: F.linear(x, x[:, :3]),
      "mat1 and mat2 shapes cannot be multiplied"),
+    (lambda L, F, x, i: F.linear(x, x.float()), "expected m1 and m2 to have the same dtype, but"),
     (lambda L, F, x, i: F.scaled_dot_product_attention(x[0], x, x),
      "Expected query, key, and value to"),
     (lambda L, F, x, i: F.scaled_dot_product_attention(x, x.float(), x),

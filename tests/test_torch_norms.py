@@ -137,6 +137,41 @@ REFUSED: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
+KINDS = ("float64", "float32", "float16", "bfloat16")
+NORMS: dict[str, Any] = {
+    "layer_norm": lambda F, x, w: F.layer_norm(x, (4,), w, w),
+    "rms_norm": lambda F, x, w: F.rms_norm(x, (4,), w),
+    "group_norm": lambda F, x, w: F.group_norm(x, 2, w, w),
+    "batch_norm": lambda F, x, w: F.batch_norm(x, None, None, w, w, True),
+    "instance_norm": lambda F, x, w: F.instance_norm(x.T[None], weight=w, bias=w),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("of_weight", KINDS)
+@pytest.mark.parametrize("of_input", KINDS)
+@pytest.mark.parametrize("name", NORMS)
+def test_two_types(name: str, of_input: str, of_weight: str) -> None:
+    """Float32 parameters beside half precision are taken, other mixtures refused."""
+    import torch
+
+    results = []
+    for L in (ad, torch):
+        x = L.tensor(numbers(3, 4).tolist()).to(getattr(L, of_input))
+        w = L.tensor(numbers(4, seed=1).tolist()).to(getattr(L, of_weight))
+        try:
+            results.append(str(NORMS[name](L.nn.functional, x, w).dtype).split(".")[-1])
+        except RuntimeError as error:
+            results.append(str(error)[:19])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "group_norm", "batch_norm", "rms_norm"])
+def test_integers_are_refused(name: str) -> None:
+    text = refuse(lambda L, x: NORMS[name](L.nn.functional, x, None), np.arange(12).reshape(3, 4))
+    assert "not implemented for" in text
+
+
 @pytest.mark.parametrize("call, text", REFUSED)
 def test_refusals(call: Any, text: str) -> None:
     assert refuse(call, numbers(3, 4)).startswith(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import modes
+from ..dtypes import float32
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..ops import normalise
@@ -12,6 +13,7 @@ from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
 from ..ops.embedding import embedding as _embedding
 from ..ops.products import linear as _linear
+from ..ops.products import same_dtype
 from ..ops.slices import index_add
 from ..random import default_generator
 from ..tensor import Tensor
@@ -27,6 +29,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rows, table = input._data.shape, weight._data.shape
     if len(table) != 2 or not rows or rows[-1] != table[1]:
         return _unusual_linear(input, weight, bias)
+    if input._data.dtype is not weight._data.dtype:
+        same_dtype("expected m1 and m2 to have the same dtype", input, weight)
     return _linear(input, weight, bias)
 
 
@@ -123,7 +127,32 @@ def layer_norm(
     """
     wanted = tuple(normalized_shape)
     fits("layer_norm", input, wanted, weight=weight, bias=bias)
-    return normalise.layer_norm(input, weight, bias, dims=len(wanted), eps=eps)[0]
+    out = normalise.layer_norm(input, weight, bias, dims=len(wanted), eps=eps)[0]
+    return to(out, input.dtype) if mixed(input, weight, bias) else out
+
+
+def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether float32 parameters stand beside half precision; raises for any other two types.
+
+    Under a mode (autocast) the op settles it.
+    """
+    kind = input._data.dtype
+    others = [p for p in parameters if p is not None and p._data.dtype is not kind]
+    others = [p for p in others if p._data.dtype != kind]
+    if not others or modes.current().modes:
+        return False
+    given = others[0].dtype
+    if input.dtype.itemsize == 2 and given is float32:
+        return True
+    wanted = (
+        "all inputs must share same datatype"
+        if input.dtype.itemsize == 8
+        else "expect parameter to have scalar type of Float"
+    )
+    raise DtypeError(
+        f"mixed dtype (CPU): {wanted}: the input is {input.dtype.name}, a parameter {given.name}; "
+        "use `.to(...)`"
+    )
 
 
 def fits(name: str, input: Tensor, wanted: tuple[int, ...], **given: Tensor | None) -> None:
@@ -177,6 +206,7 @@ def batch_norm(
                 f"{name} should contain {shape[1]} elements not {value.numel()}: one for each "
                 f"channel (dimension 1) of the input {tuple(shape)}"
             )
+    mixed(input, *given.values())
     if not training:
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"

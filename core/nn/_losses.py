@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import DtypeError, NoDerivativeError, ShapeError
 from ..modes import is_grad_enabled
 from ..ops import losses as ops
-from ..ops.activation import log_softmax
+from ..ops.activation import floating, log_softmax
 from ..ops.arithmetic import where
 from ..tensor import Tensor
 
@@ -378,5 +378,11 @@ def binary_cross_entropy_with_logits(
             hint = f"; write target.reshape({tuple(input.shape)})"
         raise ShapeError(
             f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r}){hint}"
+        )
+    floating("binary_cross_entropy_with_logits", input._data)
+    if not target.dtype.is_floating_point:
+        raise DtypeError(
+            f"result type {input.dtype.name} can't be cast to the desired output type "
+            f"{target.dtype.name}; write target.to(input.dtype)"
         )
     return ops.bce_with_logits(input, target, weight, pos_weight, reduction=reduction)

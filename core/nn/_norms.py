@@ -6,12 +6,12 @@ from typing import Any
 
 from ..dtypes import finfo
 from ..errors import ShapeError
-from ..modes import no_grad
+from ..modes import current, no_grad
 from ..ops import normalise
 from ..ops.activation import floating
 from ..tensor import Tensor
 from . import functional as F
-from ._layers import batch_norm, fits
+from ._layers import batch_norm, fits, mixed
 
 
 def group_norm(
@@ -51,11 +51,13 @@ def group_norm(
                 f"but got {name} of shape {list(value.shape)} and input of shape {list(shape)}"
             )
     floating("group_norm", input._data)
+    both = mixed(input, weight, bias)
     if not input.numel():
         return _affine(input * 1.0, weight, bias)
     rows = input.reshape((shape[0], num_groups, -1))
     out = normalise.layer_norm(rows, None, None, dims=1, eps=eps)[0].reshape(shape)
-    return _affine(out, weight, bias)
+    out = _affine(out, weight, bias)
+    return out.to(input.dtype) if both else out
 
 
 def _affine(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -116,6 +118,7 @@ def instance_norm(
                 f"{name} should contain {channels} elements not {value.numel()}: one for each "
                 f"channel (dimension 1) of the input {shape}"
             )
+    both = mixed(input, *given)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     with no_grad():
@@ -125,7 +128,8 @@ def instance_norm(
         for running, now in ((running_mean, mean), (running_var, var)):
             if running is not None and now is not None:
                 running.copy_(now.reshape((samples, channels)).mean(0))
-    return _affine(out.reshape(shape), weight, bias)
+    out = _affine(out.reshape(shape), weight, bias)
+    return out.to(input.dtype) if both else out
 
 
 def rms_norm(
@@ -148,7 +152,10 @@ def rms_norm(
     floating("rms_norm", input._data)
     if eps is None:
         eps = finfo(input.dtype).eps
-    return normalise.rms_norm(input, weight, dims=len(wanted), eps=eps)[0]
+    out = normalise.rms_norm(input, weight, dims=len(wanted), eps=eps)[0]
+    if weight is None or weight.dtype is input.dtype or current().modes:
+        return out
+    return out.to(input.dtype)
 
 
 def local_response_norm(

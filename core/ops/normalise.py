@@ -18,6 +18,7 @@ from typing import Any
 
 from ..op import FLOAT, FULL, KEEP, op
 from ..samples import Arr, call
+from .activation import floating
 from .reduce import count_of, mean, sum
 from .shape import expand, reshape
 
@@ -27,7 +28,7 @@ layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps
                     _layer_norm(xp, x, weight, bias, dims, eps),
                 joint=lambda g, weight, normal, scale, dims, needs:
                     _layer_norm_rule(g, weight, normal, scale, dims, needs),
-                outputs=("out", "normal", "scale"), dtype=FLOAT, amp=FULL, method=False,
+                outputs=("out", "normal", "scale"), amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))
@@ -46,7 +47,7 @@ batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm(xp, x, weight, bias, eps),
                 joint=lambda g, weight, normal, var, eps, needs:
                     _batch_norm_rule(g, weight, normal, var, eps, needs),
-                outputs=("out", "normal", "mean", "var"), dtype=FLOAT, method=False,
+                outputs=("out", "normal", "mean", "var"), method=False,
                 node="NativeBatchNormBackward0",
                 samples=call(Arr((4, 3)), Arr((3,)), Arr((3,)), eps=1e-5)
                 + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))
@@ -98,7 +99,7 @@ def _standard(xp: Any, x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
 
 
 def _layer_norm(xp: Any, x: Any, weight: Any, bias: Any, dims: int, eps: float) -> Any:
-    centred, _, var = _standard(xp, x, tuple(range(-dims, 0)))
+    centred, _, var = _standard(xp, floating("layer_norm", x), tuple(range(-dims, 0)))
     scale = 1.0 / xp.sqrt(var + eps)
     normal = centred * scale
     out = normal if weight is None else normal * weight
@@ -236,7 +237,7 @@ def _over_channels(function: Callable[..., Any], v: Any, ndim: int) -> Any:
 
 def _batch_norm(xp: Any, x: Any, weight: Any, bias: Any, eps: float) -> Any:
     axes = (0, *range(2, x.ndim))
-    centred, centre, var = _standard(xp, x, axes)
+    centred, centre, var = _standard(xp, floating("batch_norm", x), axes)
     normal = centred / xp.sqrt(var + eps)
     out = normal if weight is None else normal * xp.reshape(weight, _channels(x.ndim))
     if bias is not None:
