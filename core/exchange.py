@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from . import backend as backends
+from . import dtypes
 from .errors import DeviceError
+from .making import finished
 from .tensor import Tensor, wrap
 
 #: DLPack's numbers of the device types that backends serve.
@@ -61,6 +63,26 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 def to_dlpack(tensor: Tensor) -> Any:
     """The DLPack capsule of a Tensor (``torch.utils.dlpack.to_dlpack``)."""
     return tensor.__dlpack__()
+
+
+def frombuffer(
+    buffer: Any,
+    *,
+    dtype: Any,
+    count: int = -1,
+    offset: int = 0,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A one-dimensional Tensor over the bytes of a buffer, shared (``torch.frombuffer``).
+
+    >>> import anadrome as ad
+    >>> ad.frombuffer(bytearray(b"abc"), dtype=ad.uint8)
+    tensor([97, 98, 99], dtype=anadrome.uint8)
+    """
+    backend = backends.get("numpy")
+    native = backend.dtype(dtypes.as_dtype(dtype))
+    array = backend.xp.frombuffer(buffer, dtype=native, count=count, offset=offset)
+    return finished(wrap(array), requires_grad)
 
 
 def _dlpack(self: Tensor, **keywords: Any) -> Any:

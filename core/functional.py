@@ -137,6 +137,12 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return self
 
 
+@takes_out
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of ``input - other`` (``torch.dist``)."""
+    return (input - other).norm(p)
+
+
 def fill(input: Tensor, value: Any) -> Tensor:
     """A Tensor like ``input`` with one value everywhere (``torch.fill``)."""
     if isinstance(value, Tensor):
@@ -166,7 +172,7 @@ def _div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tens
 
 
 def _install() -> None:
-    for function in (add, sub, div, allclose, isclose, equal, copy_, fill_, zero_):
+    for function in (add, sub, div, allclose, isclose, equal, dist, copy_, fill_, zero_):
         setattr(Tensor, function.__name__, function)
     Tensor.add_, Tensor.sub_ = _with_alpha(Tensor.add_), _with_alpha(Tensor.sub_)
     Tensor.div_ = _div_

@@ -22,7 +22,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
     "anadrome.special": "i0 multigammaln mvlgamma",
-    "anadrome.exchange": "to_dlpack",
+    "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
     "anadrome.serialization": "load save",
     "anadrome.settings": (
@@ -50,6 +50,7 @@ _HOMES = {
         "layer_norm"
     ),
     "anadrome.ops.distances": "cdist",
+    "anadrome.ops.measures": "corrcoef cov cumulative_trapezoid dist renorm trapezoid",
     "anadrome.nn._distances": "pdist",
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
     "anadrome.ops.linalg_aliases": (
@@ -60,7 +61,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
-    "triangular_solve "
+    "triangular_solve corrcoef cov dist renorm "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
@@ -68,6 +69,7 @@ _METHODS = (
 def homes() -> dict[str, str]:
     """Each name under ``anadrome``, and ``module`` or ``module:name`` where it is found."""
     out = {name: f"anadrome.{name}" for name in _MODULES}
+    out["trapz"] = "anadrome.ops.measures:trapezoid"
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
     out["nn.DataParallel"] = "anadrome.nn.parallel:DataParallel"

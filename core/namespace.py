@@ -50,6 +50,7 @@ from .facts import (
 from .functional import (
     add,
     allclose,
+    dist,
     div,
     einsum,
     equal,

@@ -74,6 +74,8 @@ MADE: dict[str, Callable[[Any], Any]] = {
                            L.logspace(-1, 1, 5, dtype=L.float64), L.logspace(1, 1, 1)],
     "eye": lambda L: [L.eye(3), L.eye(2, 3), L.eye(2, m=1), L.eye(2, dtype=L.int64), L.eye(0)],
     "scalar_tensor": lambda L: [L.scalar_tensor(2), L.scalar_tensor(2, dtype=L.int64)],
+    "frombuffer": lambda L: [L.frombuffer(bytearray(b"abcd"), dtype=L.uint8),
+                             L.frombuffer(bytearray(8), dtype=L.int16, count=2, offset=2)],
     "asarray": lambda L: [L.asarray([1, 2]), L.asarray(np.ones(2)), L.asarray(3.0)],
     "accepted": lambda L: [
         L.zeros(1, layout=L.strided), L.ones(1, pin_memory=False), L.tensor([1], pin_memory=False),

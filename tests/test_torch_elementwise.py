@@ -192,6 +192,7 @@ MORE: dict[str, Callable[..., Any]] = {
                              L.isin(2, L.tensor([1, 2])), L.isin(L.tensor([1]), 2, invert=True)),
     "heaviside": lambda L, x, y: (L.heaviside(x.detach() - 1, y.detach()),
                                   (x.detach() - 1).heaviside_(y.detach())),
+    "dist": lambda L, x, y: (L.dist(x, y), x.dist(y, 3), L.dist(x, y, p=1)),
     "fill": lambda L, x, y: (L.fill(x, 2.0), L.fill(x, y[0])),
 }  # fmt: skip
 
