@@ -162,7 +162,8 @@ def _logsumexp(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     axis = _axis(dim, x)
     if x.size == 0:
         return xp.log(xp.sum(x, axis=axis, keepdims=keepdim))
-    top = xp.max(x, axis=axis, keepdims=True)
+    sizes = xp.real(x) if from_native[x.dtype].is_complex else x
+    top = xp.max(sizes, axis=axis, keepdims=True)
     top = xp.where(xp.isfinite(top), top, 0.0)
     out = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
     if keepdim or not x.ndim:
