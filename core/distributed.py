@@ -1,4 +1,4 @@
-"""distributed: the questions a program asks before it trains in several processes; the answer is no.
+"""distributed: what a program asks before it trains in several processes; the answer is no.
 
 There are no process groups yet. A program that asks (``is_available``, ``is_initialized``) goes on
 alone; one that insists gets an error that says so.

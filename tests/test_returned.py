@@ -41,7 +41,7 @@ def test_a_group_of_processes_is_refused() -> None:
     assert not ad.distributed.is_available()
     assert not ad.distributed.is_initialized()
     with pytest.raises(
-        RuntimeError, match="init_process_group\\('nccl'\\): anadrome trains in one"
+        RuntimeError, match="'nccl'.: anadrome trains in one process"
     ):
         ad.distributed.init_process_group("nccl")
     with pytest.raises(RuntimeError, match="Default process group has not been initialized"):
