@@ -99,7 +99,8 @@ def run(job: Job, tasks: Any, results: Any) -> None:
 
 def _serve(job: Job, incoming: Any, results: Any) -> None:
     where = f"in DataLoader worker process {job.id}"
-    source, failure = None, None
+    source: Any = None
+    failure: Caught | None = None
     try:
         _prepare(job)
         source = _source(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import anadrome as ad
 from anadrome import Size, Tensor
@@ -26,7 +26,7 @@ class Independent(Distribution):
     (anadrome.Size([3]), anadrome.Size([2]))
     """
 
-    arg_constraints: Any = {}
+    arg_constraints: ClassVar[Any] = {}
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class TransformedDistribution(Distribution):
     tensor(True)
     """
 
-    arg_constraints: Any = {}
+    arg_constraints: ClassVar[Any] = {}
 
     def __init__(
         self, base_distribution: Any, transforms: Any, validate_args: bool | None = None

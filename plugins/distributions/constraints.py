@@ -233,7 +233,8 @@ class _PositiveDefinite(_Symmetric):
         symmetric = super().check(value)
         if not bool(symmetric.all()):
             return symmetric
-        return ad.linalg.cholesky_ex(value).info == 0
+        found: Any = ad.linalg.cholesky_ex(value)
+        return found.info == 0
 
 
 def _diagonal(value: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     >>> D.kl_divergence(D.Normal(1.0, 1.0), D.Normal(0.0, 1.0))
     tensor(0.5000)
     """
-    function = _find(type(p), type(q))
+    kinds: Any = (type(p), type(q))
+    function = _find(*kinds)
     if function is None:
         raise NotImplementedError(
             f"No KL(p || q) is implemented for p type {type(p).__name__} and q type "

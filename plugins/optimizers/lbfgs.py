@@ -78,7 +78,7 @@ class LBFGS(Optimizer):
     def _params(self) -> list[Tensor]:
         return self.param_groups[0]["params"]
 
-    @ad.no_grad
+    @ad.no_grad()
     def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
         if not callable(closure):
             raise TypeError(
@@ -87,7 +87,7 @@ class LBFGS(Optimizer):
             )
         group = self.param_groups[0]
         search = group["line_search_fn"]
-        closure = ad.enable_grad(closure)
+        closure = ad.enable_grad()(closure)
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)

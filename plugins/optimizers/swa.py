@@ -22,7 +22,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Average:
     """The exponential moving average of one parameter, for ``AveragedModel(avg_fn=...)``."""
     _check_decay(decay)
 
-    @ad.no_grad
+    @ad.no_grad()
     def ema_update(ema_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
         return decay * ema_param + (1 - decay) * current_param
 
@@ -34,7 +34,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     ``AveragedModel(multi_avg_fn=...)``. Raises ``ValueError`` for a ``decay`` outside [0, 1]."""
     _check_decay(decay)
 
-    @ad.no_grad
+    @ad.no_grad()
     def ema_update(
         ema_param_list: list[Tensor], current_param_list: list[Tensor], num_averaged: Any
     ) -> None:
@@ -50,7 +50,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
 def get_swa_avg_fn() -> Average:
     """The mean of all values that one parameter has had."""
 
-    @ad.no_grad
+    @ad.no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
         return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
 
@@ -60,7 +60,7 @@ def get_swa_avg_fn() -> Average:
 def get_swa_multi_avg_fn() -> Averages:
     """The mean of all values that many parameters have had, in place."""
 
-    @ad.no_grad
+    @ad.no_grad()
     def swa_update(
         averaged_param_list: list[Tensor], current_param_list: list[Tensor], num_averaged: Any
     ) -> None:
@@ -125,7 +125,7 @@ class AveragedModel(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
 
-    @ad.no_grad
+    @ad.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Take the model's present parameters into the average."""
         averaged = [a.detach() for a in self._averaged(self.module)]
@@ -164,7 +164,7 @@ def _alike(averaged: list[Tensor], current: list[Tensor]) -> Iterable[tuple[Any,
     return parts.values()
 
 
-@ad.no_grad
+@ad.no_grad()
 def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:
     """Compute the statistics of a model's batch normalisations anew, in one pass over the data.
 
