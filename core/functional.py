@@ -12,16 +12,18 @@ from .out import takes_out
 from .tensor import Tensor
 
 
-@takes_out
-def add(input: Any, other: Any, *, alpha: float = 1) -> Any:
+def add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
     """``input + alpha * other`` (``torch.add``)."""
-    return arithmetic.add(input, other if alpha == 1 else _scaled(input, other, alpha))
+    if alpha != 1:
+        other = _scaled(input, other, alpha)
+    return arithmetic.add(input, other, out=out)
 
 
-@takes_out
-def sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
+def sub(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
     """``input - alpha * other`` (``torch.sub``)."""
-    return arithmetic.sub(input, other if alpha == 1 else _scaled(input, other, alpha))
+    if alpha != 1:
+        other = _scaled(input, other, alpha)
+    return arithmetic.sub(input, other, out=out)
 
 
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
@@ -38,15 +40,14 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     return other * alpha
 
 
-@takes_out
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """``input / other``, rounded down or toward zero on request (``torch.div``)."""
     if rounding_mode is None:
-        return arithmetic.div(input, other)
+        return arithmetic.div(input, other, out=out)
     if rounding_mode == "floor":
-        return arithmetic.div_floor(input, other)
+        return arithmetic.div_floor(input, other, out=out)
     if rounding_mode == "trunc":
-        return arithmetic.div_trunc(input, other)
+        return arithmetic.div_trunc(input, other, out=out)
     raise RuntimeError(
         "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
         f"{rounding_mode!r}"

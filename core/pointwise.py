@@ -14,8 +14,7 @@ from .out import takes_out
 from .tensor import Tensor
 
 
-@takes_out
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
     """Values brought into ``[min, max]``, which are numbers or Tensors (``torch.clamp``).
 
     Where the bounds are Tensors they have gradients too. Raises without any bound.
@@ -26,14 +25,16 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     low, high = isinstance(min, Tensor), isinstance(max, Tensor)
     if not (low or high):
-        return arithmetic.clamp(input, min=min, max=max)
+        return arithmetic.clamp(input, min=min, max=max, out=out)
     if low and not high and max is not None:
         max = input.new_tensor(max, dtype=dtypes.promote_types(input.dtype, dtypes.of_python(max)))
     elif high and not low and min is not None:
         min = input.new_tensor(min, dtype=dtypes.promote_types(input.dtype, dtypes.of_python(min)))
     if max is None:
-        return pairs.clamp_low(input, min)
-    return pairs.clamp_high(input, max) if min is None else pairs.clamp_between(input, min, max)
+        return pairs.clamp_low(input, min, out=out)
+    if min is None:
+        return pairs.clamp_high(input, max, out=out)
+    return pairs.clamp_between(input, min, max, out=out)
 
 
 def clamp_min(input: Tensor, min: Any, *, out: Any = None) -> Tensor:
