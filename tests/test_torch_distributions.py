@@ -260,3 +260,45 @@ def test_a_vae_and_a_policy_gradient_step():
         return z.square().mean() + kl - gain
 
     agree(call, numbers(4, 2, seed=1), numbers(4, 2, seed=2), numbers(4, 3, seed=3))
+
+
+def test_where_programs_import_them_from():
+    import anadrome.distributions as dist
+    from anadrome.distributions import constraints, kl_divergence
+    from anadrome.distributions.categorical import Categorical
+    from anadrome.distributions.constraints import positive
+    from anadrome.distributions.kl import register_kl
+    from anadrome.distributions.normal import Normal
+    from anadrome.distributions.transforms import ExpTransform
+
+    assert dist.Normal is Normal is ad.distributions.Normal
+    assert dist.Categorical is Categorical
+    assert constraints.positive is positive
+    assert dist.kl_divergence is kl_divergence
+    assert dist.kl.register_kl is register_kl
+    assert dist.transforms.ExpTransform is ExpTransform
+
+
+def test_constraints_are_pytorchs():
+    import torch
+
+    values = np.array([[-1.0, 0.0], [0.0, 1.0], [0.25, 0.75], [2.0, 3.0], [math.nan, 1.0]])
+    from anadrome.plugins.distributions import _CONSTRAINTS
+
+    for name in _CONSTRAINTS:
+        ours = getattr(ad.distributions.constraints, name)
+        theirs = getattr(torch.distributions.constraints, name)
+        if isinstance(theirs, type) and name in ("interval", "half_open_interval"):
+            ours, theirs = ours(0.0, 1.0), theirs(0.0, 1.0)
+        elif isinstance(theirs, type) and name == "integer_interval":
+            ours, theirs = ours(0, 2), theirs(0, 2)
+        elif isinstance(theirs, type) and name in ("greater_than", "greater_than_eq", "less_than"):
+            ours, theirs = ours(0.5), theirs(0.5)
+        elif isinstance(theirs, type) or name in ("dependent", "is_dependent"):
+            continue
+        assert repr(ours) == repr(theirs)
+        assert ours.event_dim == theirs.event_dim
+        assert ours.is_discrete == theirs.is_discrete
+        for v in (values, values[1:3], np.eye(2), -np.eye(2), np.array([[2.0, 1.0], [0.0, 2.0]])):
+            a, t = ours.check(ad.tensor(v)), theirs.check(torch.tensor(v))
+            assert a.tolist() == t.tolist(), name

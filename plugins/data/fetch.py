@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import anadrome as ad
+from anadrome import Tensor
+
+from .collate import default_collate
+from .dataset import Subset, TensorDataset
+
 
 class MapFetcher:
     """From a data set with indices. ``together``: many indices make a batch, else one a sample."""
@@ -19,10 +25,26 @@ class MapFetcher:
     def fetch(self, index: Any) -> Any:
         if not self.together:
             return self.collate(self.dataset[index])
+        if self.collate is default_collate:
+            batch = _rows(self.dataset, index)
+            if batch is not None:
+                return batch
         several = getattr(self.dataset, "__getitems__", None)
         if several:
             return self.collate(several(index))
         return self.collate([self.dataset[i] for i in index])
+
+
+def _rows(dataset: Any, index: Any) -> list[Tensor] | None:
+    """What collating the samples of a ``TensorDataset``, or of a ``Subset`` of one, gives; taken in
+    one piece. None for other data sets, and for classes derived from these."""
+    if not all(type(i) is int for i in index):
+        return None
+    if type(dataset) is Subset:
+        return _rows(dataset.dataset, [dataset.indices[i] for i in index])
+    if type(dataset) is not TensorDataset:
+        return None
+    return [t[ad.tensor(index, device=t.device)] for t in dataset.tensors]
 
 
 class IterableFetcher:

@@ -44,17 +44,54 @@ _NAMES = {
     "kl": ("kl_divergence", "register_kl"),
 }
 
+_CONSTRAINTS = (
+    "Constraint",
+    "boolean",
+    "dependent",
+    "dependent_property",
+    "greater_than",
+    "greater_than_eq",
+    "half_open_interval",
+    "independent",
+    "integer_interval",
+    "interval",
+    "is_dependent",
+    "less_than",
+    "lower_cholesky",
+    "lower_triangular",
+    "multinomial",
+    "nonnegative",
+    "nonnegative_integer",
+    "one_hot",
+    "positive",
+    "positive_definite",
+    "positive_integer",
+    "real",
+    "real_vector",
+    "simplex",
+    "symmetric",
+    "unit_interval",
+)
+
 
 @hookimpl
 def register_exports() -> Mapping[str, Any]:
-    """PyTorch's names, imported when first used."""
+    """PyTorch's names, also in the modules of its own that programs import them from."""
     found = {
         f"distributions.{name}": f"{__name__}.{module}:{name}"
         for module, names in _NAMES.items()
         for name in names
     }
-    found["distributions.constraints"] = f"{__name__}.constraints:"
-    found["distributions.transforms"] = f"{__name__}.transforms:"
-    for name in _NAMES["kl"]:
-        found[f"distributions.kl.{name}"] = f"{__name__}.kl:{name}"
+    for place, module, names in (
+        ("constraints", "constraints", _CONSTRAINTS),
+        ("transforms", "transforms", _NAMES["transforms"]),
+        ("kl", "kl", _NAMES["kl"]),
+        ("distribution", "base", _NAMES["base"]),
+        ("normal", "location", ("Normal",)),
+        ("categorical", "categorical", ("Categorical",)),
+        ("bernoulli", "counts", ("Bernoulli",)),
+        ("multivariate_normal", "multivariate", ("MultivariateNormal",)),
+    ):
+        for name in names:
+            found[f"distributions.{place}.{name}"] = f"{__name__}.{module}:{name}"
     return found
