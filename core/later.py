@@ -50,6 +50,8 @@ _HOMES = {
         "layer_norm"
     ),
     "anadrome.ops.distances": "cdist",
+    "anadrome.ops.stft": "istft stft",
+    "anadrome.ops.windows": "bartlett_window blackman_window hamming_window hann_window",
     "anadrome.ops.measures": "corrcoef cov cumulative_trapezoid dist renorm trapezoid",
     "anadrome.nn._distances": "pdist",
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
@@ -61,7 +63,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
-    "triangular_solve corrcoef cov dist renorm "
+    "triangular_solve corrcoef cov dist istft renorm stft "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
