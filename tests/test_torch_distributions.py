@@ -302,3 +302,43 @@ def test_constraints_are_pytorchs():
         for v in (values, values[1:3], np.eye(2), -np.eye(2), np.array([[2.0, 1.0], [0.0, 2.0]])):
             a, t = ours.check(ad.tensor(v)), theirs.check(torch.tensor(v))
             assert a.tolist() == t.tolist(), name
+
+
+def test_distributions_of_ones_own():
+    import torch
+
+    def call(L):
+        D = L.distributions
+
+        class Shifted(D.Distribution):
+            arg_constraints = {"loc": D.constraints.real}
+            support = D.constraints.real
+            has_rsample = True
+
+            def __init__(self, loc, validate_args=None):
+                self.loc = loc
+                super().__init__(loc.shape, validate_args=validate_args)
+
+            def expand(self, batch_shape, _instance=None):
+                new = self._get_checked_instance(Shifted, _instance)
+                new.loc = self.loc.expand(batch_shape)
+                super(Shifted, new).__init__(batch_shape, validate_args=False)
+                return new
+
+            def log_prob(self, value):
+                if self._validate_args:
+                    self._validate_sample(value)
+                return -(value - self.loc).abs()
+
+        class Standard(D.Normal):
+            def __init__(self, loc):
+                super().__init__(loc, 1.0)
+
+        with pytest.raises(NotImplementedError, match="Subclass Standard of Normal that defines"):
+            Standard(L.zeros(2)).expand((3, 2))
+        with pytest.raises(ValueError):
+            Shifted(L.tensor([math.nan]))
+        d = Shifted(L.tensor([1.0, 2.0])).expand((3, 2))
+        return repr(d).replace("anadrome", "torch"), d.log_prob(L.zeros(2)).tolist()
+
+    assert call(ad) == call(torch)

@@ -80,8 +80,8 @@ class Distribution:
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameters expanded to a batch shape."""
-        cls = type(self)
-        new = cls.__new__(cls) if _instance is None else _instance
+        bundled = next(c for c in type(self).__mro__ if c.__module__.startswith(__package__))
+        new = self._get_checked_instance(bundled, _instance)
         batch_shape = Size(batch_shape)
         for name, constraint in self.arg_constraints.items():
             value = self.__dict__.get(name)
@@ -93,6 +93,17 @@ class Distribution:
         Distribution.__init__(new, batch_shape, self._event_shape, validate_args=False)
         new._validate_args = self._validate_args
         return new
+
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
+        """A new instance to fill; refused for a class derived from ``cls`` that may keep more."""
+        if _instance is not None:
+            return _instance
+        if type(self).__init__ is not cls.__init__:
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ "
+                "method must also define a custom .expand() method."
+            )
+        return type(self).__new__(type(self))
 
     def _expand_rest(self, new: Any, batch_shape: Size) -> None:
         """For what a distribution keeps besides its parameters."""
