@@ -66,7 +66,7 @@ def inv(A: Tensor) -> Tensor:
     return linalg_solve.inv(A)
 
 
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """``inv`` that reports singular matrices in ``info`` (``torch.linalg.inv_ex``).
 
     ``info``: int32 (...), 0, or the number of the row at which elimination failed. What is returned
@@ -83,7 +83,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> InvEx:
     return InvEx(_instead(linalg_solve.inv, A, failed), failed)
 
 
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> SolveEx:
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """``solve`` that reports singular matrices in ``info`` (``torch.linalg.solve_ex``)."""
     square("linalg.solve", A)
     info = [0] if check_errors else _failures(linalg_solve.inv, A, zero_pivot)
@@ -190,7 +190,7 @@ def solve_triangular(
     return op(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Lstsq:
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
     """The X for which ``A @ X - B`` is smallest (PyTorch: ``torch.linalg.lstsq``).
 
     Returns (solution, residuals, rank, singular_values). The solution is the one of least norm, by
@@ -242,7 +242,7 @@ def det(A: Tensor) -> Tensor:
     return linalg_solve.det(A)
 
 
-def slogdet(A: Tensor) -> SLogDet:
+def slogdet(A: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its size (``torch.linalg.slogdet``)."""
     square("linalg.slogdet", A)
     return SLogDet(*linalg_solve.slogdet(A))
@@ -262,7 +262,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return linalg_factor.cholesky(A, upper=upper)
 
 
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> CholeskyEx:
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """``cholesky`` that reports failures in ``info`` (``torch.linalg.cholesky_ex``)."""
     square("linalg.cholesky_ex", A)
     given = adjoint(A) if upper else A
@@ -273,7 +273,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     return CholeskyEx(cholesky(A, upper=upper), failed)
 
 
-def qr(A: Tensor, mode: str = "reduced") -> QR:
+def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``A = Q @ R`` (PyTorch: ``torch.linalg.qr``); ``mode``: "reduced", "complete" or "r"."""
     matrices("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
@@ -287,7 +287,7 @@ def qr(A: Tensor, mode: str = "reduced") -> QR:
     return QR(q, r)
 
 
-def eigh(A: Tensor, UPLO: str = "L") -> Eigh:
+def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues, in rising order, and eigenvectors of symmetric (Hermitian) matrices.
 
     PyTorch: ``torch.linalg.eigh``. Only the lower (``UPLO="U"``: upper) half is looked at.
@@ -304,7 +304,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO)[0]
 
 
-def eig(A: Tensor) -> Eigh:
+def eig(A: Tensor) -> Any:
     """Eigenvalues and eigenvectors, complex, of square matrices (``torch.linalg.eig``)."""
     square("linalg.eig", A)
     return Eigh(*linalg_spectral.eig(A))
@@ -316,7 +316,7 @@ def eigvals(A: Tensor) -> Tensor:
     return eig(A)[0]
 
 
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
+def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
 
     >>> import anadrome as ad

@@ -69,7 +69,7 @@ def qr(input: Tensor, some: bool = True) -> Any:
     return linalg.qr(input, "reduced" if some else "complete")
 
 
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> OldSVD:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``linalg.svd`` that gives V, not its adjoint (PyTorch: ``torch.svd``)."""
     u, s, v = linalg.svd(input, full_matrices=not some)
     v = _conj(v.mT)
@@ -113,7 +113,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
 
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> TriangularSolve:
+) -> Any:
     """``linalg.solve_triangular`` in its old order (PyTorch: ``torch.triangular_solve``)."""
     given = A.mT if transpose else A
     out = linalg.solve_triangular(

@@ -125,7 +125,7 @@ def _over(x: Any, upper: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> LUFactorEx:
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """``lu_factor`` that reports zero pivots in ``info`` (``torch.linalg.lu_factor_ex``)."""
     matrices("linalg.lu_factor_ex", A)
     if not pivot:
@@ -141,7 +141,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return LUFactorEx(packed, pivots, info)
 
 
-def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """L and U of ``A = P @ L @ U`` in one matrix, and the row exchanges.
 
     PyTorch: ``torch.linalg.lu_factor``. ``pivots``: int32, counted from 1, as LAPACK's.
@@ -149,7 +149,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> LUFactor:
     return LUFactor(*lu_factor_ex(A, pivot=pivot)[:2])
 
 
-def lu(A: Tensor, *, pivot: bool = True) -> PLU:
+def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """``A = P @ L @ U``, L with ones on its diagonal (PyTorch: ``torch.linalg.lu``).
 
     >>> import anadrome as ad
@@ -186,7 +186,7 @@ def _places(pivots: Tensor, m: int) -> Tensor:
 
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
-) -> PLU:
+) -> Any:
     """P, L and U of what ``lu_factor`` gave (PyTorch: ``torch.lu_unpack``)."""
     if unpack_pivots and LU_pivots.dtype is not int32:
         raise RuntimeError(
