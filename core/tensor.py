@@ -282,6 +282,13 @@ class Tensor(Values, Operators):
 
     __hash__ = object.__hash__
 
+    def __copy__(self) -> Tensor:
+        out = _new(type(self))
+        out.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
+        out._data, out._edge = self._data, self._edge
+        out._writes = self._shared_writes()
+        return out
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise GraphError(

@@ -168,6 +168,7 @@ MORE: dict[str, Callable[..., Any]] = {
     "clamp by tensors": lambda L, x, y: L.clamp(x, y * 0.5, y),
     "clamp by one tensor": lambda L, x, y: L.clamp(x, min=y),
     "clamp by crossed tensors": lambda L, x, y: L.clamp(x, min=y, max=y * 0.5),
+    "clamp by NumPy's numbers": lambda L, x, y: x.float().clamp(np.float64(0.5), np.float32(1.5)),
     "clamp_": lambda L, x, y: (x * 1).clamp_(0.7, 1.5),
     "clip": lambda L, x, y: L.clip(x, max=y),
     "clamp_min": lambda L, x, y: L.clamp_min(x, 0.9),

@@ -256,6 +256,15 @@ def test_switches_are_accepted() -> None:
     assert ad.version.anadrome == ad.__version__
 
 
+def test_a_shallow_copy_shares_memory() -> None:
+    def call(L: Any) -> Any:
+        x = L.ones(2)
+        copy.copy(x).add_(1)
+        return x
+
+    agree(call)
+
+
 @pytest.mark.parametrize("way", ["deepcopy", "pickle"])
 def test_copies(way: str) -> None:
     def call(L: Any) -> Any:

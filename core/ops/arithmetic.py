@@ -195,6 +195,7 @@ def as_float(xp: Any, x: Any, *numbers: Any) -> Any:
 def _clamped(xp: Any, x: Any, low: Any, high: Any) -> Any:
     if low is None and high is None:
         raise ValueError("At least one of 'min' or 'max' must not be None")
+    low, high = (n.item() if hasattr(n, "item") else n for n in (low, high))  # NumPy's numbers
     return xp.clip(as_float(xp, x, low, high), low, high)
 
 
