@@ -15,7 +15,8 @@ Read it in this order; each file is one idea:
    ``out=`` and the other forms of a function
 9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``bessel``: the table, a file a family
-11. ``functional``, ``pointwise``, ``namespace``: what is made of ops, and the public functions
+11. ``functional``, ``pointwise``, ``returned``, ``namespace``: what is made of ops, and the public
+    functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
     ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
     ``serialization``, ``torch_files/``: how they are kept
@@ -23,8 +24,8 @@ Read it in this order; each file is one idea:
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
-    ``later``, ``linalg``, ``fft``, ``special``, ``settings``, ``accelerator``, ``version``: what is
-    imported when first asked for
+    ``later``, ``linalg``, ``fft``, ``special``, ``settings``, ``accelerator``, ``distributed``,
+    ``version``: what is imported when first asked for
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 

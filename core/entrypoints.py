@@ -41,14 +41,13 @@ def entry_points(group: str) -> list[EntryPoint]:
     found: list[EntryPoint] = []
     seen: set[str] = set()
     for folder in sys.path:
-        for name, version, path in _distributions(folder or os.curdir):
-            key = name.lower().replace("-", "_").replace(".", "_")
-            if key not in seen:
-                seen.add(key)
+        for name, path in _distributions(folder or os.curdir):
+            if name not in seen:
+                seen.add(name)
                 pairs = _section(path, group)
-                if pairs and not version:
-                    version = _version(path)
-                found += [EntryPoint(n, v, name, version) for n, v in pairs]
+                if pairs:
+                    said = _name_and_version(path)
+                    found += [EntryPoint(n, v, *said) for n, v in pairs]
     return found
 
 
@@ -60,26 +59,32 @@ def _is_unusual() -> bool:
     return any(getattr(f, "__name__", "") != "PathFinder" for f in finders)
 
 
-def _distributions(folder: str) -> Iterator[tuple[str, str, str]]:
-    """(name, version, path) of each distribution with metadata in a folder."""
+def _distributions(folder: str) -> Iterator[tuple[str, str]]:
+    """(name, path) of each distribution with metadata in a folder; names in one spelling."""
     try:
         entries = sorted(entry for entry in os.listdir(folder) if entry.endswith(_KINDS))
     except OSError:  # not there, or no folder
         return
     for entry in entries:
-        stem = entry.rpartition(".")[0]
-        name, _, version = stem.partition("-")
-        yield name, version.partition("-py")[0], os.path.join(folder, entry)
+        name = entry.rpartition(".")[0].partition("-")[0]
+        yield name.lower().replace(".", "_"), os.path.join(folder, entry)
 
 
-def _version(path: str) -> str:
-    """Of a distribution whose folder does not say: one that setuptools left beside its sources."""
-    try:
-        with open(os.path.join(path, "PKG-INFO"), encoding="utf-8") as file:
-            lines = [line for line in file if line.startswith("Version:")]
-    except OSError:
-        lines = []
-    return lines[0].partition(":")[2].strip() if lines else "?"
+def _name_and_version(path: str) -> tuple[str, str]:
+    """As the distribution itself writes them; ``?`` where it does not."""
+    said = {"Name": "?", "Version": "?"}
+    for file_name in ("METADATA", "PKG-INFO"):
+        try:
+            with open(os.path.join(path, file_name), encoding="utf-8") as file:
+                for line in file:
+                    field, _, value = line.partition(":")
+                    if not line.strip():  # the description follows
+                        break
+                    if field in said:
+                        said[field] = value.strip()
+        except OSError:  # it is in the other one
+            continue
+    return said["Name"], said["Version"]
 
 
 def _section(path: str, group: str) -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ def register_commands() -> Iterable[Command]:
     """Add subcommands to ``python -m anadrome``.
 
     Fires when the command line is used. Return ``Command(name, help, configure, run)`` objects.
-    Bundled user: ``demo``.
+    Bundled users: ``demo``, ``run``.
     """
     raise NotImplementedError
 

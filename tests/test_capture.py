@@ -263,6 +263,11 @@ def _all_tensors(value: Any) -> list[Tensor]:
     return [t for v in value for t in _all_tensors(v)] if isinstance(value, (tuple, list)) else []
 
 
+def _size(t: Tensor) -> Tensor:
+    """The sum of the squares, of a complex Tensor's parts."""
+    return (t.real**2 + t.imag**2).sum() if t.dtype.is_complex else (t * t).sum()
+
+
 @pytest.mark.parametrize("name", sorted(n for n, o in table.items() if o.samples))
 def test_every_op(name: str) -> None:
     """Forward, backward and the backward of that, on the op's samples."""
@@ -286,9 +291,9 @@ def test_every_op(name: str) -> None:
             if not ends or not leaves:
                 return out
             grads = ad.autograd.grad(
-                sum((e * e).sum() for e in ends), leaves, create_graph=True, allow_unused=True
+                sum(_size(e) for e in ends), leaves, create_graph=True, allow_unused=True
             )
-            squares = [(g * g).sum() for g in grads if g is not None and g.requires_grad]
+            squares = [_size(g) for g in grads if g is not None and g.requires_grad]
             second = ad.autograd.grad(sum(squares), leaves, allow_unused=True) if squares else ()
             return out, grads, second
 

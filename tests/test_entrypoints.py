@@ -12,8 +12,9 @@ import pytest
 from anadrome.entrypoints import EntryPoint, entry_points
 
 
-def made(folder: Path, name: str, text: str) -> None:
+def made(folder: Path, name: str, text: str, metadata: str = "") -> None:
     (folder / name).mkdir(parents=True)
+    (folder / name / "METADATA").write_text(metadata, encoding="utf-8")
     (folder / name / "entry_points.txt").write_text(text, encoding="utf-8")
 
 
@@ -29,10 +30,15 @@ def test_name_and_version_of_the_distribution() -> None:
 
 
 def test_first_on_the_path_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made(tmp_path / "a", "My_Plugin-2.0.dist-info", "[g]\nx = m:new\n")
+    made(
+        tmp_path / "a",
+        "My_Plugin-2.0.dist-info",
+        "[g]\nx = m:new\n",
+        "Name: my-plugin\nVersion: 2.0\n\nVersion: of the text\n",
+    )
     made(tmp_path / "b", "my.plugin-1.0.dist-info", "[g]\nx = m:old\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "a"), str(tmp_path / "b")])
-    assert entry_points("g") == [EntryPoint("x", "m:new", "My_Plugin", "2.0")]
+    assert entry_points("g") == [EntryPoint("x", "m:new", "my-plugin", "2.0")]
 
 
 def test_odd_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
