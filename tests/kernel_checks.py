@@ -67,6 +67,8 @@ def check(name: str, *arrays: Any, tolerance: float = 1.0, **metadata: Any) -> N
                 np.testing.assert_allclose(
                     np.asarray(g, np.float64), w, rtol=bound, atol=bound * scale
                 )
+        elif w.dtype.kind == "c":
+            np.testing.assert_allclose(g, w, rtol=1e-5 if w.dtype == np.complex64 else 1e-12)
         else:
             np.testing.assert_array_equal(g, w)
         if name not in VIEWS:
