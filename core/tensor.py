@@ -17,6 +17,7 @@ from .dtypes import dtype, from_native
 from .errors import GraphError
 from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
 from .operators import Operators
+from .size import Size as Size
 from .values import Values
 
 _new = object.__new__
@@ -350,42 +351,6 @@ def _unpickled(
     out._edge = LEAF if requires_grad else None
     out.__dict__.update(attributes)
     return out
-
-
-class Size(tuple):
-    """A shape: a tuple of integers that prints as PyTorch's ``torch.Size``.
-
-    >>> import anadrome as ad
-    >>> ad.Size([2, 3]) + (4,)
-    anadrome.Size([2, 3, 4])
-    """
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """The product of the lengths."""
-        size = 1
-        for n in self:
-            size *= n
-        return size
-
-    def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if index.__class__ is slice else found
-
-    def __add__(self, other: Any) -> Any:
-        return Size(tuple.__add__(self, other))
-
-    def __radd__(self, other: Any) -> Any:
-        return Size(tuple.__add__(tuple(other), self))
-
-    def __mul__(self, count: Any) -> Any:
-        return Size(tuple.__mul__(self, count))
-
-    __rmul__ = __mul__
-
-    def __repr__(self) -> str:
-        return f"{dtypes.shown_as}.Size([{', '.join(map(str, self))}])"
 
 
 def wrap(data: Any) -> Tensor:

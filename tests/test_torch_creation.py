@@ -39,7 +39,8 @@ MADE: dict[str, Callable[[Any], Any]] = {
     "zeros and ones": lambda L: [
         L.zeros(2, 3), L.zeros((2, 3)), L.zeros([2]), L.zeros(size=(2,)), L.zeros(()),
         L.ones(2, dtype=L.int32), L.zeros(0, 3), L.ones(L.Size([2])), L.zeros(2, dtype=L.bool),
-        L.zeros(L.tensor(2), 3), L.zeros(L.tensor(2)), L.zeros(np.int64(2)), L.ones(2, 2, dtype=L.complex64), L.zeros(2, device="cpu"),
+        L.zeros(L.tensor(2), 3), L.zeros(L.tensor(2)), L.zeros(np.int64(2)),
+        L.ones(2, 2, dtype=L.complex64), L.zeros(2, device="cpu"),
     ],
     "full": lambda L: [L.full((2,), 3), L.full((2,), 3.5), L.full([1], True), L.full((), 2j),
                        L.full((2,), 1.5, dtype=L.int64), L.full(size=(2,), fill_value=7),
