@@ -29,6 +29,13 @@ def whole(*shape, seed=0, high=5):
 
 
 R, P, U = numbers, positive, unit
+
+
+def TEMPERATURE(like):
+    """0.7, in the library of another Tensor."""
+    return (like * 0 + 0.7).detach().reshape(-1)[0]
+
+
 #: name: (make from the library's distributions and Tensors, arrays of parameters, values)
 CASES = {
     "Normal": (lambda D, a, b: D.Normal(a, b), (R(3, 1), P(4)), R(2, 3, 4)),
@@ -103,5 +110,29 @@ CASES = {
         ),
         (R(2, 3), P(3)),
         0.1 * R(4, 2, 3),
+    ),
+    "NegativeBinomial": (lambda D, p: D.NegativeBinomial(3, p), (U(3),), whole(2, 3)),
+    "NegativeBinomial-logits": (
+        lambda D, z: D.NegativeBinomial(2.5, logits=z),
+        (R(3),),
+        whole(2, 3),
+    ),
+    "Pareto": (lambda D, s, a: D.Pareto(s, a), (P(3), 2.5 + P(3, seed=2)), 3.0 + P(2, 3)),
+    "Weibull": (lambda D, s, k: D.Weibull(s, k), (P(3), 1.5 + P(3, seed=2)), P(2, 3, seed=1)),
+    "Mixture": (
+        lambda D, w, a, b: D.MixtureSameFamily(D.Categorical(logits=w), D.Normal(a, b)),
+        (R(2, 3), R(2, 3, seed=1), P(2, 3)),
+        R(4, 2),
+    ),
+    "Mixture-vectors": (
+        lambda D, w, a, b: D.MixtureSameFamily(D.Categorical(w), D.Independent(D.Normal(a, b), 1)),
+        (P(3), R(3, 2, seed=1), P(3, 2)),
+        R(4, 2),
+    ),
+    "RelaxedBernoulli": (lambda D, p: D.RelaxedBernoulli(TEMPERATURE(p), p), (U(3),), U(2, 3)),
+    "RelaxedOneHot": (
+        lambda D, z: D.RelaxedOneHotCategorical(TEMPERATURE(z), logits=z),
+        (R(3),),
+        shares(4, 3),
     ),
 }

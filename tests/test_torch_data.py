@@ -229,6 +229,27 @@ def test_random_samplers():
     both(call)
 
 
+@pytest.mark.parametrize("size,replicas", [(10, 2), (11, 3), (2, 5), (12, 4)])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_shares_of_processes(size, replicas, drop_last):
+    def call(lib):
+        out = []
+        for rank in range(replicas):
+            options = {"num_replicas": replicas, "rank": rank, "drop_last": drop_last}
+            sampler = lib.utils.data.DistributedSampler(range(size), shuffle=False, **options)
+            shuffled = lib.utils.data.DistributedSampler(range(size), **options)
+            first = list(shuffled)
+            shuffled.set_epoch(1)
+            assert len(list(shuffled)) == len(first) == len(sampler)
+            out.append((list(sampler), len(sampler), sampler.total_size))
+        return out
+
+    both(call)
+    both_refuse(
+        lambda lib: lib.utils.data.DistributedSampler(range(3), 2, 2), ValueError, "Invalid rank 2"
+    )
+
+
 def test_samplers_refuse():
     data = lambda make: lambda lib: make(lib.utils.data)
     both_refuse(data(lambda D: D.RandomSampler([])), ValueError, "num_samples should be a positiv")
@@ -334,7 +355,7 @@ def test_signatures_are_pytorchs():
 
     for name in torch.utils.data.__all__:
         ours = getattr(ad.utils.data, name, None)
-        if ours is None or name.startswith("Dist"):
+        if ours is None:
             continue
         mine = inspect.signature(ours).parameters
         other = inspect.signature(getattr(torch.utils.data, name)).parameters

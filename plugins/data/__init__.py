@@ -27,6 +27,7 @@ _NAMES = {
     ),
     "sampler": (
         "BatchSampler",
+        "DistributedSampler",
         "RandomSampler",
         "Sampler",
         "SequentialSampler",
@@ -50,6 +51,7 @@ def register_exports() -> Mapping[str, Any]:
     for place, modules in (
         ("dataset", ("dataset",)),
         ("sampler", ("sampler",)),
+        ("distributed", ("sampler",)),
         ("dataloader", ("loader", "collate", "worker", "dataset", "sampler")),
     ):
         for module in modules:

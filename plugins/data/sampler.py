@@ -167,6 +167,65 @@ class BatchSampler(Sampler[list[int]]):
         return (count if self.drop_last else count + self.batch_size - 1) // self.batch_size
 
 
+class DistributedSampler(Sampler[int]):
+    """The part of the indices that is for process ``rank`` of ``num_replicas``.
+
+    Each gets equally many: the first indices are repeated to that end, or with ``drop_last`` the
+    last ones left out. Call ``set_epoch`` before each epoch, or the order is always that of
+    ``seed``. Both numbers must be given: there are no process groups here.
+
+    >>> import anadrome as ad
+    >>> list(ad.utils.data.DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        if num_replicas is None or rank is None:
+            raise RuntimeError(
+                "Requires distributed package to be available, which anadrome has not: give "
+                "num_replicas and rank"
+            )
+        if rank >= num_replicas or rank < 0:
+            raise ValueError(
+                f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"
+            )
+        self.dataset = dataset
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+        self.drop_last = drop_last
+        count = len(dataset) // num_replicas
+        short = len(dataset) % num_replicas != 0 and not drop_last
+        self.num_samples = count + 1 if short else count
+        self.total_size = self.num_samples * num_replicas
+        self.shuffle = shuffle
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[int]:
+        n = len(self.dataset)
+        order = list(range(n))
+        if self.shuffle:
+            generator = ad.Generator().manual_seed(self.seed + self.epoch)
+            order = ad.randperm(n, generator=generator).tolist()
+        whole = itertools.islice(itertools.cycle(order), self.total_size)
+        return itertools.islice(whole, self.rank, None, self.num_replicas)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another order for another epoch, the same in all processes."""
+        self.epoch = epoch
+
+
 def new_seed(generator: Any) -> int:
     """A seed drawn from a generator, or from the default one."""
     return int(ad.randint(0, 2**62, (), generator=generator).item())

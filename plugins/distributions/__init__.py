@@ -3,7 +3,7 @@
 Reading order: ``constraints`` (what values are allowed), ``values`` (parameters to Tensors),
 ``base`` (the class of all), then a family a file: ``location``, ``positive``, ``beta``,
 ``counts``, ``categorical``, ``multivariate``; ``sampling`` (draws that are not one formula, with
-their gradients), ``transforms``, ``composed`` (distributions made of distributions), ``kl``.
+their gradients), ``transforms``, ``composed``, ``mixture``, ``relaxed`` (made of others), ``kl``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ ANADROME_API = (1, 1)
 _NAMES = {
     "base": ("Distribution",),
     "location": ("Cauchy", "Gumbel", "Laplace", "Normal", "StudentT", "Uniform"),
-    "positive": ("Chi2", "Exponential", "Gamma", "HalfCauchy", "HalfNormal"),
+    "positive": ("Chi2", "Exponential", "Gamma", "HalfCauchy", "HalfNormal", "Pareto", "Weibull"),
     "beta": ("Beta", "Dirichlet"),
-    "counts": ("Bernoulli", "Binomial", "Geometric", "Poisson"),
+    "counts": ("Bernoulli", "Binomial", "Geometric", "NegativeBinomial", "Poisson"),
     "categorical": (
         "Categorical",
         "Multinomial",
@@ -29,6 +29,8 @@ _NAMES = {
     ),
     "multivariate": ("MultivariateNormal",),
     "composed": ("Independent", "LogNormal", "TransformedDistribution"),
+    "mixture": ("MixtureSameFamily",),
+    "relaxed": ("RelaxedBernoulli", "RelaxedOneHotCategorical"),
     "transforms": (
         "AbsTransform",
         "AffineTransform",

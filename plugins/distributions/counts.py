@@ -12,7 +12,7 @@ from anadrome.nn import functional as F
 from . import constraints
 from .base import Distribution
 from .location import uniform_like
-from .sampling import binomial, poisson
+from .sampling import binomial, poisson, standard_gamma
 from .values import (
     binary_entropy,
     broadcast_all,
@@ -212,6 +212,53 @@ class Binomial(_Coin):
             raise NotImplementedError(f"Inhomogeneous total count not supported by `{what}`.")
         values = ad.arange(1 + most, dtype=self._param.dtype, device=self._param.device)
         return _first_dimension(values, self._batch_shape, expand)
+
+
+class NegativeBinomial(_Coin):
+    """How often a coin succeeds before it has failed ``total_count`` times."""
+
+    arg_constraints = {
+        "total_count": constraints.greater_than_eq(0),
+        "probs": constraints.half_open_interval(0.0, 1.0),
+        "logits": constraints.real,
+    }
+    support: Any = constraints.nonnegative_integer
+    total_count: Tensor
+
+    def __init__(
+        self,
+        total_count: Any,
+        probs: Any = None,
+        logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self._given = either(probs, logits)
+        count, given = broadcast_all(total_count, logits if probs is None else probs)
+        self._take(validate_args, total_count=count.to(given.dtype), **{self._given: given})
+
+    @property
+    def mean(self) -> Tensor:
+        return self.total_count * self.logits.exp()
+
+    @property
+    def mode(self) -> Tensor:
+        return ad.floor((self.total_count - 1) * self.logits.exp()).clamp(min=0.0)
+
+    @property
+    def variance(self) -> Tensor:
+        return self.mean / ad.sigmoid(-self.logits)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        with ad.no_grad():
+            rate = standard_gamma(self.total_count.expand(shape)) * self.logits.exp()
+            return poisson(rate)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        value, n = self._checked(value), self.total_count
+        log = n * F.logsigmoid(-self.logits) + value * F.logsigmoid(self.logits)
+        ways = ad.lgamma(n + value) - ad.lgamma(1.0 + value) - ad.lgamma(n)
+        return log + ad.where(n + value == 0, 0.0, ways)
 
 
 class Poisson(Distribution):

@@ -200,3 +200,95 @@ class HalfCauchy(_Half):
 
     def entropy(self) -> Tensor:
         return math.log(2 * math.pi) + self.scale.log()
+
+
+class Pareto(Distribution):
+    """Values from ``scale`` on, whose logarithm is exponential with rate ``alpha``."""
+
+    arg_constraints = {"alpha": constraints.positive, "scale": constraints.positive}
+    has_rsample = True
+    scale: Tensor
+    alpha: Tensor
+
+    def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
+        self._take(validate_args, scale=scale, alpha=alpha)
+
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> Any:  # type: ignore[override]
+        return constraints.greater_than_eq(self.scale)
+
+    @property
+    def mean(self) -> Tensor:
+        a = self.alpha.clamp(min=1)  # infinite up to 1
+        return a * self.scale / (a - 1)
+
+    @property
+    def mode(self) -> Tensor:
+        return self.scale
+
+    @property
+    def variance(self) -> Tensor:
+        a = self.alpha.clamp(min=2)  # infinite up to 2
+        return self.scale.square() * a / ((a - 1).square() * (a - 2))
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        u = uniform_like(self._extended_shape(sample_shape), self.scale)
+        return self.scale * ad.exp(-u.log() / self.alpha)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        x = self._checked(value)
+        return self.alpha.log() + self.alpha * self.scale.log() - (self.alpha + 1) * x.log()
+
+    def cdf(self, value: Tensor) -> Tensor:
+        return 1 - (self.scale / self._checked(value)) ** self.alpha
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return self.scale * ad.exp(-ad.log1p(-value) / self.alpha)
+
+    def entropy(self) -> Tensor:
+        return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
+
+
+class Weibull(Distribution):
+    """Life times whose rate of failure changes as a power of age."""
+
+    arg_constraints = {"scale": constraints.positive, "concentration": constraints.positive}
+    support: Any = constraints.positive
+    has_rsample = True
+    scale: Tensor
+    concentration: Tensor
+
+    def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
+        self._take(validate_args, scale=scale, concentration=concentration)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.scale * ad.exp(ad.lgamma(1 + 1 / self.concentration))
+
+    @property
+    def mode(self) -> Tensor:
+        k = self.concentration
+        return self.scale * ((k - 1) / k) ** (1 / k)
+
+    @property
+    def variance(self) -> Tensor:
+        one, two = 1 + 1 / self.concentration, 1 + 2 / self.concentration
+        return self.scale.square() * (ad.exp(ad.lgamma(two)) - ad.exp(2 * ad.lgamma(one)))
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.icdf(uniform_like(self._extended_shape(sample_shape), self.scale))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        k = self.concentration
+        z = self._checked(value) / self.scale
+        return ad.log(k / self.scale) + (k - 1) * z.log() - z**k
+
+    def cdf(self, value: Tensor) -> Tensor:
+        return -ad.expm1(-((self._checked(value) / self.scale) ** self.concentration))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return self.scale * (-ad.log1p(-value)) ** (1 / self.concentration)
+
+    def entropy(self) -> Tensor:
+        euler = 0.57721566490153286060
+        return euler * (1 - 1 / self.concentration) + ad.log(self.scale / self.concentration) + 1
