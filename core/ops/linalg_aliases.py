@@ -9,9 +9,9 @@ from .. import linalg
 from ..out import takes_out
 from ..returned import returned
 from ..tensor import Tensor
-from . import linalg_solve
+from . import linalg_factor, linalg_solve
 from .complex import _conj, is_complex
-from .linalg_checks import square
+from .linalg_checks import matrices, square
 from .linalg_lu import lu_factor_ex
 from .linalg_lu import lu_solve as solve_factored
 from .linalg_lu import lu_unpack as lu_unpack
@@ -49,9 +49,14 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The X of ``A @ X = input``, of the Cholesky factor of A (``torch.cholesky_solve``)."""
     square("cholesky_solve", L, "L")
-    lower = _conj(L.mT) if upper else L
-    half = linalg.solve_triangular(lower, input, upper=False)
-    return linalg.solve_triangular(_conj(lower.mT), half, upper=True)
+    matrices("cholesky_solve", input, L, label="B")
+    if input.shape[-2] != L.shape[-1]:
+        raise RuntimeError(
+            "cholesky_solve: Incompatible matrix sizes for cholesky_solve: each A matrix is "
+            f"{L.shape[-1]} by {L.shape[-1]} but each b matrix is {input.shape[-2]} by "
+            f"{input.shape[-1]}"
+        )
+    return linalg_factor.cholesky_solve(input, _conj(L.mT) if upper else L)
 
 
 @takes_out

@@ -33,7 +33,23 @@ qr = op("linalg_qr", lambda xp, x, *, mode="reduced": _qr(xp, x, mode),
         x=lambda g, x, q, r, mode: _qr_rule(g, x, q, r, mode), outputs=("q", "r"),
         dtype=FLOAT, amp=FULL, method=False, holomorphic=False,
         samples=each("3,3") + each("4,3") + each("2,3,4") + call(Arr((0, 3))))
+#: With ``lower @ lower.mH``. PyTorch's gradient of the factor is that of this product, above the
+#: diagonal too.
+cholesky_solve = op("cholesky_solve", lambda xp, b, lower: _cholesky_solve(xp, b, lower),
+                    joint=lambda g, lower, out: _cholesky_solve_rule(g, lower, out),
+                    dtype=FLOAT, amp=FULL, method=False, holomorphic=False)
 # fmt: on
+
+
+def _cholesky_solve(xp: Any, b: Any, lower: Any) -> Any:
+    lower = xp.tril(lower)
+    return xp.linalg.solve(_turned(xp, lower), xp.linalg.solve(lower, b))
+
+
+def _cholesky_solve_rule(g: Any, lower: Any, out: Any) -> Any:
+    for_b = cholesky_solve(g, lower)
+    common = matmul_batched(for_b, adjoint_of(out))
+    return for_b, -matmul_batched(common + adjoint_of(common), lower)
 
 
 def _cholesky(xp: Any, x: Any, upper: bool) -> Any:
