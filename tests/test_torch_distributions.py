@@ -281,7 +281,7 @@ def test_parts_that_do_not_fit():
             call(torch)
         with pytest.raises(ValueError) as ours:
             call(ad)
-        assert str(ours.value)[:45] == str(theirs.value)[:45]
+        assert str(ours.value).replace("anadrome.", "torch.")[:45] == str(theirs.value)[:45]
 
 
 def test_where_programs_import_them_from():
