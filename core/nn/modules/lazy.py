@@ -118,11 +118,9 @@ class LazyLinear(LazyModuleMixin, Linear):
 class _LazyConv(LazyModuleMixin):
     """The part that the six convolutions share."""
 
-    def __init__(self, out_channels: int, *args: Any, **kwargs: Any) -> None:
-        names = _TRANSPOSED if self.transposed else _FORWARD
-        given = dict(zip(names, args)) | kwargs
-        bias = given.pop("bias", True)
-        made = {name: given.get(name) for name in ("device", "dtype")}
+    def _begin(self, out_channels: int, bias: bool, **given: Any) -> None:
+        """Without a weight yet: ``given`` are the other arguments of the convolution."""
+        made = {name: given[name] for name in ("device", "dtype")}
         super().__init__(0, 0, bias=False, **given)
         self.weight = UninitializedParameter(**made)
         self.out_channels = out_channels
@@ -168,47 +166,95 @@ class _LazyConv(LazyModuleMixin):
         return input.shape[input.ndim - n - 1]
 
 
-_FORWARD = (
-    "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode", "device",
-    "dtype",
-)  # fmt: skip
-_TRANSPOSED = (
-    "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation",
-    "padding_mode", "device", "dtype",
-)  # fmt: skip
+class _LazyForward(_LazyConv):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        self._begin(
+            out_channels,
+            bias,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
 
 
-class LazyConv1d(_LazyConv, conv.Conv1d):
+class _LazyTransposed(_LazyConv):
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        self._begin(
+            out_channels,
+            bias,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            groups=groups,
+            dilation=dilation,
+            padding_mode=padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+
+
+class LazyConv1d(_LazyForward, conv.Conv1d):
     """A ``Conv1d`` whose ``in_channels`` comes from the first input (``LazyConv1d``)."""
 
     cls_to_become = conv.Conv1d
 
 
-class LazyConv2d(_LazyConv, conv.Conv2d):
+class LazyConv2d(_LazyForward, conv.Conv2d):
     """A ``Conv2d`` whose ``in_channels`` comes from the first input (``LazyConv2d``)."""
 
     cls_to_become = conv.Conv2d
 
 
-class LazyConv3d(_LazyConv, conv.Conv3d):
+class LazyConv3d(_LazyForward, conv.Conv3d):
     """A ``Conv3d`` whose ``in_channels`` comes from the first input (``LazyConv3d``)."""
 
     cls_to_become = conv.Conv3d
 
 
-class LazyConvTranspose1d(_LazyConv, conv.ConvTranspose1d):
+class LazyConvTranspose1d(_LazyTransposed, conv.ConvTranspose1d):
     """A ``ConvTranspose1d`` whose ``in_channels`` comes from the first input."""
 
     cls_to_become = conv.ConvTranspose1d
 
 
-class LazyConvTranspose2d(_LazyConv, conv.ConvTranspose2d):
+class LazyConvTranspose2d(_LazyTransposed, conv.ConvTranspose2d):
     """A ``ConvTranspose2d`` whose ``in_channels`` comes from the first input."""
 
     cls_to_become = conv.ConvTranspose2d
 
 
-class LazyConvTranspose3d(_LazyConv, conv.ConvTranspose3d):
+class LazyConvTranspose3d(_LazyTransposed, conv.ConvTranspose3d):
     """A ``ConvTranspose3d`` whose ``in_channels`` comes from the first input."""
 
     cls_to_become = conv.ConvTranspose3d
@@ -225,6 +271,8 @@ class _LazyNorm(LazyModuleMixin):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__(0, eps, momentum, False, False)
         made = {"device": device, "dtype": dtype}
@@ -233,6 +281,7 @@ class _LazyNorm(LazyModuleMixin):
         self.track_running_stats = track_running_stats
         if affine:
             me.weight = UninitializedParameter(**made)
+        if affine and bias:
             me.bias = UninitializedParameter(**made)
         if track_running_stats:
             me.running_mean = UninitializedBuffer(**made)
