@@ -8,6 +8,7 @@ from typing import Any
 from . import backend as backends
 from . import dtypes
 from .device import device as Device
+from .errors import DomainError
 from .making import creates, finished, shape_of, uniform_array
 from .ranges import arange as arange
 from .ranges import linspace as linspace
@@ -120,7 +121,7 @@ def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
             array = _inferred(backend, data, on)
     except (ValueError, TypeError, OverflowError) as error:
         if isinstance(error, OverflowError):
-            raise RuntimeError(f"value cannot be converted without overflow: {error}") from error
+            raise DomainError(f"value cannot be converted without overflow: {error}") from error
         raise type(error)(
             f"tensor() cannot make a Tensor of {type(data).__name__}: {error}. It takes numbers, "
             "nested lists of equal lengths, and arrays"

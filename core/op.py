@@ -191,6 +191,10 @@ class Op:
             f"{name}: {describe_argument(a)}" for name, a in zip(self._argument_names(), arrays)
         )
         text = f"{self.name}({told}): {error}"
+        if isinstance(error, ValueError) and "broadcast" in str(error):
+            reason = _mismatch(arrays)
+            if reason:
+                text = f"{reason}: {self.name}({told})"
         if isinstance(error, IndexError):
             return RangeError(text)
         if isinstance(error, TypeError):
@@ -212,6 +216,21 @@ def describe_argument(a: Any) -> str:
     if hasattr(a, "shape") and hasattr(a, "dtype"):
         return f"{a.dtype} {tuple(a.shape)}"
     return repr(a)
+
+
+def _mismatch(arrays: Any) -> str:
+    """PyTorch's words for the first two shapes that do not broadcast; empty if all do."""
+    shapes = [tuple(a.shape) for a in arrays if hasattr(a, "shape")]
+    longest = max((len(s) for s in shapes), default=0)
+    for place in range(1, longest + 1):
+        sizes = [s[-place] for s in shapes if len(s) >= place and s[-place] != 1]
+        for size in sizes:
+            if size != sizes[0]:
+                return (
+                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({size}) "
+                    f"at non-singleton dimension {longest - place}"
+                )
+    return ""
 
 
 class _Implementations(dict):
