@@ -25,6 +25,11 @@ def scaled_dot_product_attention(
     ``enable_gqa``: query may have a multiple of the heads (dimension -3) of key and value.
     A row that may attend to nothing gives zeros.
     PyTorch: ``torch.nn.functional.scaled_dot_product_attention``.
+
+    >>> import anadrome as ad
+    >>> q, k, v = ad.zeros(1, 2), ad.ones(2, 2), ad.tensor([[0.0], [4.0]])
+    >>> ad.nn.functional.scaled_dot_product_attention(q, k, v)
+    tensor([[2.]])
     """
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise ShapeError(

@@ -43,6 +43,10 @@ def dropout2d(
 
     The others are divided by ``1 - p``; only while ``training``. As in PyTorch, a 3D input is
     (N, C, L). Paper: arXiv:1411.4280.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.dropout2d(ad.ones(1, 3, 2, 2), p=1.0).sum()
+    tensor(0.)
     """
     check_probability(p)
     if input.ndim not in (3, 4):

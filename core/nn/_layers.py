@@ -68,6 +68,10 @@ def embedding(
     are shortened in place first. ``scale_grad_by_freq``: a row's gradient is divided by how often
     it was used. ``sparse`` is accepted; gradients are dense.
     Raises IndexError for a row that is not there.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.embedding(ad.tensor([1, 1, 0]), ad.tensor([[1.0], [2.0]])).flatten()
+    tensor([2., 2., 1.])
     """
     table_indices("embedding", input)
     if weight._data.ndim != 2:
@@ -124,6 +128,10 @@ def layer_norm(
 
     ``normalized_shape``: the lengths of those dimensions, which weight and bias have too.
     PyTorch: ``torch.nn.functional.layer_norm``; paper: arXiv:1607.06450.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.layer_norm(ad.tensor([1.0, 3.0]), [2])
+    tensor([-1.0000,  1.0000])
     """
     wanted = tuple(normalized_shape)
     fits("layer_norm", input, wanted, weight=weight, bias=bias)
@@ -191,6 +199,11 @@ def batch_norm(
     ``input``: (N, C, *). ``training``: with the statistics of this batch, toward which the running
     ones take a step of ``momentum``; otherwise with the running ones.
     PyTorch: ``torch.nn.functional.batch_norm``; paper: arXiv:1502.03167.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.batch_norm(ad.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     shape = input._data.shape
     if training and eps <= 0.0:

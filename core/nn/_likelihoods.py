@@ -73,6 +73,10 @@ def poisson_nll_loss(
 
     ``log_input=False``: ``input`` is the mean itself, ``eps`` is added to it in the logarithm.
     ``full``: with Stirling's approximation of the term that depends on the target alone.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.poisson_nll_loss(ad.zeros(2), ad.tensor([1.0, 4.0]))
+    tensor(1.)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     values = exp(input) - target * input if log_input else input - target * log(input + eps)

@@ -27,6 +27,11 @@ def hinge_embedding_loss(
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
 
     ``input``: distances. PyTorch: ``torch.nn.functional.hinge_embedding_loss``.
+
+    >>> import anadrome as ad
+    >>> apart, pair = ad.tensor([0.5, 0.25]), ad.tensor([1, -1])
+    >>> ad.nn.functional.hinge_embedding_loss(apart, pair, reduction="none")
+    tensor([0.5000, 0.7500])
     """
     reduction = reduction_of(size_average, reduce, reduction)
     apart = where(target != 1, (margin - input).clamp(min=0), 0)
@@ -45,6 +50,11 @@ def margin_ranking_loss(
     """``max(0, -target * (input1 - input2) + margin)`` (``margin_ranking_loss``).
 
     ``target``: 1 where ``input1`` should be the larger one, -1 where ``input2`` should.
+
+    >>> import anadrome as ad
+    >>> better, worse = ad.tensor([2.0]), ad.tensor([1.5])
+    >>> ad.nn.functional.margin_ranking_loss(better, worse, ad.tensor([1]), margin=1.0)
+    tensor(0.5000)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     if not input1.ndim == input2.ndim == target.ndim:
@@ -101,6 +111,10 @@ def multi_margin_loss(
 
     ``input``: scores (N, C) or (C,); ``target``: class numbers (N,) or (). ``weight``: one for
     each class. PyTorch: ``torch.nn.functional.multi_margin_loss``.
+
+    >>> import anadrome as ad
+    >>> ad.nn.functional.multi_margin_loss(ad.tensor([[1.0, 0.5]]), ad.tensor([0]))
+    tensor(0.2500)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     if p not in (1, 2):
@@ -237,6 +251,11 @@ def triplet_margin_loss(
 
     ``d``: the p-norm of the difference along the last dimension. ``swap``: with the smaller of
     d(anchor, negative) and d(positive, negative). Paper: Balntas et al., BMVC 2016.
+
+    >>> import anadrome as ad
+    >>> here, near, far = ad.zeros(1, 2), ad.ones(1, 2), ad.full((1, 2), 3.0)
+    >>> ad.nn.functional.triplet_margin_loss(here, near, far, margin=3.0)
+    tensor(0.1716)
     """
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
