@@ -195,6 +195,9 @@ class Op:
             reason = _mismatch(arrays)
             if reason:
                 text = f"{reason}: {self.name}({told})"
+        for theirs, ours in _BOOLEAN.items():
+            if theirs in str(error):
+                text = f"{ours}: {self.name}({told})"
         if isinstance(error, IndexError):
             return RangeError(text)
         if isinstance(error, TypeError):
@@ -216,6 +219,19 @@ def describe_argument(a: Any) -> str:
     if hasattr(a, "shape") and hasattr(a, "dtype"):
         return f"{a.dtype} {tuple(a.shape)}"
     return repr(a)
+
+
+#: What array libraries say of `-` on booleans, and what PyTorch says.
+_BOOLEAN = {
+    "boolean subtract": (
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+        "invert a mask, use the `~` or `logical_not()` operator instead"
+    ),
+    "boolean negative": (
+        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+        "invert a mask, use the `~` or `logical_not()` operator instead"
+    ),
+}
 
 
 def _mismatch(arrays: Any) -> str:

@@ -41,8 +41,8 @@ def into(out: Any, result: Any, name: str) -> Any:
         )
     if result.dtype.category > out.dtype.category:
         raise DtypeError(
-            f"{name}(): result type {result.dtype.name} can't be cast to the desired output type "
-            f"{out.dtype.name}; give an out= of type {result.dtype.name}"
+            f"result type {result.dtype.name} can't be cast to the desired output type "
+            f"{out.dtype.name}: give {name}() an out= of type {result.dtype.name}"
         )
     modes.touch(out, result)
     array = result.to(out.device)._data
