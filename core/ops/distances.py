@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..errors import UnsupportedError
 from ..tensor import Tensor
 from .arithmetic import where
 from .norms import norm2, norm_p
@@ -32,6 +33,10 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
         if not x.dtype.is_floating_point:
             raise RuntimeError(
                 f"cdist only supports floating-point dtypes, X{i} got: {x.dtype.name}"
+            )
+        if x.dtype.itemsize < 4:
+            raise UnsupportedError(
+                f'"cdist" not implemented for {x.dtype.name}; write e.g. `x.float()`'
             )
     for i, x in enumerate((x1, x2), 1):
         if x.ndim < 2:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import bfloat16, bool_, float16, float32
 from ..out import takes_out
 from ..tensor import Tensor
 from . import linalg_solve
 from .complex import _conj
-from .linalg_checks import floating, square
+from .linalg_checks import square
 from .products import linalg_cross
 from .products import matmul as matmul
 
@@ -139,7 +140,11 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 @takes_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Products of vectors along a dimension (``torch.linalg.vecdot``); ``x`` is conjugated."""
-    floating("linalg.vecdot", x)
+    if x.dtype.category < float32.category:
+        raise RuntimeError(
+            "linalg.vecdot: Expected a floating point or complex tensor as input. Got "
+            f"{x.dtype.name}; write e.g. `x.float()`"
+        )
     return (_conj(x) * y).sum(dim)
 
 
@@ -153,6 +158,11 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     from ..creation import ones
     from .joining import cat
 
+    if x.dtype in (bool_, float16, bfloat16):
+        raise RuntimeError(
+            "linalg.vander supports floating point, complex, and integer tensors, but got "
+            f"{x.dtype.name}"
+        )
     if x.ndim == 0 and N is None:
         raise RuntimeError("linalg.vander: The input tensor must be at least 1-dimensional")
     if x.ndim == 0:

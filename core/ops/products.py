@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import float32, from_native
+from ..dtypes import bool_, float32, from_native
+from ..errors import UnsupportedError
 from ..modes import current
 from ..op import HALF, WIDEST, op
 from ..out import takes_out
@@ -17,6 +18,10 @@ from .shape import reshape
 def product(xp: Any, a: Any, b: Any) -> Any:
     """``a @ b``; half precision is multiplied and accumulated in float32, and rounded once."""
     kind = from_native[a.dtype]
+    if kind is bool_:
+        raise UnsupportedError(
+            "a product of matrices is not implemented for bool; write e.g. `a.float() @ b.float()`"
+        )
     if kind.is_floating_point and kind.itemsize == 2:
         wide = xp.matmul(xp.astype(a, xp.float32), xp.astype(b, xp.float32))
         return xp.astype(wide, a.dtype)

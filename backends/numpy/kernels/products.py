@@ -13,12 +13,21 @@ from .common import BLAS, HALVES, declared, in_float32
 
 def dot(a: Any, b: Any) -> Any:
     """The product of matrices and vectors; the array's method has half of np.matmul's overhead."""
-    return in_float32(dot, a, b) if a.dtype in HALVES else a.dot(b)
+    return _otherwise(dot, a, b) if a.dtype in _ODD else a.dot(b)
 
 
 def matmul(a: Any, b: Any) -> Any:
     """Products of stacks of matrices."""
-    return in_float32(matmul, a, b) if a.dtype in HALVES else np.matmul(a, b)
+    return _otherwise(matmul, a, b) if a.dtype in _ODD else np.matmul(a, b)
+
+
+_ODD = frozenset((*HALVES, np.dtype(bool)))
+
+
+def _otherwise(function: Callable[..., Any], a: Any, b: Any) -> Any:
+    if a.dtype in HALVES:
+        return in_float32(function, a, b)
+    return declared("mm")(a, b)  # which refuses booleans
 
 
 def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Any:
