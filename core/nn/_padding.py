@@ -59,7 +59,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
 def _constant(input: Tensor, each: list[tuple[int, int]], value: float | None) -> Tensor:
     full = ((0, 0),) * (input.ndim - len(each)) + tuple(reversed(each))
     for n, (a, b) in zip(input.shape, full):
-        if n + a + b < 0:
+        if n + a + b < 0 or n + min(a, 0) + min(b, 0) < 0:
             raise ShapeError(
                 f"narrow(): length must be non-negative: the padding {each} leaves less than "
                 f"nothing of shape {tuple(input.shape)}"

@@ -138,6 +138,12 @@ def average(
     input, whole, window = _window(
         n, f"avg_pool{n}d", input, kernel_size, stride, padding, 1, ceil_mode
     )
+    shape = input._data.shape[2:]
+    if n == 3 and any(m < k for m, k in zip(shape, window["kernel"])):
+        raise ShapeError(
+            f"input image {tuple(shape)} smaller than kernel size {window['kernel']}: the windows "
+            "of avg_pool3d lie within the input"
+        )
     kind = input.dtype
     if kind.name == "int64":  # of whole numbers, these alone have a mean: rounded towards zero
         input = input.double()
@@ -174,6 +180,11 @@ def _window(
             raise ShapeError(
                 "pad should be at most half of effective kernel size, but got "
                 f"pad={p}, kernel_size={k} and dilation={d}"
+            )
+        if p > k // 2:
+            raise ShapeError(
+                "pad should be smaller than or equal to half of kernel size, but got "
+                f"pad={p} and kernel_size={k}"
             )
     x = input._data.shape
     sizes = [

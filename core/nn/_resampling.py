@@ -59,7 +59,7 @@ def interpolate(
         raise NotImplementedError(_unfit(input, mode))
     if mode == "lanczos" and not antialias:
         raise ValueError("lanczos mode requires antialias=True")
-    if min(sizes) <= 0 or 0 in input.shape[1:]:
+    if (min(sizes) <= 0 and mode != "area") or 0 in input.shape[1:]:
         raise ShapeError(
             f"Input and output sizes should be greater than 0, but got input {list(input.shape)} "
             f"and output size {list(sizes)}"
@@ -168,11 +168,11 @@ def _taps(n: int, size: int, factor: float | None, mode: str, align: bool) -> Ta
         return Taps(n, [{i: 1.0} for i in _nearest(n, size, scale, mode == "nearest-exact")])
     if align:
         scale = (n - 1) / (size - 1) if size > 1 else 0.0
+    cubic = mode == "bicubic"
+    if n == size and not cubic:  # whatever the scale was
+        return Taps(n, [{i: 1.0} for i in range(n)])
     if mode.endswith("antialias"):
         return Taps(n, [_filtered(n, i, scale, mode) for i in range(size)])
-    cubic = mode == "bicubic"
-    if n == size and not cubic:
-        return Taps(n, [{i: 1.0} for i in range(n)])
     terms = []
     for i in range(size):
         at = scale * i if align else scale * (i + 0.5) - 0.5
@@ -192,10 +192,8 @@ def _taps(n: int, size: int, factor: float | None, mode: str, align: bool) -> Ta
 
 def _nearest(n: int, size: int, scale: float, exact: bool) -> list[int]:
     """PyTorch computes these places in float32, and so they are rounded as there."""
-    if n == size:
-        return list(range(n))
-    if size == 2 * n and not exact:
-        return [i >> 1 for i in range(size)]
+    if size in (n, 2 * n) and not exact:  # whatever the scale was
+        return [i * n // size for i in range(size)]
     narrow = _float32(scale)
     half = 0.5 if exact else 0.0
     return [min(math.floor(_float32((i + half) * narrow)), n - 1) for i in range(size)]
