@@ -46,7 +46,7 @@ def finished(out: Tensor, requires_grad: bool) -> Tensor:
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape that ``f(2, 3)``, ``f((2, 3))`` or ``f(other.shape)`` means."""
-    if len(size) == 1 and hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1):
+    if len(size) == 1 and hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) != 0:
         size = tuple(size[0])
     for n in size:
         if isinstance(n, float) or (isinstance(n, Tensor) and n.dtype.is_floating_point):

@@ -184,6 +184,10 @@ MORE: dict[str, Callable[..., Any]] = {
         L.special.entr(x), L.special.erfcx(x), L.special.xlog1py(x, y), L.special.gammaln(x),
         L.special.psi(x), L.special.multigammaln(x + 2, 3), L.special.logit(x / 3),
     ],
+    "bessel": lambda L, x, y: [L.i0(x), L.special.i0e(-x), L.special.i1(x * 9), L.special.i1e(-x),
+                               L.mvlgamma(x + 2, 2), x.i0()],
+    "in place as functions": lambda L, x, y: [L.exp_(x * 1), L.abs_(-x), L.clamp_(x * 1, 0.5, 1),
+                                              L.neg_(x * 1), L.sqrt_(x * 1), L.relu_(x * 1)],
     "allclose": lambda L, x, y: (L.allclose(x, x * (1 + 1e-9)), L.allclose(x, x + 1e-3),
                                  L.allclose(x, x + 1e-3, atol=0.1), x.equal(x), L.equal(x, -x)),
     "isclose of infinities": lambda L, x, y: L.isclose(

@@ -256,6 +256,19 @@ def test_switches_are_accepted() -> None:
     assert ad.version.anadrome == ad.__version__
 
 
+def test_compile_returns_what_it_is_given() -> None:
+    model = ad.nn.Linear(2, 2)
+    assert ad.compile(model, mode="reduce-overhead") is model
+
+    @ad.compile(fullgraph=True)
+    def double(x: Any) -> Any:
+        return x * 2
+
+    assert double(ad.ones(1)).item() == 2.0
+    with pytest.raises(TypeError, match="speed"):
+        ad.compile(model, speed=11)
+
+
 def test_a_shallow_copy_shares_memory() -> None:
     def call(L: Any) -> Any:
         x = L.ones(2)
