@@ -2,8 +2,9 @@
 
 Reading order: ``constraints`` (what values are allowed), ``values`` (parameters to Tensors),
 ``base`` (the class of all), then a family a file: ``location``, ``positive``, ``beta``,
-``counts``, ``categorical``, ``multivariate``; ``sampling`` (draws that are not one formula, with
-their gradients), ``transforms``, ``composed``, ``mixture``, ``relaxed`` (made of others), ``kl``.
+``counts``, ``categorical``, ``multivariate``; ``sampling`` and ``incomplete`` (draws and a
+distribution function that are not one formula), ``transforms``, ``composed``, ``mixture``,
+``relaxed`` (made of others), ``kl``.
 """
 
 from __future__ import annotations

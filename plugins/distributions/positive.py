@@ -10,6 +10,7 @@ from anadrome import Tensor
 
 from . import constraints
 from .base import Distribution
+from .incomplete import gamma_cdf
 from .location import normal_like, uniform_like
 from .sampling import standard_gamma
 
@@ -59,6 +60,9 @@ class Gamma(Distribution):
             - self.rate * value
             - ad.lgamma(self.concentration)
         )
+
+    def cdf(self, value: Tensor) -> Tensor:
+        return gamma_cdf(self.concentration, self.rate * self._checked(value))
 
     def entropy(self) -> Tensor:
         a = self.concentration
