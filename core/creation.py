@@ -19,12 +19,13 @@ _PLAIN = frozenset({bool, int, float, complex})
 
 
 def _plain(data: Any) -> Any:
-    """Lists with Tensors and arrays among them, as lists of numbers."""
+    """Lists with Tensors and arrays among them, as lists of host arrays and numbers."""
     if isinstance(data, Tensor):
-        return data.tolist()
+        return data._backend.to_host(data._data)
     if isinstance(data, (list, tuple, range)):
         return [_plain(x) for x in data]
-    return data.tolist() if hasattr(data, "tolist") else data
+    backend = backends.by_type.get(type(data))
+    return data if backend is None else backend.to_host(data)
 
 
 def _leaves(data: Any, types: set[type], kinds: list[dtypes.dtype]) -> None:
