@@ -33,8 +33,8 @@ def max_pool(
         return in_float32(functools.partial(max_pool, **how, ceil_mode=ceil_mode), x)
     if x.size < _SMALL or x.dtype not in BLAS or np.prod(kernel) > 255:
         return declared("max_pool")(x, **how, ceil_mode=ceil_mode)
-    sizes = pooled_sizes(x.shape, *how.values(), ceil_mode)
-    lengths, windows = spread(x.shape, sizes, *how.values())
+    sizes = pooled_sizes(x.shape, kernel, stride, padding, dilation, ceil_mode)
+    lengths, windows = spread(x.shape, sizes, kernel, stride, padding, dilation)
     whole = surrounded(np, x, lengths, padding, lowest(np, x)).reshape(-1, *lengths)
     best = np.empty((len(whole), *sizes), x.dtype)
     chosen = np.empty(best.shape, np.uint8)
@@ -76,7 +76,7 @@ def max_pool_backward(
     if not fits or grad.size < _SMALL or grad.shape != chosen.shape:
         return declared("max_pool_backward")(grad, chosen, shape=shape, **how)
     sizes = grad.shape[2:]
-    lengths, windows = spread(shape, sizes, *how.values())
+    lengths, windows = spread(shape, sizes, kernel, stride, padding, dilation)
     apart = all(s >= d * (k - 1) + 1 for s, d, k in zip(stride, dilation, kernel))
     tiled = apart and lengths == tuple(k * n for k, n in zip(kernel, sizes))
     out = (np.empty if tiled else np.zeros)((shape[0] * shape[1], *lengths), grad.dtype)

@@ -20,6 +20,7 @@ class _ConvNd(Module):
     dims: int
     transposed = False
     output_padding: tuple[int, ...] = ()
+    padding: Any
     weight: Parameter
     bias: Parameter | None
 
@@ -210,7 +211,7 @@ class _ConvTransposeNd(_ConvNd):
             (m - 1) * s - 2 * p + d * (k - 1) + 1
             for m, s, p, d, k in zip(
                 input.shape[others:], self.stride, self.padding, self.dilation, self.kernel_size
-            )  # type: ignore[arg-type]
+            )
         ]
         most = [m + s - 1 for m, s in zip(least, self.stride)]
         if any(not a <= m <= b for m, a, b in zip(wanted, least, most)):
