@@ -120,7 +120,7 @@ def erfinv_composed(xp: Any, x: Any) -> Any:
     inside = xp.where(size < 1.0, size, 0.5)
     out = _quantile(xp, xp.where(size < 1.0, x, 0.5) * 0.5, (1.0 - inside) * 0.5)
     out = out * math.sqrt(0.5)
-    out = xp.where(size == 1.0, x * math.inf, out)
+    out = xp.where(x == 1.0, math.inf, xp.where(x == -1.0, -math.inf, out))
     return xp.where(size <= 1.0, out, math.nan)
 
 
