@@ -230,3 +230,45 @@ def test_refused() -> None:
     assert "Half, Float or Double" in refuse(lambda L, x: L.polar(x, x), np.array([1, 2]))
     text = refuse(lambda L, z: z.sum().backward(), complexes(3))
     assert "real scalar outputs" in text
+
+
+def test_captured() -> None:
+    """A step over complex values, replayed as a program."""
+    weight = ad.tensor(complexes(4, 4), requires_grad=True)
+
+    def step(x: Any) -> Any:
+        weight.grad = None
+        loss = (ad.fft.fft(x) @ weight).exp().abs().log().sum()
+        loss.backward()
+        return loss.detach(), weight.grad * 1
+
+    captured = ad.capture(step)
+    for seed in range(4):
+        x = ad.tensor(numbers(3, 4, seed=seed) / 4)
+        for found, wanted in zip(captured(x), step(x)):
+            ad.testing.assert_close(found, wanted)
+    assert captured.replays
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_gradcheck(fast: bool) -> None:
+    z = ad.tensor(complexes(3), requires_grad=True)
+    x = ad.tensor(numbers(3), requires_grad=True)
+
+    def right(z: Any, x: Any) -> Any:
+        return z * x * z.conj() + z.exp(), z.abs() * x, (z * 1j).angle()
+
+    assert ad.autograd.gradcheck(right, (z, x), fast_mode=fast)
+    assert ad.autograd.gradgradcheck(right, (z, x), fast_mode=fast)
+
+    class Wrong(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, z: Any) -> Any:
+            return z * 2j
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2j  # not conjugated
+
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        ad.autograd.gradcheck(Wrong.apply, z, fast_mode=fast)

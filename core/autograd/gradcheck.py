@@ -7,6 +7,7 @@ from typing import Any
 
 from ..backend import by_type
 from ..errors import GraphError
+from ..ops.complex import view_as_real
 from ..tensor import Tensor, wrap
 from .entry import grad
 
@@ -27,9 +28,10 @@ def gradcheck(
 ) -> bool:
     """Compare ``func``'s gradients with central differences (``torch.autograd.gradcheck``).
 
-    ``inputs``: float64 Tensors; those with ``requires_grad`` are varied. Every element of every
-    output is differentiated by every element of every input. Raises ``GradcheckError`` (a
-    RuntimeError) on a difference, or returns False if ``raise_exception`` is False.
+    ``inputs``: float64 or complex128 Tensors; those with ``requires_grad`` are varied. Every
+    element of every output is differentiated by every element of every input, complex ones by both
+    parts. Raises ``GradcheckError`` (a RuntimeError) on a difference, or returns False if
+    ``raise_exception`` is False.
     ``fast_mode``: along one random direction of each input instead, for large inputs.
     """
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
@@ -57,8 +59,20 @@ def gradcheck(
 
 
 def _outputs(result: Any) -> list[Tensor]:
+    """The floating results; complex ones as pairs of their parts."""
     outs = [result] if isinstance(result, Tensor) else list(result)
-    return [o for o in outs if isinstance(o, Tensor) and o.dtype.is_floating_point]
+    outs = [o for o in outs if isinstance(o, Tensor)]
+    outs = [view_as_real(o) if o.dtype.is_complex else o for o in outs]
+    return [o for o in outs if o.dtype.is_floating_point]
+
+
+def _coordinates(x: Tensor) -> int:
+    """How many real numbers ``x`` is made of."""
+    return x.numel() * (2 if x.dtype.is_complex else 1)
+
+
+def _flat(g: Tensor) -> list[float]:
+    return (view_as_real(g) if g.dtype.is_complex else g).reshape(-1).tolist()
 
 
 def _compare(
@@ -66,7 +80,7 @@ def _compare(
     atol: float, rtol: float,
 ) -> None:  # fmt: skip
     """Every element of every output by every element of ``x``."""
-    moves = [[(j, 1.0)] for j in range(x.numel())]
+    moves = [[(j, 1.0)] for j in range(_coordinates(x))]
     columns = [_slopes(func, args, x, move, eps) for move in moves]
     for number, out in enumerate(outputs):
         for i, row in enumerate(_analytic(out, x)):
@@ -86,9 +100,10 @@ def _compare_along(
     """Each output, weighted at random, along one random direction of ``x``."""
     import random  # not at every import of anadrome
 
-    stream = random.Random(x.numel())
-    size = max(x.numel(), 1) ** 0.5
-    direction = [stream.gauss(0.0, 1.0) / size for _ in range(x.numel())]
+    count = _coordinates(x)
+    stream = random.Random(count)
+    size = max(count, 1) ** 0.5
+    direction = [stream.gauss(0.0, 1.0) / size for _ in range(count)]
     slopes = _slopes(func, args, x, list(enumerate(direction)), eps)
     for number, (out, slope) in enumerate(zip(outputs, slopes)):
         weights = [stream.gauss(0.0, 1.0) for _ in slope]
@@ -104,12 +119,12 @@ def _compare_along(
 def _gradient(out: Tensor, x: Tensor, weights: list[float]) -> list[float]:
     """The gradient of the weighted sum of an output, flat."""
     if not out.requires_grad or not x.numel():
-        return [0.0] * x.numel()
+        return [0.0] * _coordinates(x)
     backend = by_type[out._data.__class__]
     seed = backend.asarray(weights, dtype=out._data.dtype)
     seed = wrap(backend.xp.reshape(seed, out._data.shape))
     (g,) = grad(out, x, seed, retain_graph=True, allow_unused=True)
-    return [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
+    return [0.0] * _coordinates(x) if g is None else _flat(g)
 
 
 def _analytic(out: Tensor, x: Tensor) -> list[list[float]]:
@@ -127,7 +142,10 @@ def _slopes(
     for sign in (eps, -eps):
         moved = backend.xp.reshape(backend.asarray(saved), (-1,))
         for j, step in move:
-            moved[j] += sign * step
+            if x.dtype.is_complex:
+                moved[j // 2] += sign * step * (1j if j % 2 else 1.0)
+            else:
+                moved[j] += sign * step
         x._data = backend.xp.reshape(moved, saved.shape)
         try:
             outs = _outputs(func(*args))
