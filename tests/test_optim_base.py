@@ -270,6 +270,10 @@ MAKERS = [
     lambda ps: ad.optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True),
     lambda ps: ad.optim.Adam(ps, lr=0.1, amsgrad=True),
     lambda ps: ad.optim.AdamW([{"params": ps[:1]}, {"params": ps[1:], "lr": 0.3}], lr=0.1),
+    *(
+        lambda ps, name=name: getattr(ad.optim, name)(ps, lr=0.1)
+        for name in "NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop ASGD".split()
+    ),
 ]
 
 

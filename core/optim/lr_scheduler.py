@@ -58,6 +58,10 @@ def __getattr__(name: str) -> Any:
     return found
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ELSEWHERE})
+
+
 class LRScheduler:
     """Base of all schedulers: override ``get_lr``.
 
