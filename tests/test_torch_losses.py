@@ -204,6 +204,14 @@ def test_class_probabilities(reduction: str, shape: Any) -> None:
             x, t, w.detach(), reduction=reduction, label_smoothing=s), x, t, w)  # fmt: skip
 
 
+def test_the_gradient_of_nll_depends_on_its_input() -> None:
+    """By a derivative of zero, as in PyTorch."""
+    x = ad.tensor(numbers(3, 4), requires_grad=True)
+    loss = ad.nn.functional.nll_loss(x, ad.tensor(CLASSES))
+    (g,) = ad.autograd.grad(loss, x, create_graph=True)
+    assert (ad.autograd.grad(g.sum(), x)[0] == 0).all()
+
+
 def test_where_all_are_ignored_the_mean_is_nan_and_its_gradient_zero() -> None:
     ones = np.array([1, 1, 1])
     for name in ("cross_entropy", "nll_loss"):

@@ -206,6 +206,10 @@ def batch_norm(
             [ 1.0000]])
     """
     shape = input._data.shape
+    if len(shape) < 2:
+        if shape == (0,):
+            return input * 1.0
+        raise ShapeError(f"batch_norm: Expected an input (N, C, *), got {tuple(shape)}")
     if training and eps <= 0.0:
         raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if eps < 0.0:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import backend as backends
 from ..dtypes import from_native
 from ..errors import DomainError, RangeError, UnsupportedError
-from ..op import FULL, KEEP, NONE, op
+from ..op import FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call
 from .activation import floating, sigmoid, softplus
 from .arithmetic import clamp, maximum
@@ -58,8 +58,8 @@ nll = op(
     lambda xp, x, target, weight=None, *, ignore_index, reduction: _nll(
         xp, x, target, weight, ignore_index, reduction
     ),
-    x=lambda g, target, weight, x_shape, ignore_index, reduction: nll_backward(
-        g, target, weight, shape=tuple(x_shape), ignore_index=ignore_index, reduction=reduction
+    x=lambda g, x, target, weight, ignore_index, reduction: nll_backward(
+        g, target, weight, x, shape=tuple(x.shape), ignore_index=ignore_index, reduction=reduction
     ),
     target=NONE,
     weight=NONE,
@@ -69,9 +69,10 @@ nll = op(
     samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
     + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1), ignore_index=1),
 )
+#: ``x`` takes part so that the gradient depends on it, as PyTorch's does; the derivative is zero.
 nll_backward = op(
     "nll_backward",
-    lambda xp, grad, target, weight=None, *, shape, ignore_index, reduction: _nll_back(
+    lambda xp, grad, target, weight=None, x=None, *, shape, ignore_index, reduction: _nll_back(
         xp, grad, target, weight, shape, ignore_index, reduction
     ),
     grad=lambda g, target, weight, ignore_index, reduction: nll(
@@ -79,6 +80,7 @@ nll_backward = op(
     ),
     target=NONE,
     weight=NONE,
+    x=ZERO,
     dtype=KEEP,
     method=False,
     samples=call(
