@@ -272,7 +272,7 @@ MAKERS = [
     lambda ps: ad.optim.AdamW([{"params": ps[:1]}, {"params": ps[1:], "lr": 0.3}], lr=0.1),
     *(
         lambda ps, name=name: getattr(ad.optim, name)(ps, lr=0.1)
-        for name in "NAdam RAdam Adamax Adagrad Adadelta RMSprop Rprop ASGD".split()
+        for name in ("NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD")
     ),
 ]
 

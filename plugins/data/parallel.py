@@ -12,6 +12,7 @@ import itertools
 import multiprocessing
 import pickle
 import signal
+import time
 from multiprocessing import connection
 from typing import Any
 
@@ -222,8 +223,9 @@ class InWorkers:
         self.closed = True
         for worker in self._workers:
             worker.end()
+        deadline = time.monotonic() + patience
         for worker in self._workers:
-            worker.bury(patience)
+            worker.bury(max(deadline - time.monotonic(), 0.0))
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at exit, where daemons are ended anyway
