@@ -7,9 +7,8 @@ Along a dimension, output ``i`` is the sum over ``t`` of ``weights[t][i] * x[pla
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..align import cast
 from ..dtypes import float32, from_native, get_default_dtype
@@ -29,24 +28,32 @@ class Taps:
         return f"Taps({self.n} to {len(self.terms)})"
 
     @functools.cached_property
-    def rows(self) -> list[tuple[Any, list[float] | None]]:
-        """A term of every output at a time: its places, and its weights unless all are one."""
-        out: list[tuple[Any, list[float] | None]] = []
+    def depth(self) -> int:
+        """How many terms an output has at most."""
+        return max(map(len, self.terms), default=0)
+
+    @functools.cached_property
+    def pieces(self) -> list[Piece]:
+        """The terms, the first of each output before the second, and so on."""
         each = [list(terms.items()) for terms in self.terms]
-        for t in range(max(map(len, each), default=0)):
+        out: list[Piece] = []
+        for t in range(self.depth):
+            row = [(i, *terms[t]) for i, terms in enumerate(each) if t < len(terms)]
+            runs = _runs(row)
+            if len(runs) <= _FEW:
+                out += [_run(run, t == 0) for run in runs]
+                continue
             # An output with fewer terms takes its first once more, times zero.
-            row = [terms[t] if t < len(terms) else (next(iter(terms), (0,))[0], 0.0)
-                   for terms in each]  # fmt: skip
-            places = [place for place, _ in row]
-            weights = [weight for _, weight in row]
-            plain = all(w == 1.0 for w in weights)
-            out.append((_slice(places) or places, None if plain else weights))
+            whole = [terms[t] if t < len(terms) else (next(iter(terms), (0,))[0], 0.0)
+                     for terms in each]  # fmt: skip
+            places = [place for place, _ in whole]
+            out.append(Piece(slice(None), places, _weights(w for _, w in whole), t == 0))
         return out
 
     @functools.cached_property
     def matrix(self) -> list[list[float]] | None:
         """Of full rows only, (n, outputs): then a product with it does no needless work."""
-        if len(self.rows) < 8 or any(len(terms) < self.n for terms in self.terms):
+        if self.depth < 8 or any(len(terms) < self.n for terms in self.terms):
             return None
         return [[terms[place] for terms in self.terms] for place in range(self.n)]
 
@@ -62,13 +69,49 @@ class Taps:
         return out
 
 
-def _slice(places: list[int]) -> slice | None:
-    """The slice that the places are; slicing is faster than taking."""
-    step = places[1] - places[0] if len(places) > 1 else 1
-    if step <= 0 or any(b - a != step for a, b in itertools.pairwise(places)):
-        return None
-    return slice(places[0], places[-1] + 1, step)
+class Piece(NamedTuple):
+    """Some outputs, where in the input a term of each is, and its weight if not all are one."""
 
+    outputs: slice
+    places: slice | list[int]
+    weights: list[float] | None
+    first: bool
+
+
+def _runs(row: list[tuple[int, int, float]]) -> list[list[tuple[int, int, float]]]:
+    """The row cut where outputs or places change their step: slicing is faster than taking."""
+    runs: list[list[tuple[int, int, float]]] = []
+    for term in row:
+        run = runs[-1] if runs else None
+        if run is None or len(run) == 1:
+            fits = run is not None and term[0] == run[0][0] + 1 and term[1] != run[0][1]
+        else:
+            fits = all(term[k] - run[-1][k] == run[1][k] - run[0][k] for k in (0, 1))
+        if fits and run is not None:
+            run.append(term)
+        else:
+            runs.append([term])
+            if len(runs) > _FEW:
+                return runs
+    return runs
+
+
+def _run(run: list[tuple[int, int, float]], first: bool) -> Piece:
+    outputs = slice(run[0][0], run[-1][0] + 1)
+    start, stop = run[0][1], run[-1][1]
+    step = run[1][1] - start if len(run) > 1 else 1
+    end = stop + (1 if step > 0 else -1)
+    places = slice(start, None if end < 0 else end, step)
+    return Piece(outputs, places, _weights(w for *_, w in run), first)
+
+
+def _weights(values: Iterable[float]) -> list[float] | None:
+    weights = list(values)
+    return None if all(w == 1.0 for w in weights) else weights
+
+
+#: So many slices are as fast as taking by an index.
+_FEW = 6
 
 Maps = tuple[tuple[int, Taps], ...]
 
@@ -97,16 +140,19 @@ def transposed(maps: Maps) -> Maps:
 def _along(xp: Any, x: Any, dim: int, taps: Taps) -> Any:
     dim %= x.ndim
     whole = from_native[x.dtype].category < float32.category
-    if whole and any(weights for _, weights in taps.rows):
+    if whole and any(piece.weights for piece in taps.pieces):
         x = cast(x, get_default_dtype())
     if taps.matrix is not None:
         matrix = xp.asarray(taps.matrix, dtype=x.dtype)
         return xp.moveaxis(product(xp, xp.moveaxis(x, dim, -1), matrix), -1, dim)
-    total = None
     line = (-1,) + (1,) * (x.ndim - 1 - dim)
-    for places, weights in taps.rows:
+    before = (slice(None),) * dim
+    shape = (*x.shape[:dim], len(taps.terms), *x.shape[dim + 1 :])
+    complete = all(taps.terms)  # each output has a term
+    out = (xp.empty if complete else xp.zeros)(shape, dtype=x.dtype)
+    for outputs, places, weights, first in taps.pieces:
         if isinstance(places, slice):
-            piece = x[(slice(None),) * dim + (places, ...)]
+            piece = x[(*before, places, ...)]
         else:
             piece = xp.take(x, xp.asarray(places, dtype=xp.int64), axis=dim)
         if weights is not None:
@@ -114,11 +160,11 @@ def _along(xp: Any, x: Any, dim: int, taps: Taps) -> Any:
             piece = piece * factor
             if 0.0 in weights:  # infinity times zero is nothing here
                 piece = xp.where(factor != 0, piece, xp.zeros((), dtype=x.dtype))
-        total = piece if total is None else total + piece
-    if total is None:
-        shape = (*x.shape[:dim], len(taps.terms), *x.shape[dim + 1 :])
-        return xp.zeros(shape, dtype=x.dtype)
-    return xp.asarray(total, copy=True) if len(taps.rows) == 1 else total
+        if first:
+            out[(*before, outputs, ...)] = piece
+        else:
+            out[(*before, outputs, ...)] += piece
+    return out
 
 
 def maps_of(x: Any, sizes: Iterable[int], taps: Callable[..., Taps], *extra: Iterable[Any]) -> Maps:
