@@ -138,3 +138,45 @@ def test_draws_are_reproduced_by_a_seed():
         first = d.sample((3,)).tolist()
         ad.manual_seed(1)
         assert d.sample((3,)).tolist() == first, name
+
+
+@each
+@pytest.mark.parametrize(
+    "what", ["log_prob", "cdf", "entropy", "mean", "variance", "mode", "sample"]
+)
+def test_single_precision_stays_single(name, what):
+    import torch
+
+    make, parameters, values = CASES[name]
+    found = []
+    for lib in (torch, ad):
+        d = make(lib.distributions, *[lib.tensor(p.astype("float32")) for p in parameters])
+        member = getattr(type(d), what)
+        try:
+            if what in ("log_prob", "cdf"):
+                out = getattr(d, what)(lib.tensor(values.astype("float32")))
+            else:
+                out = getattr(d, what)() if callable(member) else getattr(d, what)
+        except NotImplementedError:
+            return
+        found.append(out)
+    theirs, ours = found
+    assert f"torch.{ours.dtype.name}" == str(theirs.dtype)
+    assert tuple(ours.shape) == tuple(theirs.shape)
+    if what != "sample":
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("call", [
+    lambda D: D.Normal(0.0, 1.0), lambda D: D.Gamma(2, 3), lambda D: D.Bernoulli(0.3),
+    lambda D: D.Uniform(0, 1), lambda D: D.Exponential(2), lambda D: D.Poisson(3),
+    lambda D: D.Geometric(0.4), lambda D: D.LogNormal(0, 1), lambda D: D.StudentT(3),
+    lambda D: D.Chi2(3), lambda D: D.Weibull(1, 2),
+])  # fmt: skip
+def test_numbers_as_parameters(call):
+    import torch
+
+    ours, theirs = call(ad.distributions), call(torch.distributions)
+    assert repr(ours) == repr(theirs)
+    assert tuple(ours.sample((2,)).shape) == tuple(theirs.sample((2,)).shape)
+    assert f"torch.{ours.sample().dtype.name}" == str(theirs.sample().dtype)
