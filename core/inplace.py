@@ -122,7 +122,7 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
             # A rule may save this input: keep its present values before they are overwritten.
             source = wrap(by_type[self._data.__class__].asarray(self._data))
             source._edge = self._gradient_edge()
-        elif not modes.current().grad and _written_directly(op, self, args, keywords):
+        elif not recorded and _written_directly(op, self, args, keywords):
             return self
         return assign(self, op.call(source, *args, **keywords), name)
 
@@ -136,6 +136,8 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
     data = target._data
     if keywords or modes.current().modes or len(args) != len(op.inputs) - 1:
         return False
+    if target._base is not None and target._base._edge is not None:
+        return False  # the history of the base is to change
     backend = by_type[data.__class__]
     kernel = backend.out_kernels.get(op.name)
     if kernel is None:
@@ -151,7 +153,7 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
         others.append(a)
     try:
         kernel(data, *others, out=data)
-    except ValueError as error:
-        raise op.explain(_unwritable(error), (target, *args)) from error
+    except ValueError:
+        return False  # the long way says what is wrong
     target._shared_writes().bump()
     return True
