@@ -36,6 +36,8 @@ def convolution(
         return declared("convolution")(x, w, b, **how)
     n, channels = len(x), w.shape[0]
     out = np.empty((n, channels, *sizes), x.dtype)
+    if groups == 1 and max(kernel) == max(stride) == 1 and not any(padding):
+        return _pointwise(x, w, b, out)
     rows = _last(w).reshape(groups, channels // groups, -1)
 
     def work(part: slice) -> None:
@@ -48,6 +50,21 @@ def convolution(
         target[...] = product.reshape(channels, len(target), -1).swapaxes(0, 1)
 
     _share(work, n, math.prod(sizes) * math.prod(kernel) * x.shape[1])
+    return out
+
+
+def _pointwise(x: Any, w: Any, b: Any, out: Any) -> Any:
+    """A window of one value: a product with the pixels where they lie."""
+    rows, channels = w.shape[:2]
+    pixels = x.reshape(len(x), channels, -1)
+    target = out.reshape(len(x), rows, -1)
+
+    def work(part: slice) -> None:
+        np.matmul(w.reshape(rows, channels), pixels[part], out=target[part])
+        if b is not None:
+            target[part] += b.reshape(-1, 1)
+
+    _share(work, len(x), pixels[0].size)
     return out
 
 
