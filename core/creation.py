@@ -9,7 +9,7 @@ from . import backend as backends
 from . import dtypes
 from .device import device as Device
 from .errors import DomainError
-from .making import creates, finished, shape_of, uniform_array
+from .making import creates, finished, shape_of, uniform_array, uniform_like
 from .ranges import arange as arange
 from .ranges import linspace as linspace
 from .ranges import logspace as logspace
@@ -263,8 +263,7 @@ def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of the shape, dtype and device of ``input`` (``torch.zeros_like``)."""
-    given = _like(input, dtype, device)
-    return zeros(tuple(input.shape), **given, requires_grad=requires_grad)
+    return uniform_like(input, 0, dtype, device, requires_grad)
 
 
 @creates
@@ -272,8 +271,7 @@ def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of the shape, dtype and device of ``input`` (``torch.ones_like``)."""
-    given = _like(input, dtype, device)
-    return ones(tuple(input.shape), **given, requires_grad=requires_grad)
+    return uniform_like(input, 1, dtype, device, requires_grad)
 
 
 @creates
@@ -281,8 +279,7 @@ def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Uninitialised, of the shape, dtype and device of ``input`` (``torch.empty_like``)."""
-    given = _like(input, dtype, device)
-    return empty(tuple(input.shape), **given, requires_grad=requires_grad)
+    return uniform_like(input, None, dtype, device, requires_grad)
 
 
 @creates

@@ -9,6 +9,7 @@ from typing import Any
 from . import backend as backends
 from . import dtypes
 from .device import device as Device
+from .modes import current
 from .out import into
 from .tensor import Tensor, wrap
 
@@ -75,6 +76,19 @@ def uniform_array(
         else:
             array = backend.xp.full(shape, converted(value, kind), dtype=native)
     return finished(wrap(array), requires_grad)
+
+
+def uniform_like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    """As ``uniform_array``, in the shape of a Tensor and, unless told otherwise, of its kind."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    backend = x._backend
+    if device is None and backend.device_types == ("cpu",) and not current().modes:
+        native = x._data.dtype if dtype is None else backend.dtype(dtypes.as_dtype(dtype))
+        make = backend.xp.empty if value is None else backend.xp.ones if value else backend.xp.zeros
+        return finished(wrap(make(x._data.shape, dtype=native)), requires_grad)
+    return uniform_array((tuple(x.shape),), value, dtype or x.dtype, device or x.device,
+                         requires_grad)  # fmt: skip
 
 
 def converted(value: Any, kind: dtypes.dtype) -> Any:
