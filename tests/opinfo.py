@@ -1,0 +1,155 @@
+"""PyTorch's own samples of an operator, tried on both libraries: values, two gradients, refusals.
+
+They are those of PyTorch's test suite (``torch.testing._internal``), which comes with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import numpy as np
+
+import anadrome as ad
+
+#: Samples of one operator and dtype that are tried; few have more.
+MOST = 300
+
+
+def entries(names: list[str]) -> list[Any]:
+    """PyTorch's descriptions of the operators."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
+    return [op for op in op_db if op.name in names]
+
+
+def ours(value: Any, leaves: list[tuple[Any, Any]]) -> Any:
+    """An argument in our terms; the tensors that require a gradient are noted in pairs."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        kind = getattr(ad, str(value.dtype).removeprefix("torch."))
+        data = value.detach().resolve_conj().resolve_neg().numpy()
+        out = ad.tensor(data.tolist(), dtype=kind).reshape(tuple(value.shape)).detach()
+        if value.requires_grad:
+            leaves.append((out.requires_grad_(), value))
+        return out
+    if isinstance(value, torch.nn.Module):  # a distance, as it is made by default
+        return getattr(ad.nn, type(value).__name__)()
+    if isinstance(value, torch.dtype):
+        return getattr(ad, str(value).removeprefix("torch."))
+    if isinstance(value, (list, tuple)):
+        return tuple(ours(v, leaves) for v in value)
+    if isinstance(value, dict):
+        return {k: ours(v, leaves) for k, v in value.items()}
+    return value
+
+
+def function(name: str) -> Any:
+    """Our function of PyTorch's name."""
+    out: Any = ad
+    for part in name.split("."):
+        out = getattr(out, part)
+    return out
+
+
+def compare(op: Any, dtype: Any) -> int:
+    """Try the samples of one dtype; returns how many there were."""
+    differentiable = op.supports_autograd and dtype.is_floating_point and dtype.itemsize == 8
+    samples = op.sample_inputs("cpu", dtype, requires_grad=differentiable)
+    count = 0
+    for sample in itertools.islice(samples, MOST):
+        leaves: list[tuple[Any, Any]] = []
+        given = (sample.input, *sample.args)
+        told = f"{op.name}({[getattr(a, 'shape', a) for a in given]}, {sample.kwargs})"
+        try:
+            args = [ours(a, leaves) for a in given]
+            keywords = ours(dict(sample.kwargs), leaves)
+            wanted = op.op(*given, **sample.kwargs)
+        except RuntimeError:
+            continue
+        count += 1
+        found = function(op.name)(*args, **keywords)
+        for f, w in zip(_flat(found), _flat(wanted), strict=True):
+            _same(f, w, told, 1e-7 if w.dtype.itemsize == 8 else 1e-4)
+        if differentiable and leaves:
+            _same_gradients(op, _flat(found), _flat(wanted), leaves, told)
+    return count
+
+
+def _same_gradients(op: Any, found: Any, wanted: Any, leaves: Any, told: str) -> None:
+    import torch
+
+    pairs = [(f, w) for f, w in zip(found, wanted) if w.requires_grad]
+    if not pairs:
+        return
+    mine, theirs = [m for m, _ in leaves], [t for _, t in leaves]
+    rng = np.random.default_rng(0)
+    seeds = [np.asarray(rng.standard_normal(tuple(w.shape))) for _, w in pairs]
+    first = torch.autograd.grad(
+        [w for _, w in pairs], theirs, [torch.tensor(s) for s in seeds],
+        create_graph=True, allow_unused=True,
+    )  # fmt: skip
+    ourfirst = ad.autograd.grad(
+        [f for f, _ in pairs], mine, [ad.tensor(s) for s in seeds],
+        create_graph=True, allow_unused=True,
+    )  # fmt: skip
+    for f, w in zip(ourfirst, first):
+        _same_or_none(f, w, f"gradient of {told}", 1e-7)
+    ends = [(f, w) for f, w in zip(ourfirst, first) if w is not None and w.requires_grad]
+    if not ends or not op.supports_gradgrad:
+        return
+    total = sum((w * w).sum() for _, w in ends)
+    try:
+        second = torch.autograd.grad(total, theirs, allow_unused=True)
+    except RuntimeError:  # PyTorch has not written it
+        return
+    recorded = [f for f, _ in ends if f is not None and f.requires_grad]
+    oursecond = [None] * len(mine)
+    if recorded:
+        oursecond = ad.autograd.grad(sum((f * f).sum() for f in recorded), mine, allow_unused=True)
+    for f, w in zip(oursecond, second):
+        _same_or_none(f, w, f"second gradient of {told}", 1e-6)
+
+
+def refused(op: Any) -> int:
+    """Try the inputs that PyTorch refuses, on its CPU; returns how many there were."""
+    count = 0
+    for case in op.error_inputs("cpu") if op.error_inputs_func is not None else ():
+        sample = case.sample_input
+        given = (sample.input, *sample.args)
+        try:
+            op.op(*given, **sample.kwargs)
+            continue  # only on other devices
+        except Exception as error:
+            expected = type(error)
+        count += 1
+        try:
+            args, keywords = [ours(a, []) for a in given], ours(dict(sample.kwargs), [])
+            function(op.name)(*args, **keywords)
+        except expected:
+            continue
+        raise AssertionError(f"{op.name}: not refused with {expected.__name__}: {case}")
+    return count
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, (tuple, list)):
+        return [v for part in value for v in _flat(part)]
+    return [value]
+
+
+def _same_or_none(found: Any, wanted: Any, told: str, tolerance: float) -> None:
+    if found is None or wanted is None:  # None and zero are the same news
+        other = wanted if found is None else found
+        assert other is None or not bool((other != 0).any()), told
+    else:
+        _same(found, wanted, told, tolerance)
+
+
+def _same(found: Any, wanted: Any, told: str, tolerance: float) -> None:
+    f, w = found.detach().numpy(), wanted.detach().numpy(force=True)
+    assert f.dtype == w.dtype and f.shape == w.shape, f"{told}: {f.dtype} {f.shape}"
+    np.testing.assert_allclose(f, w, rtol=tolerance, atol=tolerance, err_msg=told)
