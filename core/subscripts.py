@@ -112,7 +112,7 @@ def _read(x: Tensor, i: Any) -> Any:
         return data
     if isinstance(i, (list, tuple, range)):
         return _array(x, list(i))
-    if hasattr(i, "dtype") and getattr(i, "ndim", 0):
+    if hasattr(i, "dtype") and getattr(i, "ndim", False):
         return _read(x, tensor(i, device=x.device))
     if hasattr(i, "__index__"):
         return i.__index__()

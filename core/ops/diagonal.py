@@ -11,7 +11,7 @@ from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
 from .reduce import axes_of
 
-_DIAGONALS = ({}, {"offset": 1}, {"offset": -1})
+_DIAGONALS: Any = ({}, {"offset": 1}, {"offset": -1})
 
 # fmt: off
 diagonal_op = op("diagonal", lambda xp, x, *, offset=0, dim1=0, dim2=1:

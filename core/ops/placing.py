@@ -25,7 +25,7 @@ def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
     if not isinstance(index, Tensor) or index.dtype.category != 1:
         kind = index.dtype.name if isinstance(index, Tensor) else type(index).__name__
         raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, not {kind}")
-    axis = axes_of(dim, x.ndim)[0] if x.ndim else axes_of(dim, 0) or 0
+    axis = (axes_of(dim, x.ndim) or (0,))[0]
     for other, what in ((x, "self"), (src, "src")):
         if other is None or index.numel() == 0:
             continue
@@ -45,7 +45,7 @@ def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
             f"{name}(): Expected self.dtype to be equal to src.dtype, got {x.dtype.name} and "
             f"{src.dtype.name}"
         )
-    return axis or 0
+    return axis
 
 
 def _cropped(x: Any, index: Any) -> Any:

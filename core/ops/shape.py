@@ -38,7 +38,7 @@ def _expanded(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
             f"the number of sizes provided ({len(shape)}) must be greater or equal to the number "
             f"of dimensions in the tensor ({x.ndim})"
         )
-    out = []
+    out: list[Any] = []
     for i, n in enumerate(shape):
         here = x.shape[i - extra] if i >= extra else None
         if n < 0 and (n != -1 or here is None):

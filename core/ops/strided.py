@@ -16,7 +16,7 @@ from .reduce import axes_of
 from .scattering import added_at
 from .shape import reshape, squeeze, t, transpose, unsqueeze
 
-_WINDOWS = ({"size": (2, 2), "stride": (1, 2)}, {"size": (3,), "stride": (2,), "offset": 1})
+_WINDOWS: Any = ({"size": (2, 2), "stride": (1, 2)}, {"size": (3,), "stride": (2,), "offset": 1})
 
 # fmt: off
 #: ``offset`` counts from the first element of ``x``; ``strides`` are those of ``x``, if they are
