@@ -6,6 +6,7 @@ here is the friendly one. Every public name here becomes ``anadrome.<name>``.
 
 from __future__ import annotations
 
+from . import filling
 from .creation import (
     arange,
     as_tensor,
@@ -59,20 +60,7 @@ from .functional import (
     sub,
 )
 from .ops.activation import relu, sigmoid
-from .ops.arranging import (
-    cartesian_prod,
-    combinations,
-    flip,
-    fliplr,
-    flipud,
-    meshgrid,
-    repeat_interleave,
-    roll,
-    rot90,
-    tile,
-    tril,
-    triu,
-)
+from .ops.arithmetic import _pow as pow
 from .ops.arithmetic import (
     addcdiv,
     addcmul,
@@ -98,7 +86,20 @@ from .ops.arithmetic import (
     ne,
     remainder,
 )
-from .ops.arithmetic import _pow as pow
+from .ops.arranging import (
+    cartesian_prod,
+    combinations,
+    flip,
+    fliplr,
+    flipud,
+    meshgrid,
+    repeat_interleave,
+    roll,
+    rot90,
+    tile,
+    tril,
+    triu,
+)
 from .ops.complex import _complex as complex
 from .ops.complex import _conj as conj
 from .ops.complex import _conj as conj_physical
@@ -124,6 +125,15 @@ from .ops.contractions import (
     trace,
 )
 from .ops.convert import clone
+from .ops.diagonal import (
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    tril_indices,
+    triu_indices,
+)
+from .ops.distinct import unique, unique_consecutive
 from .ops.elementary import acosh, asinh, atanh, exp2, frac, signbit
 from .ops.elementwise import (
     abs,
@@ -159,15 +169,6 @@ from .ops.elementwise import (
     tanh,
     trunc,
 )
-from .ops.diagonal import (
-    diag,
-    diag_embed,
-    diagflat,
-    diagonal,
-    tril_indices,
-    triu_indices,
-)
-from .ops.distinct import unique, unique_consecutive
 from .ops.extremes import amax, amin, aminmax, argmax, argmin, max, min
 from .ops.indexing import index_select, narrow, select
 from .ops.joining import (
@@ -185,7 +186,6 @@ from .ops.joining import (
 from .ops.masking import _where as where
 from .ops.masking import argwhere, masked_fill, masked_scatter, masked_select, nonzero
 from .ops.norms import norm
-from .ops.placing import gather, put, scatter, scatter_add, scatter_reduce, take, take_along_dim
 from .ops.pairs import (
     bitwise_left_shift,
     bitwise_right_shift,
@@ -197,6 +197,7 @@ from .ops.pairs import (
     heaviside,
     hypot,
 )
+from .ops.placing import gather, put, scatter, scatter_add, scatter_reduce, take, take_along_dim
 from .ops.products import _addmm_form as addmm
 from .ops.products import _bmm as bmm
 from .ops.products import _dot as dot
@@ -226,8 +227,51 @@ from .ops.shape import (
     unflatten,
     unsqueeze,
 )
-
+from .ops.slices import (
+    diagonal_scatter,
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    index_put_,
+    select_scatter,
+    slice_scatter,
+)
+from .ops.sorting import (
+    argsort,
+    bucketize,
+    isin,
+    kthvalue,
+    mode,
+    msort,
+    searchsorted,
+    sort,
+    topk,
+)
 from .ops.special import digamma, erfc, erfinv, lgamma, logit, sinc, xlogy
+from .ops.splitting import (
+    chunk,
+    dsplit,
+    hsplit,
+    split,
+    split_with_sizes,
+    tensor_split,
+    unbind,
+    vsplit,
+)
+from .ops.statistics import (
+    bincount,
+    histc,
+    median,
+    nanmedian,
+    nanquantile,
+    quantile,
+    std,
+    std_mean,
+    var,
+    var_mean,
+)
+from .ops.strided import as_strided
 from .pointwise import (
     absolute,
     arccos,
@@ -260,55 +304,7 @@ from .pointwise import (
     rad2deg,
     rsub,
 )
-
-from . import filling
-from .ops.slices import (
-    diagonal_scatter,
-    index_add,
-    index_copy,
-    index_fill,
-    index_put,
-    index_put_,
-    select_scatter,
-    slice_scatter,
-)
-from .ops.sorting import (
-    argsort,
-    bucketize,
-    isin,
-    kthvalue,
-    mode,
-    msort,
-    searchsorted,
-    sort,
-    topk,
-)
-from .ops.splitting import (
-    chunk,
-    dsplit,
-    hsplit,
-    split,
-    split_with_sizes,
-    tensor_split,
-    unbind,
-    vsplit,
-)
-from .ops.strided import as_strided
-from .ops.statistics import (
-    bincount,
-    histc,
-    median,
-    nanmedian,
-    nanquantile,
-    quantile,
-    std,
-    std_mean,
-    var,
-    var_mean,
-)
-
 from .ranges import range
-
 from .tensor import Tensor
 
 multiply, subtract, divide, concat = mul, sub, div, cat
@@ -320,8 +316,8 @@ from .nn._activations import _softmax as softmax
 
 # PyTorch has most in-place forms as functions too: ``relu_(x)``, ``exp_(x)``.
 _IN_PLACE = """abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh
-    ceil clamp clamp_max clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix floor
-    frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal round
-    rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
+    ceil clamp clamp_max clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix
+    floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal
+    round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
 globals().update({f"{_name}_": getattr(Tensor, f"{_name}_") for _name in _IN_PLACE.split()})
 detach = Tensor.detach
