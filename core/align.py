@@ -89,7 +89,7 @@ def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
     if value is None or value.__class__ is cls or value.__class__ in NUMBERS:
         return value
     backend = by_type[cls]
-    if lifting and getattr(cls, "level", 0):
+    if lifting and getattr(cls, "level", False):
         return backend.raised(value)  # type: ignore[attr-defined]
     if value.__class__ in backend.scalar_types:  # a number, as in PyTorch
         scalar: Any = value

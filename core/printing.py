@@ -72,7 +72,12 @@ def tensor_repr(t: Tensor) -> str:
     """``tensor([1., 2.], grad_fn=<MulBackward0>)``."""
     from .nn.parameter import Parameter
     from .tensor import Tensor as plain
+    from .tensor import wrap
 
+    level = getattr(t._data.__class__, "level", 0)
+    if level:  # inside a `vmap`
+        dim = 0 if t._data.mapped else None
+        return f"BatchedTensor(lvl={level}, bdim={dim}, value={wrap(t._data.array)!r})"
     name = "tensor" if type(t) in (plain, Parameter) else type(t).__name__
     prefix = name + "("
     body = _body(t.detach(), len(prefix))

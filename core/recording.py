@@ -94,6 +94,11 @@ def followed(given: Any, array: Any, edge: Any) -> tuple[Any, Any]:
     """
     if not isinstance(given, Tensor) or given._data.__class__ is array.__class__:
         return given, edge
+    if getattr(array.__class__, "level", 0):  # it stands beside a batch
+        from .func.mapping import lifted
+
+        given = lifted(given, array.__class__)
+        return given, given._edge
     from .backend import by_type
     from .ops.convert import to_device
 
