@@ -26,15 +26,24 @@ stack_arrays = op("stack", lambda xp, *tensors, dim=0: _stacked(xp, tensors, dim
 
 
 def _concat(xp: Any, tensors: Any, dim: int) -> Any:
-    ndim = tensors[0].ndim
-    axis = axes_of(dim, ndim)[0] if ndim else axes_of(dim, 0)
-    wanted = tensors[0].shape
+    try:
+        return xp.concat(tensors, axis=dim)
+    except (ValueError, IndexError):
+        _check_cat(tensors, dim)
+        raise
+
+
+def _check_cat(tensors: Any, dim: int) -> None:
+    """Say in PyTorch's words what does not fit."""
     for i, t in enumerate(tensors):
         if t.ndim == 0:
             raise ValueError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-        if t.ndim != ndim:
+    wanted = tensors[0].shape
+    (axis,) = axes_of(dim, len(wanted))
+    for i, t in enumerate(tensors):
+        if t.ndim != len(wanted):
             raise ValueError(
-                f"Tensors must have same number of dimensions: got {ndim} and {t.ndim}"
+                f"Tensors must have same number of dimensions: got {len(wanted)} and {t.ndim}"
             )
         for d, (n, m) in enumerate(zip(wanted, t.shape)):
             if d != axis and n != m:
@@ -42,7 +51,6 @@ def _concat(xp: Any, tensors: Any, dim: int) -> Any:
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {n} "
                     f"but got size {m} for tensor number {i} in the list."
                 )
-    return xp.concat(list(tensors), axis=axis)
 
 
 def _stacked(xp: Any, tensors: Any, dim: int) -> Any:
@@ -82,11 +90,10 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     tensor([0., 0., 1.])
     """
     parts = _several("cat", tensors)
-    if any(tuple(t.shape) == (0,) for t in parts) and any(t.ndim > 1 for t in parts):
+    if len({t.ndim for t in parts}) > 1 and any(tuple(t.shape) == (0,) for t in parts):
         kept = [t for t in parts if tuple(t.shape) != (0,)]
-        kinds = {t.dtype for t in parts}
         out = cat_arrays(*kept, dim=dim)
-        return out if len(kinds) == 1 else out.to(_common(parts))
+        return out.to(_common(parts))
     return cat_arrays(*parts, dim=dim)
 
 
@@ -109,7 +116,7 @@ def _several(name: str, tensors: Any) -> list[Any]:
     if not out:
         raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
     for i, t in enumerate(out):
-        if not hasattr(t, "shape"):
+        if t.__class__ is not Tensor and not hasattr(t, "shape"):
             raise TypeError(
                 f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
             )
