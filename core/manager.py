@@ -230,7 +230,7 @@ def _submodule(parent: Any, part: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
-            made = types.ModuleType(name, f"{name}: names that plugins gave.")
+            made: Any = types.ModuleType(name, f"{name}: names that plugins gave.")
             made.__path__ = []
             made.__all__ = []
             _made.add(name)

@@ -10,7 +10,7 @@ from . import dtypes
 
 def returned(name: str, *fields: str) -> Any:
     """A named tuple, printed as ``torch.return_types`` are; ``name`` is the function's."""
-    base: Any = namedtuple(name, fields)
+    base: Any = namedtuple(name, fields)  # type: ignore[misc]
 
     def show(self: Any) -> str:
         body = ",\n".join(f"{field}={getattr(self, field)!r}" for field in fields)

@@ -44,7 +44,8 @@ class NumpyBackend(Backend):
     kernels = KERNELS
     out_kernels = OUT_KERNELS
     block = 32768
-    from_scalar = staticmethod(np.asarray)  # each zero-dimensional result pays for it
+    # Each zero-dimensional result pays for it.
+    from_scalar = staticmethod(np.asarray)  # type: ignore[assignment]
 
     def native_dtype(self, d: dtype) -> Any:
         return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
