@@ -77,6 +77,8 @@ def _unary(op: Op) -> Callable[..., Any]:
             out = _new(Tensor)
             out._data = data
             out._edge = None
+            if state.inference:
+                out._inference = True
             return out
         if edge is LEAF:
             edge = x._leaf_edge()
@@ -160,6 +162,8 @@ def _binary(op: Op) -> Callable[..., Any]:
             out = _new(Tensor)
             out._data = data
             out._edge = None
+            if state.inference:
+                out._inference = True
             return out
         if edge_a is LEAF:
             edge_a = a._leaf_edge()
@@ -226,6 +230,8 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             out = _new(Tensor)
             out._data = data
             out._edge = None
+            if state.inference:
+                out._inference = True
         else:
             if edge is LEAF:
                 edge = x._leaf_edge()

@@ -144,8 +144,8 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 
 def is_inference(input: Tensor) -> bool:
-    """Whether it was made in inference mode; ours can be used anywhere (``torch.is_inference``)."""
-    return False
+    """Whether it was made in inference mode (``torch.is_inference``)."""
+    return input._inference
 
 
 def numel(input: Tensor) -> int:

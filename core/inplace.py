@@ -18,7 +18,13 @@ from .views import refresh
 
 def check_writable(target: Tensor) -> None:
     """Refuse to write into a leaf that is being differentiated."""
-    if not modes.current().grad:
+    state = modes.current()
+    if target._inference and not state.inference:
+        raise GraphError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make "
+            "a clone to get a normal tensor before doing inplace update."
+        )
+    if not state.grad:
         return
     if target._edge is LEAF:
         raise GraphError(

@@ -168,8 +168,19 @@ class enable_grad(_GradMode):
         return state.but(grad=True)
 
 
+#: Whether inference mode was ever on: until then nobody asks whether a value was made in it.
+inference_met = False
+
+
 class inference_mode(Scope):
-    """As ``no_grad``, and what is made inside may never enter a graph (PyTorch's name)."""
+    """As ``no_grad``, and what is made inside may never enter a graph (PyTorch's name).
+
+    >>> import anadrome as ad
+    >>> with ad.inference_mode():
+    ...     y = ad.ones(2) * 2
+    >>> y.requires_grad, y.is_inference()
+    (False, True)
+    """
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = mode
@@ -182,7 +193,11 @@ class inference_mode(Scope):
         return self
 
     def change(self, state: State) -> State:
-        return state.but(grad=False, inference=True) if self.mode else state
+        global inference_met
+        if not self.mode:
+            return state
+        inference_met = True
+        return state.but(grad=False, inference=True)
 
 
 def is_grad_enabled() -> bool:

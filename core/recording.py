@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from . import modes
+from .errors import GraphError
 from .graph import Packed, PackedRows, tick
 from .modes import State
 from .op import Op
@@ -17,6 +19,8 @@ _getframe = sys._getframe
 
 def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     """A node for a call that has just been made, and the Tensor that hangs on it."""
+    if modes.inference_met:
+        _refuse_inference(saved)
     node = _new(op.node_type)
     node.edges = edges
     node.saved = saved
@@ -41,6 +45,19 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     out._data = data
     out._edge = (node, 0)
     return out
+
+
+def _refuse_inference(saved: Any) -> None:
+    """Raise if a value made in inference mode would be saved: nobody counts the writes to those."""
+    if saved.__class__ is tuple:
+        for value in saved:
+            _refuse_inference(value)
+    elif isinstance(saved, Tensor) and saved._inference:
+        raise GraphError(
+            "Inference tensors cannot be saved for backward. To work around you can make a clone "
+            "to get a normal tensor and use it in autograd, or use `no_grad()` in place of "
+            "`inference_mode()`."
+        )
 
 
 def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> tuple[Any, ...]:

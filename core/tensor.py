@@ -52,6 +52,8 @@ class Tensor(Values, Operators):
     _hooks: dict[int, Any] | None = None
     _post_hooks: dict[int, Any] | None = None
     _retains_grad = False
+    #: Whether it was made in inference mode, and so may never enter a graph.
+    _inference = False
     _detached_at: Any = None
 
     def __init__(self, *data: Any, dtype: Any = None, device: Any = None) -> None:
@@ -112,6 +114,11 @@ class Tensor(Values, Operators):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for (or renounce) a gradient of this leaf, in place; returns self."""
+        if requires_grad and self._inference and not modes.current().inference:
+            raise GraphError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed; use `.clone()` first"
+            )
         if requires_grad == self.requires_grad:
             return self
         if not requires_grad:
@@ -358,6 +365,8 @@ def wrap(data: Any) -> Tensor:
     out = _new(Tensor)
     out._data = data
     out._edge = None
+    if modes.inference_met and modes.current().inference:
+        out._inference = True
     return out
 
 
