@@ -10,6 +10,7 @@ from ..modes import (
     set_grad_enabled,
 )
 from . import functional, graph
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .entry import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
 from .gradcheck import gradcheck, gradgradcheck
@@ -20,6 +21,7 @@ __all__ = [
     "FunctionCtx",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
@@ -30,5 +32,6 @@ __all__ = [
     "no_grad",
     "once_differentiable",
     "saved_tensors_hooks",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

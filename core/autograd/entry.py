@@ -15,6 +15,9 @@ from ..tensor import Tensor, wrap
 #: Plugins' ``around_backward`` context managers; None costs one test. Set by the plugin manager.
 around: Callable[[tuple[Tensor, ...]], contextlib.AbstractContextManager[Any]] | None = None
 
+#: Sees each node of every backward, where ``detect_anomaly`` is on.
+observer: Callable[..., None] | None = None
+
 
 def backward(
     tensors: Tensor | Sequence[Tensor],
@@ -212,6 +215,8 @@ def _run(
 ) -> list[Any]:
     """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
     state = modes.current()
+    if observe is None:
+        observe = observer
     partial = wanted is not None
     if state.modes or state.inference or create_graph or partial:
         active = tuple([m for m in state.modes if not m.forward_only])

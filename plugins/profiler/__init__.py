@@ -1,0 +1,20 @@
+"""A profiler: which ops took how long, as a table and as a trace for the browser's viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anadrome import hookimpl
+
+ANADROME_API = (1, 1)
+
+
+@hookimpl
+def register_exports() -> Mapping[str, Any]:
+    """PyTorch's names, the older ones below `autograd` among them."""
+    names = ("profile", "record_function")
+    exports = {f"profiler.{n}": f"{__name__}.profiling:{n}" for n in names}
+    exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in names})
+    exports["profiler.ProfilerActivity"] = f"{__name__}.profiling:ProfilerActivity"
+    return exports

@@ -1,0 +1,181 @@
+"""profiling: a mode that notes when each op began and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from anadrome import Mode, Tensor
+
+
+class ProfilerActivity(enum.Enum):
+    """What can be profiled (PyTorch's names); ops are timed on the CPU."""
+
+    CPU = 0
+    CUDA = 2
+
+
+class Event(NamedTuple):
+    """One op or one labelled block: its times are in microseconds."""
+
+    name: str
+    start: float
+    duration: float
+    shapes: tuple[tuple[int, ...], ...]
+    thread: int
+
+
+class Averages(NamedTuple):
+    """All calls of one op together; times in microseconds."""
+
+    key: str
+    count: int
+    cpu_time_total: float
+
+    @property
+    def cpu_time(self) -> float:
+        """The mean time of a call."""
+        return self.cpu_time_total / self.count
+
+
+class Table(list):
+    """The averages of a profile, one an op."""
+
+    def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
+        """As text. `sort_by`: `cpu_time_total`, `cpu_time` or `count`."""
+        rows = list(self)
+        if sort_by is not None:
+            field = sort_by.removeprefix("self_")
+            if field not in ("cpu_time_total", "cpu_time", "count"):
+                raise ValueError(
+                    f"cannot sort by {sort_by!r}; there are cpu_time_total, cpu_time and count"
+                )
+            rows.sort(key=lambda row: getattr(row, field), reverse=True)
+        total = sum(row.cpu_time_total for row in self) or 1.0
+        lines = [("Name", "CPU total %", "CPU total", "CPU time avg", "# of Calls")]
+        for row in rows[:row_limit]:
+            share = f"{100 * row.cpu_time_total / total:.2f}%"
+            times = f"{row.cpu_time_total:.3f}us", f"{row.cpu_time:.3f}us"
+            lines.append((row.key, share, *times, str(row.count)))
+        widths = [max(len(line[i]) for line in lines) for i in range(5)]
+        rule = "  ".join("-" * w for w in widths)
+        text = ["  ".join(c.rjust(w) for c, w in zip(line, widths)) for line in lines]
+        return "\n".join([rule, text[0], rule, *text[1:], rule])
+
+    def total_average(self) -> Averages:
+        """All of it as one."""
+        return Averages("Total", sum(r.count for r in self), sum(r.cpu_time_total for r in self))
+
+
+_running: list[profile] = []
+
+
+class profile(Mode):
+    """Time each op inside (PyTorch: `torch.profiler.profile`, `torch.autograd.profiler.profile`).
+
+    Ops of the forward are timed one by one; a backward over arrays is one call. `record_shapes`
+    notes shapes for the trace. `on_trace_ready` is called at the end with the profile.
+
+    >>> import anadrome as ad
+    >>> with ad.profiler.profile() as prof:
+    ...     y = ad.ones(3).exp() + 1
+    >>> [event.key for event in prof.key_averages()]
+    ['exp', 'add']
+    """
+
+    def __init__(
+        self, enabled: bool = True, *, activities: Any = None, record_shapes: bool = False,
+        on_trace_ready: Callable[[profile], None] | None = None, schedule: Any = None,
+        **others: Any,
+    ) -> None:  # fmt: skip
+        self.enabled = enabled
+        self.record_shapes = record_shapes
+        self.on_trace_ready = on_trace_ready
+        self.events_seen: list[Event] = []
+        self.steps = 0
+
+    def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.enabled:
+            return op(*args, **kwargs)
+        begin = time.perf_counter()
+        try:
+            return op(*args, **kwargs)
+        finally:
+            shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
+            self._note(op.__name__, begin, shapes if self.record_shapes else ())
+
+    def _note(self, name: str, begin: float, shapes: tuple[Any, ...]) -> None:
+        now = time.perf_counter()
+        self.events_seen.append(
+            Event(name, begin * 1e6, (now - begin) * 1e6, shapes, threading.get_ident())
+        )
+
+    def __enter__(self) -> Any:
+        _running.append(self)
+        return super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        _running.remove(self)
+        if self.on_trace_ready is not None:
+            self.on_trace_ready(self)
+
+    def start(self) -> None:
+        """Begin, without a `with`."""
+        self.__enter__()
+
+    def stop(self) -> None:
+        """End what `start` began."""
+        self.__exit__(None, None, None)
+
+    def step(self) -> None:
+        """A training step is over; counted only."""
+        self.steps += 1
+
+    def events(self) -> list[Event]:
+        """Each call, in order of its end."""
+        return self.events_seen
+
+    def key_averages(self, group_by_input_shape: bool = False, **options: Any) -> Table:
+        """The calls grouped by op, in order of the first one."""
+        grouped: dict[str, list[float]] = {}
+        for event in self.events_seen:
+            key = f"{event.name} {event.shapes}" if group_by_input_shape else event.name
+            grouped.setdefault(key, []).append(event.duration)
+        return Table(Averages(key, len(times), sum(times)) for key, times in grouped.items())
+
+    def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
+        """`key_averages().table(...)`."""
+        return self.key_averages().table(sort_by, row_limit)
+
+    def export_chrome_trace(self, path: str) -> None:
+        """Write a trace for `chrome://tracing` or Perfetto."""
+        trace = [
+            {"name": e.name, "ph": "X", "ts": e.start, "dur": e.duration, "pid": 0,
+             "tid": e.thread, "cat": "cpu_op", "args": {"Input Dims": e.shapes}}
+            for e in self.events_seen
+        ]  # fmt: skip
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"traceEvents": trace, "displayTimeUnit": "ms"}, file)
+
+
+class record_function(contextlib.ContextDecorator):
+    """Label a block in the running profiles (PyTorch: `torch.profiler.record_function`)."""
+
+    def __init__(self, name: str, args: str | None = None) -> None:
+        self.name = name
+        self._begins: list[float] = []
+
+    def __enter__(self) -> record_function:
+        self._begins.append(time.perf_counter())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        begin = self._begins.pop()
+        for running in _running:
+            running._note(self.name, begin, ())
