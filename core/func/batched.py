@@ -146,7 +146,7 @@ def _install_operators() -> None:
     def matmul(self: Any, other: Any) -> Any:
         return table["matmul"].implementations[type(self)](self, other)
 
-    Batched.__matmul__ = matmul  # type: ignore[attr-defined]
+    setattr(Batched, "__matmul__", matmul)  # noqa: B010
 
 
 class _Namespace:
@@ -195,7 +195,7 @@ class BatchedBackend(Backend):
         self.native_dtype = inner.native_dtype  # type: ignore[method-assign]
         self.synchronize = inner.synchronize  # type: ignore[method-assign]
         self.placed = inner.placed  # type: ignore[method-assign]
-        self.to_host = no_value  # type: ignore[method-assign]
+        self.to_host = no_value  # type: ignore[method-assign, assignment]
         self.require = inner.require  # type: ignore[method-assign]
 
     def lift(self, value: Any) -> Any:
@@ -213,7 +213,7 @@ class BatchedBackend(Backend):
         return self.lift(getattr(self.inner, "raised", lambda v: v)(value))
 
     def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
-        if data.__class__ is self.array_type:
+        if isinstance(data, Batched) and data.__class__ is self.array_type:
             return self.array_type(
                 self.inner.asarray(data.array, dtype=dtype, device=device), data.mapped
             )

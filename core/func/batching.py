@@ -19,7 +19,7 @@ from .batchrules import RULES, Undecided, rule_for
 
 def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
     """What runs the op over the backend's arrays."""
-    cls = backend.array_type
+    cls: Any = backend.array_type
     rule = rule_for(op)
     if op.mutates:
         raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")

@@ -56,7 +56,7 @@ def _aligned(cls: Any, arrays: Any) -> list[Any]:
 def _materialised(cls: Any, arrays: Any) -> list[Any]:
     """Every array with the batch as its first dimension; None stays."""
     size = next(a.array.shape[0] for a in arrays if isinstance(a, cls) and a.mapped)
-    out = []
+    out: list[Any] = []
     for a in arrays:
         if a is None:
             out.append(a)

@@ -216,8 +216,9 @@ def _input_dims(args: tuple[Any, ...], in_dims: Any) -> list[Any]:
             f"vmap: in_dims is not compatible with the structure of inputs: it has {len(in_dims)} "
             f"entries for {len(args)} arguments"
         )
-    whole = isinstance(in_dims, (tuple, list))
-    return tree.spread(tuple(in_dims), args, "vmap: in_dims") if whole else [
+    if isinstance(in_dims, (tuple, list)):
+        return tree.spread(tuple(in_dims), args, "vmap: in_dims")
+    return [
         in_dims if isinstance(leaf, Tensor) or in_dims is None else _refused(leaf, in_dims)
         for leaf in tree.leaves(args)
     ]  # fmt: skip

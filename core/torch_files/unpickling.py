@@ -140,10 +140,10 @@ class _Machine:
         self._extend(self._since_mark(), set)
 
     def _extend(self, items: list[Any], kind: type) -> None:
-        target = self.stack[-1]
+        target: Any = self.stack[-1]
         if type(target) is not kind:
             raise SerializationError(f"items are added to a {type(target).__name__}")
-        target.extend(items) if isinstance(target, list) else target.update(items)
+        getattr(target, "extend" if kind is list else "update")(items)
 
     def _setitem(self, argument: Any) -> None:
         self._set(self._pop(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import enum
 import json
 import threading
@@ -30,7 +31,8 @@ class Event(NamedTuple):
     thread: int
 
 
-class Averages(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Averages:
     """All calls of one op together; times in microseconds."""
 
     key: str

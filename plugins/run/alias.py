@@ -134,7 +134,7 @@ def install() -> None:
     sys.meta_path.insert(0, Finder())
     anadrome.dtypes.shown_as = "torch"  # what is printed is what the script's author saw
     if not hasattr(anadrome.Tensor, "__getattr__"):
-        anadrome.Tensor.__getattr__ = _missing_of_tensor  # type: ignore[attr-defined]
+        anadrome.Tensor.__getattr__ = _missing_of_tensor  # type: ignore[attr-defined, method-assign]
 
 
 def _missing_of_tensor(self: Any, name: str) -> Any:
