@@ -19,7 +19,7 @@ NAMESPACES = [
     "torch.optim", "torch.optim.lr_scheduler", "torch.optim.swa_utils", "torch.utils.data",
     "torch.utils.checkpoint", "torch.linalg", "torch.fft", "torch.special", "torch.distributions",
     "torch.func", "torch.autograd", "torch.autograd.functional", "torch.autograd.profiler",
-    "torch.profiler", "torch.cuda", "torch.amp", "torch.accelerator", "torch.backends.cudnn",
+    "torch.profiler", "torch.cuda", "torch.amp", "torch.accelerator",
     "torch.random",
 ]  # fmt: skip
 
