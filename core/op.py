@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Any
 
 from .errors import AnadromeError, DeclarationError, DtypeError, RangeError, ShapeError
-from .rules import MISSING, NONE, ZERO, Word, node_type, play_word, player
+from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, play_word, player
 from .tensor import Tensor
 
 __all__ = [
@@ -97,7 +97,8 @@ class Op:
         self.has_rules = joint is not None or any(r is not NONE for r in self.rules)
         self._compile_rules()
         self.implementations: dict[type, Callable[..., Any]] = _Implementations(self)
-        self.node_type = node_type(self)
+        #: The class of its nodes; made with the first one, since most ops are never recorded.
+        self.node_type: type[OpNode] | None = None
         self.call: Callable[..., Any]
 
     def __repr__(self) -> str:
@@ -182,6 +183,11 @@ class Op:
                     + ", ".join(self.environment)
                 )
         return names
+
+    def first_node_type(self) -> type[OpNode]:
+        """Make the class of its nodes."""
+        self.node_type = node_type(self)
+        return self.node_type
 
     def explain(self, error: Exception, arrays: Any) -> Exception:
         """An array library's complaint, with the op and its arguments named."""

@@ -21,7 +21,7 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     """A node for a call that has just been made, and the Tensor that hangs on it."""
     if modes.inference_met:
         _refuse_inference(saved)
-    node = _new(op.node_type)
+    node: Any = _new(op.node_type or op.first_node_type())
     node.edges = edges
     node.saved = saved
     node.hooks = node.writes = None
