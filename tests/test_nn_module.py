@@ -154,7 +154,7 @@ def _set(name: str, value: Any) -> Any:
     "do, error, text",
     [
         (_set("weight", ad.zeros(1)), TypeError,
-         r"^cannot assign 'anadrome.Tensor' as parameter 'weight' \(anadrome.nn.Parameter or None "
+         r"^cannot assign 'anadrome.FloatTensor' as parameter 'weight' \(anadrome.nn.Parameter or None "
          r"expected\); wrap it in anadrome.nn.Parameter"),
         (_set("weight", 3), TypeError, "^cannot assign 'int' as parameter 'weight'"),
         (_set("weight", nn.ReLU()), TypeError, "ReLU' as parameter 'weight'"),
@@ -163,7 +163,7 @@ def _set(name: str, value: Any) -> Any:
         (_set("kept", 3), TypeError,
          r"^cannot assign 'int' as buffer 'kept' \(anadrome.nn.Buffer, anadrome.Tensor or None"),
         (lambda m: m.register_parameter("p", ad.zeros(1)), TypeError,
-         "^cannot assign 'anadrome.Tensor' object to parameter 'p'"),
+         "^cannot assign 'anadrome.FloatTensor' object to parameter 'p'"),
         (lambda m: m.register_parameter("a.b", None), KeyError,
          "parameter name can.+t contain"),
         (lambda m: m.register_parameter("", None), KeyError, "can.+t be empty string"),

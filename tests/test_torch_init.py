@@ -1,4 +1,4 @@
-"""nn.init next to PyTorch: what is exact is equal, what is drawn has the same bounds and moments."""
+"""nn.init next to PyTorch: the exact is equal; what is drawn has the same bounds and moments."""
 
 from __future__ import annotations
 

@@ -125,7 +125,8 @@ def run(path: Path, library: Any, given: list[Any] | None = None) -> tuple[Start
     return start, steps
 
 
-def same(found: Any, wanted: Any, what: str) -> None:
+def same(found: Any, wanted: Any, what: str, floor: float = 1e-7, skip: Any = None) -> None:
+    """Equal to 1e-4 of an array's largest value: of its smallest, rounding leaves nothing right."""
     if isinstance(wanted, (list, tuple)):
         assert len(found) == len(wanted), what
         for i, (f, w) in enumerate(zip(found, wanted)):
@@ -134,12 +135,44 @@ def same(found: Any, wanted: Any, what: str) -> None:
         if isinstance(wanted, np.ndarray):
             assert found.dtype == wanted.dtype, what
             assert found.shape == wanted.shape, what
-        # Relative to the largest of an array: of its smallest, rounding leaves nothing right.
+        if skip is not None:
+            found, wanted = found[~skip], wanted[~skip]
         scale = float(np.abs(wanted).max()) if np.size(wanted) else 0.0
         scale = scale if np.isfinite(scale) else 1.0
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * scale + 1e-7, err_msg=what)
+        np.testing.assert_allclose(
+            found, wanted, rtol=1e-4, atol=1e-4 * scale + floor, err_msg=what
+        )
     else:
         assert found == wanted, what
+
+
+class Comparison:
+    """Compares two runs step by step.
+
+    Some gradients are zero but for rounding (that of a bias before a normalisation, of the keys'
+    bias in attention). Adam and its kin make full steps of that rounding, so those elements of the
+    weights are left out; they are few, which is checked too.
+    """
+
+    def __init__(self) -> None:
+        self.noise: dict[str, Any] = {}
+
+    def step(self, number: int, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        assert found.keys() == wanted.keys(), f"step {number}"
+        grads = {k: v for k, v in wanted.items() if k.endswith(".grad") and v is not None}
+        largest = max((float(np.abs(g).max()) for g in grads.values() if g.size), default=0.0)
+        for name, g in grads.items():
+            rounding = (np.abs(g) < 1e-6 * largest) & ((g != 0) | (found[name] != 0))
+            key = name.removesuffix(".grad")
+            self.noise[key] = self.noise.get(key, False) | rounding
+        for name, w in wanted.items():
+            floor = 2e-6 * largest if name in grads else 1e-7
+            same(found[name], w, f"step {number}: {name}", floor, self.noise.get(name))
+
+    def left_out(self) -> float:
+        """The part of the weights that was left out."""
+        count = sum(np.size(n) for n in self.noise.values())
+        return sum(int(np.sum(n)) for n in self.noise.values()) / max(count, 1)
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda p: p.stem)
@@ -150,10 +183,10 @@ def test_program(path: Path) -> None:
     start, wanted = run(path, torch)
     _, found = run(path, ad, start.states)
     assert len(found.seen) == len(wanted.seen) > 2
+    comparison = Comparison()
     for number, (f, w) in enumerate(zip(found.seen, wanted.seen)):
-        assert f.keys() == w.keys(), f"step {number}"
-        for name in w:
-            same(f[name], w[name], f"step {number}: {name}")
+        comparison.step(number, f, w)
+    assert comparison.left_out() < 0.15
 
 
 def test_a_wrong_weight_is_found() -> None:

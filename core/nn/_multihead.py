@@ -68,7 +68,8 @@ def multi_head_attention_forward(
                     f"use_separate_proj_weight is True but {name}_proj_weight is None"
                 )
         biases = [None] * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-        q, k, v = (F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
+        linear: Any = F.linear
+        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
     else:
         if in_proj_weight is None:
             raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")

@@ -64,7 +64,7 @@ def _directed(
     """One layer in one direction: its rows, and the states at every row."""
     w_hh = given["weight_hh"]
     bias, b_hh = given.get("bias_ih"), given.get("bias_hh")
-    how = {"sizes": sizes, "reverse": reverse}
+    how: dict[str, Any] = {"sizes": sizes, "reverse": reverse}
     if mode == "GRU":  # the reset gate takes the second bias too, so it cannot join the first
         gates = linear(rows, given["weight_ih"], bias)
         out, _ = ops.gru(gates, *first, w_hh, b_hh, **how)
@@ -74,7 +74,8 @@ def _directed(
     gates = linear(rows, given["weight_ih"], bias)
     if mode == "LSTM":
         if given.get("weight_hr") is not None:
-            return _projected(gates, *first, w_hh, given["weight_hr"], **how)
+            hidden, cell = first
+            return _projected(gates, hidden, cell, w_hh, given["weight_hr"], **how)
         out, cell, _ = ops.lstm(gates, *first, w_hh, **how)
         return out, (out, cell)
     out = ops.rnn(gates, *first, w_hh, act="relu" if mode == "RNN_RELU" else "tanh", **how)

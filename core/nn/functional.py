@@ -19,6 +19,7 @@ from ._activations import (
     softplus,
     tanh,
 )
+from ._convolution import conv1d, conv2d, conv3d
 from ._layers import (
     batch_norm,
     dropout,
@@ -37,7 +38,6 @@ from ._losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from ._convolution import conv1d, conv2d, conv3d
 from ._padding import pad
 from ._pooling import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 
@@ -106,7 +106,7 @@ _names, __getattr__, __dir__ = _later.later(
     _transposed="conv_transpose1d conv_transpose2d conv_transpose3d",
     _windows="fold unfold",
 )
-__all__ += _names
+__all__.extend(_names)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

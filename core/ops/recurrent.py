@@ -24,10 +24,10 @@ from .joining import cat_arrays as cat
 from .products import mm, swap
 from .reduce import sum
 
-_EVEN = {"sizes": (2, 2, 2), "reverse": False}
-_EVEN_BACK = {"sizes": (2, 2), "reverse": True}
-_RAGGED = {"sizes": (3, 2, 1), "reverse": False}
-_RAGGED_BACK = {"sizes": (3, 1), "reverse": True}
+_EVEN: Any = {"sizes": (2, 2, 2), "reverse": False}
+_EVEN_BACK: Any = {"sizes": (2, 2), "reverse": True}
+_RAGGED: Any = {"sizes": (3, 2, 1), "reverse": False}
+_RAGGED_BACK: Any = {"sizes": (3, 1), "reverse": True}
 
 # fmt: off
 #: ``gates``: (rows, 4 H), in the order input, forget, cell, output; ``w``: (4 H, H).

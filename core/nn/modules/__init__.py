@@ -139,4 +139,4 @@ _names, __getattr__, __dir__ = later(
     "Threshold",
     smooth="CELU GLU Mish SELU Softmax2d Softmin Softsign",
 )
-__all__ += _names
+__all__.extend(_names)

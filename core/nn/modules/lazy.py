@@ -122,10 +122,11 @@ class _LazyConv(LazyModuleMixin):
         """Without a weight yet: ``given`` are the other arguments of the convolution."""
         made = {name: given[name] for name in ("device", "dtype")}
         super().__init__(0, 0, bias=False, **given)
-        self.weight = UninitializedParameter(**made)
-        self.out_channels = out_channels
+        me: Any = self
+        me.weight = UninitializedParameter(**made)
+        me.out_channels = out_channels
         if bias:
-            self.bias = UninitializedParameter(**made)
+            me.bias = UninitializedParameter(**made)
 
     transposed: bool
     dims: int

@@ -314,7 +314,7 @@ def indented(text: str) -> str:
 def _typename(value: Any) -> str:
     cls = type(value)
     if isinstance(value, Tensor):
-        return f"anadrome.{cls.__name__}"
+        return value.type()
     return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
 
 

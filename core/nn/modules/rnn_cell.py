@@ -91,7 +91,7 @@ class RNNCellBase(Module):
         return tuple(out)
 
     def _gates(self, rows: Tensor) -> Tensor:
-        bias = self.bias_ih
+        bias: Tensor | None = self.bias_ih
         if bias is not None and self.bias_hh is not None:
             bias = bias + self.bias_hh
         return F.linear(rows, self.weight_ih, bias)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import dtypes, modes
 from ...creation import empty
 from ...tensor import Tensor
-from ..parameter import Parameter
+from ..parameter import Parameter, is_lazy
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -170,7 +170,9 @@ class Tree:
                         if made is not tensor:
                             tensor.data = made
             for name, buffer in self._buffers.items():
-                if buffer is not None:
+                if is_lazy(buffer):  # it goes on waiting for its shape
+                    buffer.data = fn(buffer)
+                elif buffer is not None:
                     self._buffers[name] = fn(buffer)
         return self
 

@@ -22,7 +22,8 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
     ``transpose``: a transposed one. PyTorch: ``torch.nn.utils.fuse_conv_bn_eval``.
     """
-    return _fused(conv, bn, lambda *given: fuse_conv_bn_weights(*given, transpose))
+    fuse: Any = fuse_conv_bn_weights
+    return _fused(conv, bn, lambda *given: fuse(*given, transpose))
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:

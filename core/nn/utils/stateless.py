@@ -62,7 +62,7 @@ def _merged(given: Any) -> dict[str, Any]:
 def _replaced(
     module: Module, given: dict[str, Any], tie_weights: bool, strict: bool
 ) -> Iterator[None]:
-    own = dict(module.named_parameters(remove_duplicate=False))
+    own: dict[str, Any] = dict(module.named_parameters(remove_duplicate=False))
     own.update(module.named_buffers(remove_duplicate=False))
     if tie_weights:
         names: dict[int, list[str]] = {}
@@ -91,7 +91,8 @@ def _replaced(
         for name, value in given.items():
             path, _, last = name.rpartition(".")
             owner = module.get_submodule(path)
-            table = owner._parameters if last in owner._parameters else owner._buffers
+            holds_it = last in owner._parameters
+            table: Any = owner._parameters if holds_it else owner._buffers
             if last not in table:
                 raise AttributeError(f"{type(owner).__name__} has no attribute `{last}`")
             before.append((table, last, table[last]))
