@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import random
+import sys
 
 # One BLAS thread a process: pytest-xdist has a process a core already.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -100,6 +101,9 @@ def _has_gpu() -> bool:
 def _fresh() -> object:
     """Each test starts from the same random numbers and the default dtype, and leaves it so."""
     ad.manual_seed(0)
+    random.seed(0)
+    if "torch" in sys.modules:  # in whatever order the tests come
+        sys.modules["torch"].manual_seed(0)
     before = ad.get_default_dtype()
     yield
     ad.set_default_dtype(before)

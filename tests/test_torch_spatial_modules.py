@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import numpy as np
@@ -125,10 +126,10 @@ def test_arguments_are_those_of_pytorch(name: str) -> None:
 def test_starting_values_have_the_bounds_of_pytorch(name: str) -> None:
     ad.manual_seed(0)
     ours, theirs = getattr(ad.nn, name)(16, 24, 3), getattr(torch.nn, name)(16, 24, 3)
+    bound = 1 / math.sqrt(theirs.weight[0].numel())
     for p, q in zip(ours.parameters(), theirs.parameters()):
-        bound = q.abs().max().item()
-        assert float(p.abs().max()) == pytest.approx(bound, rel=0.12)
-        assert float(p.mean()) == pytest.approx(0.0, abs=0.4 * bound)  # 24 biases
+        for largest in (float(p.abs().max()), q.abs().max().item()):
+            assert 0.8 * bound < largest <= bound
 
 
 @pytest.mark.parametrize(
