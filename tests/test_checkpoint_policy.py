@@ -58,9 +58,7 @@ def test_replayed_records_a_node_around_a_given_result(computed: Computed) -> No
     assert (y.tolist(), y.grad_fn.name()) == ([5.0, 7.0], "ExpBackward0")
     y.sum().backward()
     assert x.grad.tolist() == [5.0, 7.0]
-    values, indices = replayed(extremes.max_dim.op, (ad.tensor(9.0), ad.tensor(0)))(
-        x, dim=0
-    )
+    values, indices = replayed(extremes.max_dim.op, (ad.tensor(9.0), ad.tensor(0)))(x, dim=0)
     assert (values.item(), indices.item()) == (9.0, 0)
     values.backward()
     assert x.grad.tolist() == [6.0, 7.0]

@@ -154,8 +154,8 @@ def _set(name: str, value: Any) -> Any:
     "do, error, text",
     [
         (_set("weight", ad.zeros(1)), TypeError,
-         r"^cannot assign 'anadrome.FloatTensor' as parameter 'weight' \(anadrome.nn.Parameter or None "
-         r"expected\); wrap it in anadrome.nn.Parameter"),
+         r"^cannot assign 'anadrome.FloatTensor' as parameter 'weight' \(anadrome.nn.Parameter or "
+         r"None expected\); wrap it in anadrome.nn.Parameter"),
         (_set("weight", 3), TypeError, "^cannot assign 'int' as parameter 'weight'"),
         (_set("weight", nn.ReLU()), TypeError, "ReLU' as parameter 'weight'"),
         (_set("child", 3), TypeError,

@@ -23,9 +23,9 @@ _ERF = np.vectorize(math.erf, otypes=[float])
 
 #: name: (formula in NumPy, interval in which it is tried besides the special values)
 UNARY: dict[str, tuple[Callable[..., Any], tuple[float, float]]] = {
-    "abs": (np.abs, (-9, 9)), "neg": (np.negative, (-9, 9)), 
+    "abs": (np.abs, (-9, 9)), "neg": (np.negative, (-9, 9)),
     "sign": (lambda x: np.nan_to_num(np.sign(x)), (-9, 9)),  # of NaN, 0 as in PyTorch
-   
+
     "exp": (np.exp, (-20, 20)), "expm1": (np.expm1, (-20, 20)), "log": (np.log, (-1, 99)),
     "log1p": (np.log1p, (-2, 99)), "log2": (np.log2, (-1, 99)), "log10": (np.log10, (-1, 99)),
     "sqrt": (np.sqrt, (-1, 99)), "rsqrt": (lambda x: 1 / np.sqrt(x), (0, 99)),
