@@ -102,6 +102,15 @@ class UninitializedTensorMixin:
         """Itself: there is nothing to share."""
         return self
 
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Itself, or one that waits elsewhere or in another dtype."""
+        me: Any = super()
+        made = me.to(*args, **kwargs)
+        if made is self:
+            return self
+        kind: Any = type(self)
+        return kind(made.requires_grad, made.device, made.dtype)
+
     def share_memory_(self) -> Any:
         """Raises RuntimeError: there is nothing to share."""
         raise RuntimeError(
