@@ -170,9 +170,11 @@ class Tree:
                         if made is not tensor:
                             tensor.data = made
             for name, buffer in self._buffers.items():
+                if buffer is None:
+                    continue
                 if is_lazy(buffer):  # it goes on waiting for its shape
                     buffer.data = fn(buffer)
-                elif buffer is not None:
+                else:
                     self._buffers[name] = fn(buffer)
         return self
 
