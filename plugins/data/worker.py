@@ -151,10 +151,14 @@ def _prepare(job: Job) -> None:
 def _send(results: Any, message: tuple[Any, Any], where: str) -> None:
     try:
         data = ForkingPickler.dumps(message)
-    except Exception as error:  # of what cannot be pickled, the exception can: its text
-        failure = Caught(error, where)
-        failure.kind = failure.kind if failure.kind.__module__ == "builtins" else RuntimeError
-        if isinstance(message[1], Caught):
+    except Exception as error:
+        reason = RuntimeError(
+            f"what a worker makes must be pickled to leave it, and this cannot be: {error}; return "
+            "tensors, numbers and plain containers from the data set and collate_fn"
+        )
+        reason.__cause__ = error
+        failure = Caught(reason, where)
+        if isinstance(message[1], Caught):  # its text can be pickled, its class cannot
             failure = message[1]
             failure.kind = RuntimeError
         data = ForkingPickler.dumps((message[0], failure))
