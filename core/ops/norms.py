@@ -11,7 +11,7 @@ from ..forms import form
 from ..op import FULL, op
 from ..samples import Arr, Sample, call, each
 from ..tensor import Tensor
-from .arithmetic import where
+from .arithmetic import pow_number, where
 from .elementwise import abs
 from .extremes import amax, amin
 from .reduce import _sum, as_dim, spread
@@ -71,7 +71,7 @@ def _norm_p_rule(g: Any, x: Any, out: Any, p: float, dim: Any, keepdim: bool) ->
     total = spread(out, x.shape, dim, keepdim)
     zero = (total == 0.0) | (size == 0.0)
     ratio = where(zero, 0.0, where(zero, 1.0, size) / where(zero, 1.0, total))
-    ratio = where(zero, 1.0, ratio) ** (p - 1)
+    ratio = pow_number(where(zero, 1.0, ratio), exponent=p - 1)  # as one op in each reading
     return direction * where(zero, 0.0, ratio) * spread(g, x.shape, dim, keepdim)
 
 

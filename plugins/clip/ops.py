@@ -33,7 +33,7 @@ def _norm(xp: Any, x: Any, norm_type: float) -> Any:
             return xp.sum(size)
         return xp.max(size) if norm_type > 0 else xp.min(size)
     if norm_type == 0:
-        return xp.astype(xp.count_nonzero(size), size.dtype)
+        return xp.sum(xp.astype(size != 0, size.dtype))
     if norm_type == 1:
         return xp.sum(size)
     return xp.sum(size**norm_type) ** (1.0 / norm_type)
