@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib import metadata
 
-from . import __version__, backend
+from . import __version__, backend, later
 from .command import Command
 from .manager import plugins
 from .op import table
@@ -20,6 +20,7 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
+    later.everything()  # the count is of the whole table
     print(f"anadrome {__version__} ({len(table)} ops), Python {platform.python_version()}")
     print(f"platform: {platform.platform()} on {platform.machine()}")
     for package in _PACKAGES:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,8 +111,6 @@ def test_adam(options: dict[str, Any], always: None) -> None:
 
 
 def in_fresh_python(code: str, **environment: str) -> str:
-    import os
-
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
@@ -142,8 +141,11 @@ def test_it_can_be_switched_off() -> None:
     assert found == ["False", "False", "False"]
 
 
-def test_each_loop_is_kept_on_disk() -> None:
-    for name in ("rows", "pointwise", "updates", "tables"):
-        loops = vars(importlib.import_module(f"anadrome.backends.numba.{name}"))
-        found: list[Callable[..., Any]] = [v for v in loops.values() if hasattr(v, "py_func")]
-        assert any(f._cache.cache_path for f in found if hasattr(f, "_cache"))  # type: ignore
+def test_what_was_compiled_is_kept_on_disk(tmp_path: Path) -> None:
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    assert not list(tmp_path.rglob("*.nbc"))
+    in_fresh_python(CODE, **environment)
+    (kept,) = tmp_path.rglob("pointwise.gelu-*.nbc")
+    written = kept.stat().st_mtime_ns
+    in_fresh_python(CODE, **environment)
+    assert [p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")] == [written]

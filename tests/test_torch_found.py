@@ -36,7 +36,30 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda L, x, i, s: L.index_add(x, 0, i, s),
         (np.array([False]), ONE, np.array([True])),
     ),
+    "batch norm of nothing keeps its statistics": (
+        lambda L, x: _statistics_after(L, x),
+        (np.empty((0, 5, 9)),),
+    ),
+    "distinct empty slices": (lambda L, x: L.unique(x.detach(), dim=1), (np.empty((5, 0, 5)),)),
+    "distinct empty slices in runs": (
+        lambda L, x: L.unique_consecutive(x.detach(), dim=1),
+        (np.empty((5, 0, 5)),),
+    ),
+    "a fractional pool without a batch": (
+        lambda L, x, s: L.nn.functional.fractional_max_pool3d(x, 2, 2, _random_samples=s.detach()),
+        (numbers(4, 5, 5, 5), numbers(2, 4, 3, low=0.1, high=0.9)),
+    ),
+    "a fractional pool of nothing": (
+        lambda L, x, s: L.nn.functional.fractional_max_pool3d(x, 2, 2, _random_samples=s.detach()),
+        (np.empty((0, 4, 5, 5, 5)), np.empty((0, 4, 3))),
+    ),
 }
+
+
+def _statistics_after(library: Any, x: Any) -> Any:
+    norm = library.nn.BatchNorm1d(5).double()
+    norm(x)
+    return norm.running_mean, norm.running_var, norm.num_batches_tracked
 
 
 @pytest.mark.parametrize("name", CALLS)

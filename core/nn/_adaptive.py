@@ -175,6 +175,7 @@ def _fractional(
     lead = tuple(x._data.shape[:2])
     if samples is None:
         samples = creation.empty(*lead, n, dtype=x.dtype, device=x.device).uniform_()
+    samples = samples[: lead[0]]  # of several given for an input without a batch, the first
     # PyTorch draws the plane's places last dimension first, the volume's first dimension first.
     order = range(n)[::-1] if n == 2 else range(n)
     flat: Any = 0
@@ -186,7 +187,7 @@ def _fractional(
         around[0][axis], around[1][axis] = size[axis], kernel[axis]
         flat = flat * spatial[axis] + place.reshape(*lead, *around[0], *around[1])
     windows = flat.reshape(*lead, *size, size_of(kernel))
-    values = picking.pool_gather(x, windows.reshape(*lead, -1))
+    values = picking.pool_gather(x, windows.reshape(*lead, size_of(size) * size_of(kernel)))
     best = values.detach().reshape(windows.shape).argmax(dim=-1, keepdim=True)
     indices = windows.gather(-1, best).squeeze(-1)
     out = picking.pool_gather(x, indices)

@@ -236,7 +236,7 @@ def batch_norm(
             f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
         )
     out, _, mean, var = normalise.batch_norm(input, weight, bias, eps=eps)
-    if running_mean is not None and running_var is not None:
+    if count and running_mean is not None and running_var is not None:
         normalise.batch_norm_track(
             running_mean, running_var, mean, var,
             momentum=momentum, correction=count / max(count - 1, 1),

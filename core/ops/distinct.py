@@ -58,7 +58,10 @@ def _distinct(
         raise RuntimeError(
             "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
-    keys = x if x.ndim == 1 else _row_keys(xp, xp.reshape(x, (n, -1))) if n else x[:, 0]
+    if x.ndim == 1:
+        keys = x
+    else:
+        keys = _row_keys(xp, xp.reshape(x, (n, -1))) if n else xp.zeros((0,), dtype=xp.int64)
     order = None if in_order else xp.argsort(keys, stable=True)
     ranked = keys if order is None else xp.take(keys, order, axis=0)
     new = xp.concat([xp.ones((min(n, 1),), dtype=xp.bool), ranked[1:] != ranked[:-1]])
