@@ -1,0 +1,88 @@
+"""worker: makes calls in a process of its own, with a limit of memory, and writes what came of it.
+
+``python -m tests.fuzz.worker FIRST COUNT FILE [PREFIX]``: calls FIRST to FIRST + COUNT. It writes a
+line before and a line after each, so that whoever reads them knows which call ended the process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+from typing import Any
+
+import anadrome as ad
+
+from . import draws, oracle, surface
+
+#: Address space beyond what the libraries take, and the largest file.
+MEMORY = 3 << 30
+FILE = 64 << 20
+
+
+def limited() -> None:
+    """Bound the memory and the files of this process."""
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def drawn(target: surface.Target, number: int) -> tuple[draws.Drawn, random.Random]:
+    """Call ``number`` of a target; the generator goes on for what is done with the result."""
+    ad.manual_seed(0)
+    rng = random.Random(f"{target.path}#{number}")
+    return draws.call_of(target, rng), rng
+
+
+def restore() -> None:
+    """Undo what a call may have set for the process."""
+    from anadrome import printing, settings
+
+    ad.set_default_dtype(ad.float32)
+    ad.set_default_device(None)
+    ad.set_printoptions(profile="default")
+    settings.use_deterministic_algorithms(False)
+    del printing
+    ad.set_grad_enabled(True)
+
+
+def one(target: surface.Target, number: int) -> tuple[oracle.Outcome, str]:
+    """Make one call; the outcome, and the call in words if it is a finding."""
+    call, rng = drawn(target, number)
+    words = oracle.told(target, call)
+    outcome = oracle.run(target, call, rng)
+    restore()
+    return outcome, words
+
+
+def main() -> None:
+    first, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    prefix = sys.argv[4] if len(sys.argv) > 4 else ""
+    faulthandler.enable()
+    targets = [t for t in surface.targets() if t.path.startswith(prefix)]
+    out = open(path, "a", buffering=1)
+    sys.setrecursionlimit(3000)
+    limited()
+    os.chdir(tempfile.mkdtemp(prefix="fuzz-"))
+    for n in range(first, first + count):
+        target, number = targets[n % len(targets)], n // len(targets)
+        name = f"{target.path}#{number}"
+        out.write(json.dumps({"n": n, "start": name, "family": target.family}) + "\n")
+        outcome, words = one(target, number)
+        told: dict[str, Any] = {"n": n, "kind": outcome.kind}
+        if outcome.kind in oracle.FINDINGS:
+            told |= {"where": outcome.where, "text": outcome.text[:300], "call": words[:400]}
+        out.write(json.dumps(told) + "\n")
+        if n % 500 == 0:
+            gc.collect()
+
+
+if __name__ == "__main__":
+    main()
