@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,11 @@ around: Callable[[tuple[Tensor, ...]], contextlib.AbstractContextManager[Any]] |
 
 #: Sees each node of every backward, where ``detect_anomaly`` is on.
 observer: Callable[..., None] | None = None
+
+#: What sees each node of the backwards that run here; see ``finite.watch``.
+watching: contextvars.ContextVar[tuple[Callable[..., None], ...]] = contextvars.ContextVar(
+    "watching", default=()
+)
 
 
 def backward(
@@ -215,8 +221,6 @@ def _run(
 ) -> list[Any]:
     """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
     state = modes.current()
-    if observe is None:
-        observe = observer
     partial = wanted is not None
     if state.modes or state.inference or create_graph or partial:
         active = tuple([m for m in state.modes if not m.forward_only])
@@ -227,11 +231,27 @@ def _run(
     try:
         edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
         if around is None:
-            return engine.run(edges, keep, create_graph, wanted, accumulate, observe)
+            return engine.run(edges, keep, create_graph, wanted, accumulate, _observers(observe))
         with around(roots):
-            return engine.run(edges, keep, create_graph, wanted, accumulate, observe)
+            return engine.run(edges, keep, create_graph, wanted, accumulate, _observers(observe))
     finally:
         modes.reset_state(scope)
+
+
+def _observers(narrator: Callable[..., None] | None) -> Callable[..., None] | None:
+    """Everything that wants to see the nodes of this backward, as one function."""
+    watchers = watching.get()
+    if narrator is None and not watchers:
+        return observer
+    every = [o for o in (narrator, *watchers, observer) if o is not None]
+    if len(every) == 1:
+        return every[0]
+
+    def observe(*seen: Any) -> None:
+        for each in every:
+            each(*seen)
+
+    return observe
 
 
 Tensor._backward = backward  # type: ignore[attr-defined]
