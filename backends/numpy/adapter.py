@@ -14,6 +14,7 @@ from anadrome.dtypes import dtype
 
 from . import namespace, parallel, scatter
 from .kernels import KERNELS, OUT_KERNELS
+from .kernels.common import WIDE_BLOCK
 
 _CPU = device("cpu")
 
@@ -43,7 +44,7 @@ class NumpyBackend(Backend):
     xp = namespace
     kernels = KERNELS
     out_kernels = OUT_KERNELS
-    block = 32768
+    block = WIDE_BLOCK
     # Each zero-dimensional result pays for it.
     from_scalar = staticmethod(np.asarray)  # type: ignore[assignment]
 

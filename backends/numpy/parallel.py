@@ -1,15 +1,15 @@
 """parallel: one slow function over a large array, on every core.
 
 NumPy lets go of the interpreter while it computes, so threads help where one call takes long
-enough to pay for waking a thread (about 70 µs). Sums, products and short passes do not: BLAS has
-threads of its own, and memory is no faster for two.
+enough to pay for waking a thread (about 70 µs), and where each pass over a block is long enough
+not to queue for the interpreter's lock (``kernels/common.py``). Products have BLAS's own threads.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,10 @@ def side_by_side(function: Callable[[slice], Any], count: int, size: int) -> Non
     step = -(-count // threads)
     cuts = [slice(start, min(start + step, count)) for start in range(0, count, step)]
     waiting = [_pool.submit(_piece, function, cut) for cut in cuts[1:]]
-    function(cuts[0])
+    try:
+        function(cuts[0])
+    finally:  # also on an interrupt: nobody may go on writing into what the caller gives up
+        wait(waiting)
     for piece in waiting:
         piece.result()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..parallel import fill, side_by_side
-from .common import BLAS, F32, HALVES, declared, in_float32, ones, row_spans, spans
+from ..parallel import side_by_side
+from .common import BLAS, F32, HALVES, declared, in_float32, ones, spans
 from .masking import without
 from .rational import ERF, GELU_SLOPE, NORMAL
 
@@ -100,30 +100,20 @@ def silu(x: Any) -> Any:
 
 
 def _logistic(x: Any, factor: Any) -> Any:
-    """``factor / (1 + exp(-x))``; a factor of 1 if None."""
+    """``factor / (1 + exp(-x))``; the factor is ``x`` or, if None, 1."""
     out = np.empty(x.shape, x.dtype)
-    fill(_sigmoid_blocks if factor is None else _silu_blocks, x.reshape(-1), out.reshape(-1))
+    source, target = x.reshape(-1), out.reshape(-1)
+
+    def piece(part: slice) -> None:
+        for span in spans(part, target.size):
+            given, result = source[span], target[span]
+            np.negative(given, result)
+            np.exp(result, result)
+            _add(result, _ONE, result)
+            _divide(_ONE if factor is None else given, result, result)
+
+    side_by_side(piece, target.size, target.size)
     return out
-
-
-def _sigmoid_blocks(source: Any, target: Any) -> None:
-    for start, stop in spans(target.size):
-        block = target[start:stop]
-        _one_and_exp(source[start:stop], block)
-        _divide(_ONE, block, block)
-
-
-def _silu_blocks(source: Any, target: Any) -> None:
-    for start, stop in spans(target.size):
-        block = target[start:stop]
-        _one_and_exp(source[start:stop], block)
-        _divide(source[start:stop], block, block)
-
-
-def _one_and_exp(x: Any, out: Any) -> None:
-    np.negative(x, out)
-    np.exp(out, out)
-    _add(out, _ONE, out)
 
 
 def _rows(x: Any, dim: int) -> Any:
@@ -143,8 +133,8 @@ def softmax(x: Any, *, dim: int) -> Any:
     summing = ones(rows.shape[1], x.dtype)
 
     def piece(part: slice) -> None:
-        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
-            source, block = rows[start:stop], target[start:stop]
+        for span in spans(part, rows.size, rows.shape[1]):
+            source, block = rows[span], target[span]
             _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
             np.exp(block, block)
             _multiply(block, (1.0 / np.vecdot(block, summing))[:, None], block)
@@ -167,8 +157,8 @@ def log_softmax_rows(rows: Any) -> Any:
     summing = ones(rows.shape[1], rows.dtype)
 
     def piece(part: slice) -> None:
-        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
-            source, block = rows[start:stop], out[start:stop]
+        for span in spans(part, rows.size, rows.shape[1]):
+            source, block = rows[span], out[span]
             _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
             block -= np.log(np.vecdot(np.exp(block), summing))[:, None]
 
@@ -186,8 +176,8 @@ def softmax_backward(grad: Any, y: Any, *, dim: int) -> Any:
     factor = grad.reshape(rows.shape)
 
     def piece(part: slice) -> None:
-        for start, stop in row_spans(part.stop, rows.shape[1], part.start):
-            g, out_, block = factor[start:stop], rows[start:stop], target[start:stop]
+        for span in spans(part, rows.size, rows.shape[1]):
+            g, out_, block = factor[span], rows[span], target[span]
             _subtract(g, np.vecdot(g, out_)[:, None], block)
             _multiply(block, out_, block)
 

@@ -13,6 +13,8 @@ import numpy as np
 from anadrome import backend
 from anadrome.op import table
 
+from ..parallel import LARGE
+
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
 #: What BLAS multiplies, and what NumPy has vector instructions for.
@@ -20,6 +22,9 @@ BLAS = frozenset({F32, F64})
 HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 #: Elements a block: four blocks of float32 fit a core's second-level cache.
 BLOCK = 32768
+#: The same where threads work side by side: each pass over a block takes the interpreter's lock
+#: once, and in shorter passes the threads spend their time waiting for it.
+WIDE_BLOCK = 4 * BLOCK
 
 #: Elements of the largest buffer that a thread keeps.
 _KEPT = 2**21
@@ -43,14 +48,6 @@ def in_float32(kernel: Callable[..., Any], *arrays: Any, **metadata: Any) -> Any
     return out.astype(kind)
 
 
-def scratch(count: int) -> Any:
-    """``count`` float32 blocks of this thread's own, to be overwritten at will."""
-    blocks = getattr(_local, "blocks", None)
-    if blocks is None or len(blocks) < count:
-        blocks = _local.blocks = np.empty((count, BLOCK), F32)
-    return blocks[:count]
-
-
 def buffer(size: int, dtype: Any) -> Any:
     """A flat array of this thread's own, to be overwritten at will; the same one every time."""
     out = getattr(_local, dtype.name, None)
@@ -61,17 +58,16 @@ def buffer(size: int, dtype: Any) -> Any:
     return out[:size]
 
 
-def spans(size: int) -> Iterator[tuple[int, int]]:
-    """Where the blocks of a flat array begin and end."""
-    for start in range(0, size, BLOCK):
-        yield start, min(start + BLOCK, size)
+def block(size: int) -> int:
+    """Elements a block in a pass over ``size`` of them."""
+    return BLOCK if size < LARGE else WIDE_BLOCK
 
 
-def row_spans(rows: int, width: int, first: int = 0) -> Iterator[tuple[int, int]]:
-    """The same in whole rows, from ``first`` on."""
-    step = max(BLOCK // max(width, 1), 1)
-    for start in range(first, rows, step):
-        yield start, min(start + step, rows)
+def spans(part: slice, size: int, width: int = 1) -> Iterator[slice]:
+    """The blocks of a part of an array of ``size`` elements, in whole rows of ``width``."""
+    step = max(block(size) // max(width, 1), 1)
+    for start in range(part.start, part.stop, step):
+        yield slice(start, min(start + step, part.stop))
 
 
 @functools.lru_cache(maxsize=256)

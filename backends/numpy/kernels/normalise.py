@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..parallel import side_by_side
-from .common import BLAS, HALVES, buffer, declared, in_float32, ones, row_spans
+from .common import BLAS, HALVES, buffer, declared, in_float32, ones, spans
 from .reduce import total
 
 _add, _multiply, _subtract = np.add, np.multiply, np.subtract
@@ -34,8 +34,8 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
     averaging = ones(width, x.dtype)
 
     def piece(part: slice) -> None:
-        for start, stop in row_spans(part.stop, width, part.start):
-            block, centred, r = source[start:stop], normals[start:stop], scales[start:stop]
+        for span in spans(part, source.size, width):
+            block, centred, r = source[span], normals[span], scales[span]
             _subtract(block, (np.vecdot(block, averaging) / width)[:, None], centred)
             r[:, 0] = np.vecdot(centred, centred)
             r /= width
@@ -43,7 +43,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
             np.sqrt(r, r)
             np.divide(1.0, r, r)
             centred *= r
-            result = results[start:stop]
+            result = results[span]
             _multiply(centred, 1.0 if weight is None else weight, result)
             if bias is not None:
                 _add(result, bias, result)
@@ -102,12 +102,12 @@ def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
     averaging = ones(width, grad.dtype)
 
     def piece(part: slice) -> None:
-        for start, stop in row_spans(part.stop, width, part.start):
-            g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
+        for span in spans(part, factor.size, width):
+            g, h, result = factor[span], standard[span], target[span]
             _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
             _subtract(g, result, result)
             _subtract(result, (np.vecdot(g, averaging) / width)[:, None], result)
-            _multiply(result, r[start:stop], result)
+            _multiply(result, r[span], result)
 
     side_by_side(piece, len(factor), factor.size)
     return out
@@ -135,15 +135,15 @@ def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims
 
     def piece(part: slice) -> None:
         of_weight, of_bias = totals = np.zeros((2, width), grad.dtype)
-        for start, stop in row_spans(part.stop, width, part.start):
-            g, h, result = factor[start:stop], standard[start:stop], target[start:stop]
+        for span in spans(part, factor.size, width):
+            g, h, result = factor[span], standard[span], target[span]
             room = buffer(g.size, grad.dtype).reshape(g.shape)
             _multiply(g, flat, result)
             along = np.vecdot(result, h) / width
             _subtract(result, (np.vecdot(result, averaging) / width)[:, None], result)
             _multiply(h, along[:, None], room)
             _subtract(result, room, result)
-            _multiply(result, r[start:stop], result)
+            _multiply(result, r[span], result)
             _multiply(g, h, room)
             _add(of_weight, _add.reduce(room, 0), of_weight)
             _add(of_bias, _add.reduce(g, 0), of_bias)

@@ -1,7 +1,7 @@
 """optimizers: updates that keep their temporaries in one block of scratch memory.
 
 The pieces that ``blocks`` gives fit the cache together with the scratch; half precision arrives as
-float32.
+float32. A large parameter is updated in parts, side by side.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from anadrome.optim import blocks
+
+from ..parallel import LARGE, side_by_side
 
 
 def flat_gather(*tensors: Any) -> Any:
@@ -40,26 +42,29 @@ def sgd_update(
     nesterov: bool,
     maximize: bool,
 ) -> None:
-    param, momentum_buffer, grad = _rows(param, momentum_buffer, grad)
-    t = None
-    for p, b, g in blocks(param, momentum_buffer, read=grad):
-        t = _scratch(t, p)
-        g = _gradient(p, g, t, weight_decay, maximize)
-        if b is None:
-            np.multiply(g, lr, t)
+    def update(*arrays: Any) -> None:
+        *updated, grad = arrays
+        t = None
+        for p, b, g in blocks(*updated, read=grad):
+            t = _scratch(t, p)
+            g = _gradient(p, g, t, weight_decay, maximize)
+            if b is None:
+                np.multiply(g, lr, t)
+                np.subtract(p, t, p)
+                continue
+            np.multiply(b, carry, b)
+            if share is None:
+                np.add(b, g, b)
+            else:
+                np.add(b, g * share, b)
+            if nesterov:
+                g = g + b * momentum
+                np.multiply(g, lr, t)
+            else:
+                np.multiply(b, lr, t)
             np.subtract(p, t, p)
-            continue
-        np.multiply(b, carry, b)
-        if share is None:
-            np.add(b, g, b)
-        else:
-            np.add(b, g * share, b)
-        if nesterov:
-            g = g + b * momentum
-            np.multiply(g, lr, t)
-        else:
-            np.multiply(b, lr, t)
-        np.subtract(p, t, p)
+
+    _in_parts(update, param, momentum_buffer, grad)
 
 
 def adam_update(
@@ -83,29 +88,45 @@ def adam_update(
     # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the arrays.
     eps = eps * root
     step_size = step_size * root
-    *updated, grad = _rows(param, exp_avg, exp_avg_sq, max_exp_avg_sq, grad)
-    t = None
-    for p, m, v, largest, g in blocks(*updated, read=grad):
-        t = _scratch(t, p)
-        if decay is not None:
-            np.multiply(p, decay, p)
-        if maximize or weight_decay is not None:
-            g = _gradient(p, g, np.empty(p.shape, p.dtype), weight_decay, maximize)
-        np.multiply(m, beta1, m)
-        np.multiply(g, rest1, t)
-        np.add(m, t, m)
-        np.multiply(v, beta2, v)
-        np.multiply(g, g, t)
-        np.multiply(t, rest2, t)
-        np.add(v, t, v)
-        if largest is not None:
-            np.maximum(largest, v, out=largest)
-            v = largest
-        np.sqrt(v, t)
-        np.add(t, eps, t)
-        np.divide(m, t, t)
-        np.multiply(t, step_size, t)
-        np.subtract(p, t, p)
+
+    def update(*arrays: Any) -> None:
+        *updated, grad = arrays
+        t = None
+        for p, m, v, largest, g in blocks(*updated, read=grad):
+            t = _scratch(t, p)
+            if decay is not None:
+                np.multiply(p, decay, p)
+            if maximize or weight_decay is not None:
+                g = _gradient(p, g, np.empty(p.shape, p.dtype), weight_decay, maximize)
+            np.multiply(m, beta1, m)
+            np.multiply(g, rest1, t)
+            np.add(m, t, m)
+            np.multiply(v, beta2, v)
+            np.multiply(g, g, t)
+            np.multiply(t, rest2, t)
+            np.add(v, t, v)
+            if largest is not None:
+                np.maximum(largest, v, out=largest)
+                v = largest
+            np.sqrt(v, t)
+            np.add(t, eps, t)
+            np.divide(m, t, t)
+            np.multiply(t, step_size, t)
+            np.subtract(p, t, p)
+
+    _in_parts(update, param, exp_avg, exp_avg_sq, max_exp_avg_sq, grad)
+
+
+def _in_parts(update: Callable[..., None], *arrays: Any) -> None:
+    """``update(*arrays)``, which is elementwise, for parts of large arrays at once."""
+    arrays = _rows(*arrays)
+    first = arrays[0]
+    if first.size < LARGE:
+        update(*arrays)
+        return
+    side_by_side(
+        lambda part: update(*[a if a is None else a[part] for a in arrays]), len(first), first.size
+    )
 
 
 def _rows(*arrays: Any) -> Any:

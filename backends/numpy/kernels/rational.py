@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .common import F32, scratch, spans
+from ..parallel import side_by_side
+from .common import F32, block, buffer, spans
 
 _add, _divide, _multiply = np.add, np.divide, np.multiply
 
@@ -49,15 +50,20 @@ class OddRational:
         out = np.empty(x.shape, F32)
         source, target = x.reshape(-1), out.reshape(-1)
         scale = None if factor is None else factor.reshape(-1)
-        square, numerator = scratch(2)
-        for start, stop in spans(target.size):
-            size = stop - start
-            result = target[start:stop]
-            self.into(result, source[start:stop], square[:size], numerator[:size])
-            if shift is not None:
-                _add(result, shift, result)
-            if scale is not None:
-                _multiply(result, scale[start:stop], result)
+
+        def piece(part: slice) -> None:
+            most = min(block(target.size), part.stop - part.start)
+            square, numerator = buffer(2 * most, F32).reshape(2, most)
+            for span in spans(part, target.size):
+                size = span.stop - span.start
+                result = target[span]
+                self.into(result, source[span], square[:size], numerator[:size])
+                if shift is not None:
+                    _add(result, shift, result)
+                if scale is not None:
+                    _multiply(result, scale[span], result)
+
+        side_by_side(piece, target.size, target.size)
         return out
 
 
