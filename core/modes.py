@@ -233,6 +233,10 @@ class Mode(Scope):
     #: recomputed under it.
     forward_only = False
 
+    #: Whether a backward plays its rules over Tensors, so that this mode sees the ops of the rules.
+    #: It is slower, and records no graph by that.
+    sees_rules = False
+
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Answer for one op call; ``op(*args, **kwargs)`` proceeds."""
         return op(*args, **kwargs)

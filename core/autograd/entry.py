@@ -222,18 +222,22 @@ def _run(
     """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
     state = modes.current()
     partial = wanted is not None
+    over_tensors = create_graph
     if state.modes or state.inference or create_graph or partial:
         active = tuple([m for m in state.modes if not m.forward_only])
         state = modes.State(create_graph, state.inference, modes=active, partial=partial)
+        if not create_graph and any(m.sees_rules for m in active):
+            over_tensors = True
+            seeds = [wrap(seed) for seed in seeds]
     else:
         state = _WHOLE
     scope = modes.set_state(state)
     try:
         edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
         if around is None:
-            return engine.run(edges, keep, create_graph, wanted, accumulate, _observers(observe))
+            return engine.run(edges, keep, over_tensors, wanted, accumulate, _observers(observe))
         with around(roots):
-            return engine.run(edges, keep, create_graph, wanted, accumulate, _observers(observe))
+            return engine.run(edges, keep, over_tensors, wanted, accumulate, _observers(observe))
     finally:
         modes.reset_state(scope)
 
