@@ -13,14 +13,16 @@ Read it in this order; each file is one idea:
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
-   ``out=`` and the other forms of a function
-9. ``engine``: plays the nodes in reverse; ``conjugate``: the gradients of complex values
+   ``out=`` and the other forms of a function; ``border``: failures inside, said in our words
+9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
+   left of a backward that raised; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``bessel``: the table, a file a family
 11. ``functional``, ``pointwise``, ``returned``, ``namespace``: what is made of ops, and the public
     functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
     ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
-    ``serialization``, ``torch_files/``: how they are kept
+    ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
+    ``streams``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program

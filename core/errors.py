@@ -47,6 +47,17 @@ class DtypeError(AnadromeError, RuntimeError, TypeError):
     """An element type that the op does not take."""
 
 
+class ArgumentError(AnadromeError, TypeError):
+    """An argument that is not of the kind that the function takes."""
+
+
+class MissingKeyError(AnadromeError, KeyError):
+    """A name that a dictionary of the caller's should have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would quote it
+
+
 class UnsupportedError(DtypeError, NotImplementedError):
     """An element type that the function is not written for."""
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from . import backend as backends
 from . import dtypes
+from .border import Bordered
 from .device import device as Device
 from .modes import live
 from .tensor import Tensor
@@ -27,7 +28,7 @@ Key = tuple[int, int]
 _tape: contextvars.ContextVar[_Tape | None] = contextvars.ContextVar("random_tape", default=None)
 
 
-class Generator:
+class Generator(Bordered):
     """A stream of random keys (PyTorch: ``torch.Generator``)."""
 
     def __init__(self, device: Any = "cpu") -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import modes
+from ..border import Bordered
 from ..tensor import Tensor
 from .optimizer import Optimizer
 
@@ -62,7 +63,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_ELSEWHERE})
 
 
-class LRScheduler:
+class LRScheduler(Bordered):
     """Base of all schedulers: override ``get_lr``.
 
     ``get_lr()`` returns one rate for each parameter group, for ``self.last_epoch``, which is 0 when

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 from .. import modes
+from ..border import Bordered
 from ..graph import RemovableHandle
 from ..op import KEEP, NONE, op
 from ..tensor import Tensor
@@ -41,7 +42,7 @@ zero_together = op("zero_together", _fill_zero, mutates=("tensors",), tensors=NO
                    method=False)  # fmt: skip
 
 
-class Optimizer:
+class Optimizer(Bordered):
     """Base of all optimizers (PyTorch: ``torch.optim.Optimizer``).
 
     ``params``: Tensors, ``(name, Tensor)`` pairs, or dictionaries, each a group with ``"params"``

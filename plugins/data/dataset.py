@@ -11,11 +11,12 @@ from typing import Any, Generic, TypeVar
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import Bordered
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Dataset(Generic[T_co]):
+class Dataset(Bordered, Generic[T_co]):
     """Samples by index: override ``__getitem__``, and ``__len__`` (``utils.data.Dataset``).
 
     ``__getitems__(indices)``, if there is one, gives a whole batch as a list.

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from anadrome.border import Bordered
+
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -20,7 +22,7 @@ _FIXED = frozenset(
 )
 
 
-class DataLoader(Generic[T_co]):
+class DataLoader(Bordered, Generic[T_co]):
     """Iterates over a data set in batches (PyTorch: ``utils.data.DataLoader``).
 
     ``batch_size`` samples are put together by ``collate_fn`` (``default_collate`` if left out);

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import anadrome as ad
+from anadrome.border import Bordered
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Sampler(Generic[T_co]):
+class Sampler(Bordered, Generic[T_co]):
     """An order of indices: override ``__iter__``, and ``__len__`` if it is known."""
 
     def __iter__(self) -> Iterator[T_co]:

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import anadrome as ad
 from anadrome import Size, Tensor
+from anadrome.border import Bordered
 
 from . import constraints
 from .values import broadcast_all, lazy_property, size_of
 
 
-class Distribution:
+class Distribution(Bordered):
     """Base of all distributions (PyTorch: ``distributions.Distribution``).
 
     A sample has the shape ``sample_shape + batch_shape + event_shape``: independent draws, one for

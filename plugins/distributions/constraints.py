@@ -11,9 +11,10 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import Bordered
 
 
-class Constraint:
+class Constraint(Bordered):
     """Base of all constraints: override ``check``."""
 
     is_discrete: Any = False

@@ -12,13 +12,14 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import Bordered
 from anadrome.nn import functional as F
 
 from . import constraints
 from .values import sum_rightmost
 
 
-class Transform:
+class Transform(Bordered):
     """Base of all transforms: override ``_call``, ``_inverse`` and ``log_abs_det_jacobian``.
 
     With ``cache_size=1`` the last pair of x and y is kept, so that the inverse of a result is what

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ... import modes
+from ...border import translated
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
@@ -91,9 +93,15 @@ class Module(Tree, State):
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooked:
-            return call_with_hooks(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            if self._hooked:
+                return call_with_hooks(self, args, kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            told = translated(type(self).__name__, error, args, kwargs)
+            if told is error:
+                raise
+            raise told from error
 
     # -- attributes ---------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
@@ -145,6 +153,8 @@ class Module(Tree, State):
             persistent = name not in own["_non_persistent_buffers_set"]
             if isinstance(value, Buffer):
                 persistent = value.persistent
+            for hooks in modes.current().saved_hooks:
+                hooks.rebinding(self, name)
             self.register_buffer(name, value, persistent)
         else:
             object.__setattr__(self, name, value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ... import modes
+from ...border import Bordered
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ..parameter import Parameter
@@ -37,7 +38,7 @@ class StateDict(OrderedDict):
     _metadata: dict[str, Any]
 
 
-class State:
+class State(Bordered):
     """The part of Module that is saved; the tables are Module's."""
 
     _version = 1

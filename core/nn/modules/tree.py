@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ... import dtypes, modes
+from ...border import Bordered
 from ...creation import empty
 from ...tensor import Tensor
 from ..parameter import Parameter, is_lazy
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-class Tree:
+class Tree(Bordered):
     """The part of Module that walks; the tables are Module's."""
 
     _parameters: dict[str, Parameter | None]
