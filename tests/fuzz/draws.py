@@ -45,7 +45,10 @@ def call_of(target: Target, rng: random.Random) -> Drawn:
     if base is None:
         base = by_names(target.value, rng)
     args, keywords = base
-    return spoil(target.value, list(args), dict(keywords), rng)
+    call = spoil(target.value, list(args), dict(keywords), rng)
+    if target.is_method and not (call.args and isinstance(call.args[0], ad.Tensor)):
+        call.args[:1] = [pools.tensor(rng)]  # a method is called on a Tensor
+    return call
 
 
 def _base(target: Target, rng: random.Random) -> Any:
@@ -110,7 +113,7 @@ def _spoil_once(
         )
     else:
         form = signature(function)
-        names = [p for p in form.parameters] if form is not None else []
+        names = list(form.parameters) if form is not None else []
         name = rng.choice([*names[1:], "dim", "dtype", "nonsense"])
         keywords[name] = pools.named(name, rng) if rng.random() < 0.5 else pools.hostile(rng)
 

@@ -15,7 +15,6 @@ import io
 import os
 import re
 import signal
-import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -27,7 +26,7 @@ import numpy as np
 
 import anadrome as ad
 
-from . import draws, pools
+from . import draws
 from .draws import Drawn
 from .surface import Target
 
@@ -51,6 +50,11 @@ _OURS = tuple(
 )
 #: Python's own words for arguments that do not fit a function.
 _UNBOUND = re.compile(r"\(\) (takes|missing|got (an unexpected|multiple|some))|takes no arguments")
+
+#: Functions of ``pools``, when they are called with what they do not take.
+_OF_CALLER = re.compile(r"(\S*<lambda>|double|nothing)\(\)")
+#: Flags of code objects that gather arguments.
+_GATHERS = 0x04 | 0x08
 
 
 class TooLong(BaseException):
@@ -82,9 +86,11 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
         return Outcome(LEAKED, "the call itself", text)
     if isinstance(error, OSError) and error.filename is not None:
         return Outcome(REFUSED)
-    if isinstance(error, TypeError) and re.match(r"(<lambda>|\w*pools\.\w+|double|nothing)\(\)", str(error)):
-        return Outcome(BINDING)
     code = frame.f_code
+    if isinstance(error, TypeError) and _UNBOUND.search(str(error)):
+        # A function that hands on whatever it is given, or calls one of the caller's.
+        if code.co_flags & _GATHERS or _OF_CALLER.match(str(error)):
+            return Outcome(BINDING)
     if code.co_filename.startswith(_OURS) and not isinstance(error, AssertionError):
         if dis.opname[code.co_code[offset]] in ("RAISE_VARARGS", "RERAISE"):
             return Outcome(REFUSED)
@@ -118,13 +124,17 @@ def _asks_for_much(value: Any, depth: int = 0) -> bool:
     if isinstance(value, (tuple, list)):
         return any(_asks_for_much(v, depth + 1) for v in value)
     if isinstance(value, ad.Tensor):
-        return bool(value.numel()) and not value.dtype.is_complex and bool(
-            (value.detach().to(ad.float64).abs() >= 2**20).any()
+        return (
+            bool(value.numel())
+            and not value.dtype.is_complex
+            and bool((value.detach().to(ad.float64).abs() >= 2**20).any())
         )
     return False
 
 
-def attempt(action: Callable[[], Any], drawn: Drawn, seconds: float = SECONDS) -> tuple[Outcome, Any]:
+def attempt(
+    action: Callable[[], Any], drawn: Drawn, seconds: float = SECONDS
+) -> tuple[Outcome, Any]:
     """Do it, in a context of its own and with a clock; the outcome, and what it returned."""
     before = signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 import fractions
-import functools
 import math
 import random
 from collections.abc import Callable
@@ -185,50 +184,56 @@ def _choice(*values: Any) -> Callable[[random.Random], Any]:
     return lambda rng: rng.choice(values)
 
 
+def _each(names: str, make: Callable[[random.Random], Any]) -> dict[str, Any]:
+    return dict.fromkeys(names.split(), make)
+
+
 #: What to give an argument of each name, so that many calls work.
 NAMED: dict[str, Callable[[random.Random], Any]] = {
-    **dict.fromkeys(
+    **_each(
         "input self x tensor a b other mat1 mat2 mat vec vec1 vec2 value src source target weight "
         "bias key query anchor positive negative input1 input2 x1 x2 loc scale rate probs logits "
-        "concentration df covariance_matrix mean std low high data end start A B".split(),
+        "concentration df covariance_matrix mean std low high data end start A B",
         _floating,
     ),
-    **dict.fromkeys("index indices mask".split(), lambda rng: tensor(
-        rng, kind=rng.choice(("int64", "bool_")))),
-    **dict.fromkeys("tensors arrays inputs outputs matrices sequences".split(), _tensors),
-    **dict.fromkeys("dim dim0 dim1 axis diagonal offset".split(), _choice(0, 0, 1, -1, -2)),
-    **dict.fromkeys("dims".split(), _choice((0,), (0, 1), (-1,), 0)),
-    **dict.fromkeys("size shape sizes sample_shape normalized_shape output_size".split(), _size),
-    **dict.fromkeys("kernel_size stride padding dilation output_padding".split(), _window),
-    **dict.fromkeys(
+    **_each("index indices mask", lambda rng: tensor(rng, kind=rng.choice(("int64", "bool_")))),
+    **_each("tensors arrays inputs outputs matrices sequences", _tensors),
+    **_each("dim dim0 dim1 axis diagonal offset", _choice(0, 0, 1, -1, -2)),
+    **_each("dims", _choice((0,), (0, 1), (-1,), 0)),
+    **_each("size shape sizes sample_shape normalized_shape output_size", _size),
+    **_each("kernel_size stride padding dilation output_padding", _window),
+    **_each(
         "n k m steps chunks groups num_classes in_channels out_channels in_features out_features "
         "num_features hidden_size input_size num_layers split_size correction upscale_factor "
-        "downscale_factor num_groups step_size T_max num_embeddings embedding_dim".split(),
+        "downscale_factor num_groups step_size T_max num_embeddings embedding_dim",
         _small,
     ),
-    **dict.fromkeys(
+    **_each(
         "p lr alpha beta eps weight_decay momentum gamma lambd min max rtol atol margin "
-        "negative_slope threshold temperature".split(), _real),
-    **dict.fromkeys(
+        "negative_slope threshold temperature",
+        _real,
+    ),
+    **_each(
         "keepdim bias inplace training affine track_running_stats batch_first bidirectional "
         "ceil_mode upper full unbiased largest sorted stable descending retain_graph create_graph "
-        "strict requires_grad nesterov amsgrad maximize".split(), _choice(True, False)),
+        "strict requires_grad nesterov amsgrad maximize",
+        _choice(True, False),
+    ),
+    **_each("params parameters", _parameters),
+    **_each("module model base_model", lambda rng: ad.nn.Linear(3, 2)),
+    **_each("func function f fn lr_lambda closure hook callable", _choice(double, nothing, double)),
     "reduction": _choice("mean", "sum", "none"),
     "mode": _choice("nearest", "linear", "bilinear", "constant", "reflect", "max", "sum"),
     "dtype": lambda rng: getattr(ad.dtypes, rng.choice(DTYPES)),
     "device": _choice("cpu", None),
     "generator": lambda rng: ad.Generator().manual_seed(1),
-    **dict.fromkeys("params parameters".split(), _parameters),
     "optimizer": _optimizer,
-    **dict.fromkeys("module model base_model".split(), lambda rng: ad.nn.Linear(3, 2)),
-    **dict.fromkeys("func function f fn lr_lambda closure hook callable".split(), _choice(
-        double, nothing, len)),
     "dataset": lambda rng: list(range(6)),
     "state_dict": lambda rng: {"weight": tensor(rng, (2, 3), "float32"), "bias": ad.ones(2)},
     "milestones": _choice([1, 2], [3]),
     "equation": _choice("ij,jk->ik", "ij->ji", "ii", "i,i->", "bij,bjk"),
     "betas": _choice((0.9, 0.99)),
-}  # fmt: skip
+}
 
 
 def named(name: str, rng: random.Random) -> Any:
@@ -237,9 +242,3 @@ def named(name: str, rng: random.Random) -> Any:
     if make is not None:
         return make(rng)
     return rng.choice((_small, _real, _floating, _window))(rng)
-
-
-@functools.cache
-def is_big(value: Any) -> bool:
-    """Whether a number alone can ask for more memory than there is."""
-    return isinstance(value, (int, float)) and abs(value) >= 2**20

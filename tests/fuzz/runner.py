@@ -18,7 +18,9 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 PATIENCE = 30.0
 
 
-def run(first: int, count: int, prefix: str = "", *, path: str | None = None) -> list[dict[str, Any]]:
+def run(
+    first: int, count: int, prefix: str = "", *, path: str | None = None
+) -> list[dict[str, Any]]:
     """Make calls ``first`` to ``first + count``; one record a call, whatever became of it."""
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
@@ -26,20 +28,21 @@ def run(first: int, count: int, prefix: str = "", *, path: str | None = None) ->
     open(path, "a").close()
     n, end = first, first + count
     while n < end:
-        status, told = _worker(n, end - n, prefix, path)
+        status, errors = _worker(n, end - n, prefix, path)
         records = read(path)
         if status == 0:
             break
         last = records[-1] if records else {"n": n - 1, "kind": ""}
         if "kind" in last and last["n"] + 1 < n + 1:  # it did not come to its first call
-            raise RuntimeError(f"the worker does not start ({status}):\n{told[-3000:]}")
+            raise RuntimeError(f"the worker does not start ({status}):\n{errors[-3000:]}")
         if "kind" not in last:
             kind = oracle.HUNG if status == "killed" else oracle.CRASHED
+            told = {
+                "n": last["n"], "kind": kind, "where": _last_of_ours(errors),
+                "call": last["start"], "text": errors[-600:],
+            }  # fmt: skip
             with open(path, "a") as out:
-                out.write(json.dumps(
-                    {"n": last["n"], "kind": kind, "where": _last_of_ours(told), "call": last["start"],
-                     "text": told[-600:]}
-                ) + "\n")
+                out.write(json.dumps(told) + "\n")
         n = last["n"] + 1
     return read(path)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import anadrome as ad
 from anadrome import later
+from anadrome.plugins.run import coverage
 
 #: Where public names are; the first part of the longest match is the family of a name.
 NAMESPACES = (
@@ -29,7 +30,7 @@ DUNDERS = (
     "matmul mod mul ne neg or pos pow radd rand rdiv reversed rfloordiv rlshift rmatmul rmod rmul "
     "ror rpow rrshift rshift rsub rtruediv rxor setitem sub truediv xor format array dlpack "
     "deepcopy"
-).split()
+)
 
 #: Public names that are not called, and why not.
 LEFT_OUT = {
@@ -97,16 +98,29 @@ def _public(space: str) -> Iterator[tuple[str, Any]]:
     holder = lookup(space)
     if holder is None:
         return
-    names = {n for n in dir(holder) if not n.startswith("_")}
-    names |= set(getattr(holder, "__all__", ())) | _published(space)
+    names = set(getattr(holder, "__all__", ())) or _documented(space, holder)
+    names |= _published(space)
     if space == "Tensor":
-        names |= {f"__{n}__" for n in DUNDERS}
+        names |= {f"__{n}__" for n in DUNDERS.split()}
     for name in sorted(names):
         value = lookup(f"{space}.{name}")
         if value is None or not callable(value) or inspect.ismodule(value):
             continue
         if str(getattr(value, "__module__", "anadrome") or "anadrome").startswith("anadrome"):
             yield name, value
+
+
+def _documented(space: str, holder: Any) -> set[str]:
+    """Of a namespace without ``__all__``: PyTorch's names, and what is defined there."""
+    theirs = coverage.names().get(f"torch.{space}".rstrip("."), {})
+    there = {n for n in dir(holder) if not n.startswith("_")}
+    if space in ("", "Tensor"):
+        return there
+    return {
+        n
+        for n in there
+        if n in theirs or getattr(getattr(holder, n), "__module__", "") == holder.__name__
+    }
 
 
 def _published(space: str) -> set[str]:

@@ -43,13 +43,12 @@ def drawn(target: surface.Target, number: int) -> tuple[draws.Drawn, random.Rand
 
 def restore() -> None:
     """Undo what a call may have set for the process."""
-    from anadrome import printing, settings
+    from anadrome import settings
 
     ad.set_default_dtype(ad.float32)
     ad.set_default_device(None)
     ad.set_printoptions(profile="default")
     settings.use_deterministic_algorithms(False)
-    del printing
     ad.set_grad_enabled(True)
 
 
@@ -67,7 +66,7 @@ def main() -> None:
     prefix = sys.argv[4] if len(sys.argv) > 4 else ""
     faulthandler.enable()
     targets = [t for t in surface.targets() if t.path.startswith(prefix)]
-    out = open(path, "a", buffering=1)
+    out = open(path, "a", buffering=1)  # noqa: SIM115 (open until the process ends)
     sys.setrecursionlimit(3000)
     limited()
     os.chdir(tempfile.mkdtemp(prefix="fuzz-"))
