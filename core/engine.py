@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from . import conjugate, sites
+from . import conjugate, hooking, sites, unfinished
 from .align import as_array
 from .backend import by_type
 from .dtypes import float32, from_native
-from .errors import GraphError
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
 from .op import table
 from .tensor import Tensor, unwrap, wrap
@@ -73,7 +72,8 @@ def run(
     ``keep``: leave saved values in place. ``wanted``: edges whose gradients to return, numbered.
     ``accumulate``: whether leaves that are reached take their gradient into ``.grad``.
     ``observe``: called after each node as ``observe(node, gradient, gradients, freed)``.
-    Returns the gradients of ``wanted``, None where nothing arrived.
+    Returns the gradients of ``wanted``, None where nothing arrived. What raises takes back what
+    leaves without a gradient were given (see ``unfinished``).
     """
     freed = Freed(sites.caller(2))
     needed = None if wanted is None else _leading_to(wanted, roots)
@@ -82,77 +82,89 @@ def run(
     queue: list[tuple[int, Node]] = []
     #: Nodes whose pending gradient is a sum we made, so that more can be added in place.
     owned: set[Node] = set()
-
-    for edge, gradient in roots:
-        if needed is None or edge[0] in needed:
-            _deliver(edge, gradient, pending, queue, owned, create_graph)
-
+    #: Leaves with the gradient they were given, or None where it was added to another.
+    given: list[tuple[Tensor, Tensor | None]] = []
     node: Any = None
+    last: Any = None
     kind: Any = None  # the dtype of the last node, and whether it is complex
     is_complex = False
-    while True:
-        if node is None:
-            if not queue:
-                return found
-            node = heappop(queue)[1]
-            g = pending.pop(node)
-            if node in owned:
-                owned.discard(node)
-                if g.dtype is not node.dtype:  # a sum of half precision, kept in float32 until now
-                    g = fit(g, node.shape, node.dtype)
-        if g.__class__ is Patch:
-            g = g.dense()
-        if node.__class__ is AccumulateGrad:
-            unshared = _getrefcount(g) <= _UNSHARED
-            _at_leaf(node, g, create_graph, unshared, wanted, found, accumulate, observe)
-            node = g = None
-            continue
-        hooks = node.hooks
-        if hooks is not None:
-            g = _before(node, g, create_graph)
-        if wanted is not None and _collect(node, g, wanted, found, needed):
-            node = g = None
-            continue
-        if node.dtype is not kind:
-            kind = node.dtype
-            is_complex = conjugate.is_complex(kind)
-        if is_complex:
-            grads = conjugate.apply(node, g, create_graph)
-        else:
-            grads = node.apply(g, create_graph)
-        if hooks is not None:
-            grads = _after(node, g, grads)
-        if node.frees and not keep:
-            node.saved = freed
-        if observe is not None:
-            observe(node, g, grads, node.frees and not keep)
-        # All but the last gradient wait for their turn; with the last we may go straight on.
-        last: Any = None
-        if len(grads) == 1 and needed is None:
-            last = node.edges[0]
-            g = grads[0]
-        else:
-            for edge, gradient in zip(node.edges, grads):
-                if edge is None or gradient is None:
-                    continue
-                if needed is not None and edge[0] not in needed:
-                    continue
-                if last is not None:
-                    _deliver(last, g, pending, queue, owned, create_graph)
-                last = edge
-                g = gradient
-        grads = gradient = node = None
-        if last is None or g is None:
-            g = None
-            continue
-        target = last[0]
-        if create_graph or target.multi or (queue and queue[0][0] <= -target.sequence):
-            _deliver(last, g, pending, queue, owned, create_graph)
-            g = None
-            continue
-        if g.shape != target.shape or g.dtype is not target.dtype:
-            g = fit(g, target.shape, target.dtype)
-        node = target
+    try:
+        for edge, gradient in roots:
+            if needed is None or edge[0] in needed:
+                _deliver(edge, gradient, pending, queue, owned, create_graph)
+
+        while True:
+            if node is None:
+                if not queue:
+                    return found
+                node = heappop(queue)[1]
+                g = pending.pop(node)
+                if node in owned:
+                    owned.discard(node)
+                    if g.dtype is not node.dtype:  # a sum of halves, in float32 until now
+                        g = fit(g, node.shape, node.dtype)
+            if g.__class__ is Patch:
+                g = g.dense()
+            if node.__class__ is AccumulateGrad:
+                unshared = _getrefcount(g) <= _UNSHARED
+                _at_leaf(node, g, create_graph, unshared, wanted, found, accumulate, observe, given)
+                node = g = None
+                continue
+            hooks = node.hooks
+            if hooks is not None:
+                g = hooking.before(node, g, create_graph)
+            if wanted is not None and _collect(node, g, wanted, found, needed):
+                node = g = None
+                continue
+            if node.dtype is not kind:
+                kind = node.dtype
+                is_complex = conjugate.is_complex(kind)
+            if is_complex:
+                grads = conjugate.apply(node, g, create_graph)
+            else:
+                grads = node.apply(g, create_graph)
+            if hooks is not None:
+                grads = hooking.after(node, g, grads)
+            if node.frees and not keep:
+                node.saved = freed
+            if observe is not None:
+                observe(node, g, grads, node.frees and not keep)
+            # All but the last gradient wait for their turn; with the last we may go straight on.
+            last = None
+            if len(grads) == 1 and needed is None:
+                last = node.edges[0]
+                g = grads[0]
+            else:
+                for edge, gradient in zip(node.edges, grads):
+                    if edge is None or gradient is None:
+                        continue
+                    if needed is not None and edge[0] not in needed:
+                        continue
+                    if last is not None:
+                        _deliver(last, g, pending, queue, owned, create_graph)
+                    last = edge
+                    g = gradient
+            grads = gradient = node = None
+            if last is None or g is None:
+                g = None
+                continue
+            target = last[0]
+            if create_graph or target.multi or (queue and queue[0][0] <= -target.sequence):
+                _deliver(last, g, pending, queue, owned, create_graph)
+                g = None
+                continue
+            if g.shape != target.shape or g.dtype is not target.dtype:
+                g = fit(g, target.shape, target.dtype)
+            node = target
+    except BaseException as error:
+        at = last[0] if node is None and last is not None else node
+        pending.clear()
+        queue.clear()
+        owned.clear()
+        found.clear()
+        node = last = target = edge = g = grads = gradient = None
+        unfinished.undo(error, at, freed, given)
+        raise
 
 
 def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
@@ -241,33 +253,45 @@ def _at_leaf(
     found: list[Any],
     accumulate: bool,
     observe: Callable[..., None] | None,
+    given: list[tuple[Tensor, Tensor | None]],
 ) -> None:
     """A gradient has come to its end: into ``.grad``, or into what was asked for."""
     if node.variable._hooks or node.hooks is not None:
-        g = _hooked(node, g, create_graph)
+        g = hooking.at_leaf(node, g, create_graph)
     if wanted is not None and (node, 0) in wanted:
         found[wanted[node, 0]] = g
         unshared = False
     if accumulate:
-        _into_leaf(node, g, create_graph, unshared)
+        _into_leaf(node, g, create_graph, unshared, given)
         if observe is not None:
             observe(node, g, (), False)
 
 
-def _into_leaf(node: AccumulateGrad, g: Any, create_graph: bool, unshared: bool) -> None:
+def _into_leaf(
+    node: AccumulateGrad,
+    g: Any,
+    create_graph: bool,
+    unshared: bool,
+    given: list[tuple[Tensor, Tensor | None]],
+) -> None:
     """Accumulate into ``.grad``: in place where there is one, by taking the buffer where not."""
     leaf = node.variable
     if leaf._edge is None:  # requires_grad was switched off after the forward
         return
     with accumulate_lock:
         grad = leaf._grad
-        if create_graph:
-            leaf._grad = g if grad is None else grad + g
-        elif grad is None:
-            leaf._grad = wrap(_taken(g, leaf, node, unshared))
+        if grad is None:
+            grad = g if create_graph else wrap(_taken(g, leaf, node, unshared))
+            given.append((leaf, grad))
+            leaf._grad = grad
+        elif create_graph:
+            leaf._grad = grad + g
+            given.append((leaf, None))
         else:
             g = fit(g, node.shape, grad._data.dtype)
             data = grad._data
+            grad._added = True
+            given.append((leaf, None))
             data += g
             if grad._data is not data:
                 grad._data = data
@@ -289,67 +313,6 @@ def _taken(g: Any, leaf: Tensor, node: Node, unshared: bool) -> Any:
     if g.dtype != node.dtype:
         return fit(g, node.shape, node.dtype)
     return g if unshared and backend.owns(g) else backend.asarray(g)
-
-
-def _hooked(node: AccumulateGrad, g: Any, create_graph: bool) -> Any:
-    if node.hooks is not None:
-        for hook in list(node.hooks.before.values()):
-            out = hook((g if create_graph else wrap(as_array(g)),))
-            if out is not None:
-                g = out[0] if create_graph else unwrap(out[0])
-    hooks = node.variable._hooks
-    return _through(hooks, g, create_graph) if hooks else g
-
-
-def _through(hooks: dict[int, Any], g: Any, create_graph: bool) -> Any:
-    """Tensor hooks see a Tensor and may return another in its place."""
-    seen = g if isinstance(g, Tensor) else wrap(as_array(g))
-    for hook in list(hooks.values()):
-        out = hook(seen)
-        if out is not None:
-            if not isinstance(out, Tensor) or out._data.shape != seen._data.shape:
-                raise GraphError(
-                    f"a gradient hook returned {type(out).__name__} where a Tensor of shape "
-                    f"{tuple(seen.shape)} (or None) is expected"
-                )
-            seen = out
-    return seen if create_graph else seen._data
-
-
-def _before(node: Node, g: Any, create_graph: bool) -> Any:
-    """Hooks of the tensors this node made, then those of the node itself."""
-    assert node.hooks is not None
-    slots = g if node.multi else [g]
-    for nr, hooks in node.hooks.of_outputs.items():
-        if slots[nr] is not None:
-            slots[nr] = _through(hooks, slots[nr], create_graph)
-    for hook in list(node.hooks.before.values()):
-        out = hook(_as_tensors(slots))
-        if out is not None:
-            out = (out,) if isinstance(out, Tensor) else out
-            slots = [s if create_graph else unwrap(s) for s in out]
-    return slots if node.multi else slots[0]
-
-
-def _after(node: Node, g: Any, grads: Any) -> Any:
-    """Hooks of the node see the gradients of its inputs and of its outputs."""
-    assert node.hooks is not None
-    over_tensors = any(isinstance(x, Tensor) for x in grads)
-    for hook in list(node.hooks.after.values()):
-        out = hook(_as_tensors(grads), _as_tensors(g if node.multi else [g]))
-        if out is not None:
-            out = (out,) if isinstance(out, Tensor) else out
-            grads = [x if over_tensors else unwrap(x) for x in out]
-    return grads
-
-
-def _as_tensors(values: Any) -> tuple[Tensor | None, ...]:
-    out: list[Tensor | None] = []
-    for v in values:
-        if v.__class__ is Patch:
-            v = v.dense()
-        out.append(v if v is None or isinstance(v, Tensor) else wrap(as_array(v)))
-    return tuple(out)
 
 
 def _leading_to(wanted: dict[Edge, int], roots: Any) -> set[Node]:

@@ -49,9 +49,14 @@ class Writes:
 
 
 class Freed:
-    """Stands where a node's saved values were, and knows which backward freed them."""
+    """Stands where a node's saved values were, and knows which backward freed them.
 
-    __slots__ = ("site",)
+    ``end``: set if that backward raised, to what it raised and where.
+    """
+
+    __slots__ = ("end", "site")
+
+    end: str
 
     def __init__(self, site: sites.Site) -> None:
         self.site = site
@@ -165,6 +170,14 @@ class Node:
         """Raise PyTorch's error if an earlier backward has freed what this node saved."""
         if self.saved.__class__ is Freed:
             line = sites.place(self.saved.site)
+            end = getattr(self.saved, "end", None)
+            if end is not None:
+                raise AlreadyFreedError(
+                    "Trying to backward through the graph a second time: the values saved by "
+                    f"{self.where()} were freed by the backward at {line}, which did not finish "
+                    f"({end}). Compute the forward again; with `retain_graph=True` there the graph "
+                    "would have stayed usable."
+                )
             raise AlreadyFreedError(
                 "Trying to backward through the graph a second time: the values saved by "
                 f"{self.where()} were freed by the backward at {line}. Call "

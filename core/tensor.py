@@ -52,6 +52,8 @@ class Tensor(Values, Operators):
     _hooks: dict[int, Any] | None = None
     _post_hooks: dict[int, Any] | None = None
     _retains_grad = False
+    #: Of a gradient: whether another backward has added to it since it was made.
+    _added = False
     #: Whether it was made in inference mode, and so may never enter a graph.
     _inference = False
     _detached_at: Any = None

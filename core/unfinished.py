@@ -1,0 +1,100 @@
+"""unfinished: what is left behind by a backward, or a hook, that raised.
+
+A backward either delivers or it does not: the gradients it has put into leaves that had none are
+taken back. Where a leaf had one, the new one has been added to it in place, wholly or not at all,
+and the error says so. What the walk has freed stays freed (memory falls while the engine walks), so
+the next backward through it names the line and the cause. Nothing here runs unless something
+raised.
+"""
+
+from __future__ import annotations
+
+from types import FrameType, TracebackType
+from typing import Any
+
+from . import sites
+from .graph import AccumulateGrad, Freed, Node, accumulate_lock
+from .tensor import Tensor
+
+
+def note(error: BaseException, text: str) -> None:
+    """Say something more below the error's own text (in its ``__notes__``, as PEP 678 has it)."""
+    notes = error.__dict__.setdefault("__notes__", [])
+    if text not in notes:
+        notes.append(text)
+
+
+def undo(
+    error: BaseException, at: Node | None, freed: Freed, given: list[tuple[Tensor, Tensor | None]]
+) -> None:
+    """A backward has raised: take back what it gave to leaves, and say where it was.
+
+    ``given``: the leaves in question, each with the gradient it got where it had none, or None
+    where one was added to.
+    """
+    added = 0
+    with accumulate_lock:
+        for leaf, gradient in given:
+            if gradient is None or (leaf._grad is gradient and gradient._added):
+                added += 1
+            elif leaf._grad is gradient:
+                leaf._grad = None
+    given.clear()
+    freed.end = f"{type(error).__name__} at {_told(at)}"
+    if added:
+        note(
+            error,
+            f"{added} of the leaves had a gradient already, and this backward had added to it: "
+            "call zero_grad() before you go on, or their .grad holds a part of this one",
+        )
+    if isinstance(error, Exception):
+        where = _told(at)
+        if where not in str(error):
+            note(error, f"{_raiser(error)}while the backward was at {where}")
+    if isinstance(error, MemoryError):
+        let_go(error.__traceback__)
+
+
+def let_go(traceback: TracebackType | None) -> None:
+    """Drop the local variables of our frames below: a traceback would keep their arrays alive."""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if sites.is_internal(frame.f_code.co_filename):
+            try:
+                frame.clear()
+            except RuntimeError:  # it is still running
+                pass
+        traceback = traceback.tb_next
+
+
+def of_hook(error: Exception, kind: str, owner: Any) -> None:
+    """Name the user's hook that raised: a ``kind`` of hook of ``owner``."""
+    note(error, f"{_raiser(error)}in a {kind} of {owner}")
+
+
+def _told(node: Node | None) -> str:
+    if node is None:
+        return "its start"
+    if node.__class__ is AccumulateGrad:
+        return f"the leaf of shape {tuple(node.shape)}"
+    return node.where()
+
+
+def _raiser(error: BaseException) -> str:
+    """``raised by `clip` (train.py:12, `return g / 0`) ``: the first of the user's own frames."""
+    traceback = error.__traceback__
+    inside = False
+    while traceback is not None:
+        frame = traceback.tb_frame
+        ours = sites.is_internal(frame.f_code.co_filename)
+        if inside and not ours:
+            return f"raised by {_described(frame, traceback.tb_lasti)} "
+        inside = inside or ours
+        traceback = traceback.tb_next
+    return ""
+
+
+def _described(frame: FrameType, instruction: int) -> str:
+    code = frame.f_code
+    name = getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
+    return f"`{name}` ({sites.describe((code, instruction))})"
