@@ -57,6 +57,8 @@ class Tensor(Values, Operators):
     #: Whether it was made in inference mode, and so may never enter a graph.
     _inference = False
     _detached_at: Any = None
+    #: What has still to be done to this gradient; see ``autograd.pending``.
+    _pending: tuple[int, str] | None = None
 
     def __init__(self, *data: Any, dtype: Any = None, device: Any = None) -> None:
         """From a size or from data, in the default dtype; prefer ``anadrome.tensor``."""
@@ -94,6 +96,8 @@ class Tensor(Values, Operators):
     def data(self) -> Tensor:
         """The same memory outside the graph; writes to it are not seen by the version check."""
         modes.touch(self)
+        if self._pending is not None:  # it may now be written unseen
+            self._pending = None
         return wrap(self._data)
 
     @data.setter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from .. import modes
@@ -15,6 +16,8 @@ from . import entry
 
 #: Flags that wait on a device to be read are packed together by so many.
 _PACKED = 512
+#: How many casts and views may lie between an op and the leaf that it is said to use.
+_BETWEEN = 4
 
 
 class NonFinite:
@@ -28,7 +31,7 @@ class NonFinite:
     ``"nan"``; None where telling them apart would have meant waiting for a device.
     """
 
-    __slots__ = ("dtype", "input", "kind", "node", "shape", "site")
+    __slots__ = ("_leaves", "dtype", "input", "kind", "node", "shape", "site")
 
     def __init__(
         self,
@@ -45,6 +48,12 @@ class NonFinite:
         self.shape = shape
         self.dtype = dtype
         self.kind = kind
+        self._leaves: list[weakref.ref[Tensor]] = []
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The leaves that the op was given, as they are or cast or viewed: a layer's parameters."""
+        return [leaf for ref in self._leaves if (leaf := ref()) is not None]
 
     def __str__(self) -> str:
         what = {"inf": "an infinity", "nan": "a NaN", None: "an infinity or NaN"}[self.kind]
@@ -132,6 +141,7 @@ class watch:
             return
         site = None if isinstance(node, AccumulateGrad) else node.site
         found = NonFinite(node.name(), site, number, tuple(array.shape), kind)
+        found._leaves = [weakref.ref(leaf) for leaf in _leaves_of(node)]
         if at_once and not self._waiting and not self._packed:
             found.kind = "nan" if bool(xp.any(array != array)) else "inf"
             self._first = found
@@ -148,6 +158,20 @@ class watch:
             stacked = by_type[flags[0].__class__].xp.stack(list(flags))
             self._packed.append((list(told), stacked))
             self._waiting.clear()
+
+
+def _leaves_of(node: Any) -> list[Tensor]:
+    if isinstance(node, AccumulateGrad):
+        return [node.variable]
+    leaves = []
+    for edge in node.edges:
+        hops = 0
+        while edge is not None and len(edge[0].edges) == 1 and hops < _BETWEEN:
+            edge = edge[0].edges[0]
+            hops += 1
+        if edge is not None and isinstance(edge[0], AccumulateGrad):
+            leaves.append(edge[0].variable)
+    return leaves
 
 
 def _as_array(backend: Backend, flag: Any) -> Any:

@@ -11,6 +11,7 @@ from .. import modes
 from .lr_scheduler import LRScheduler, set_rate
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
+from .stepping import was_skipped
 
 
 class _Combined(LRScheduler):
@@ -79,7 +80,9 @@ class ChainedScheduler(_Combined):
         self.optimizer = optimizer
         self._last_lr = self._present()
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self, *, after: Any = None) -> None:  # type: ignore[override]
+        if was_skipped(after):
+            return
         modes.live(self._all)
 
     def _all(self) -> None:
@@ -150,7 +153,9 @@ class SequentialLR(_Combined):
         elif hasattr(scheduler, "last_epoch"):
             scheduler.last_epoch -= 1
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self, *, after: Any = None) -> None:  # type: ignore[override]
+        if was_skipped(after):
+            return
         modes.live(self._next)
 
     def _next(self) -> None:

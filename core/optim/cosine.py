@@ -9,6 +9,7 @@ from typing import Any
 from .. import modes
 from .lr_scheduler import LRScheduler, set_rate
 from .optimizer import Optimizer
+from .stepping import was_skipped
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -106,7 +107,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         share = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
-    def step(self, epoch: float | None = None) -> None:  # type: ignore[override]
+    def step(  # type: ignore[override]
+        self, epoch: float | None = None, *, after: Any = None
+    ) -> None:
+        if was_skipped(after):
+            return
         modes.live(functools.partial(self._go, epoch))
 
     def _go(self, epoch: float | None) -> None:

@@ -17,6 +17,7 @@ from .. import modes
 from ..border import Bordered
 from ..tensor import Tensor
 from .optimizer import Optimizer
+from .stepping import was_skipped
 
 #: Schedulers in files of their own, which are imported when first asked for.
 _ELSEWHERE = {
@@ -122,8 +123,14 @@ class LRScheduler(Bordered):
         """The rates that the last ``step()`` set, one a parameter group."""
         return self._last_lr
 
-    def step(self, epoch: int | None = None) -> None:
-        """Go on by one, or (deprecated) to ``epoch``; call it after ``optimizer.step()``."""
+    def step(self, epoch: int | None = None, *, after: Any = None) -> None:
+        """Go on by one, or (deprecated) to ``epoch``; call it after ``optimizer.step()``.
+
+        ``after``: what the step returned, where it may be skipped, as by ``amp.GradScaler``:
+        after a skipped one nothing is done.
+        """
+        if was_skipped(after):
+            return
         modes.live(functools.partial(self._advance, epoch))  # a captured step does so each time
 
     def _advance(self, epoch: int | None) -> None:
@@ -170,7 +177,8 @@ class LRScheduler(Bordered):
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
                 "the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure to "
-                "do this will result in skipping the first value of the learning rate schedule.",
+                "do this will result in skipping the first value of the learning rate schedule. "
+                "If the step was skipped, write `lr_scheduler.step(after=result)`.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -7,6 +7,7 @@ from typing import Any, SupportsFloat
 
 from .lr_scheduler import LRScheduler, set_rate, warn_of_epoch
 from .optimizer import Optimizer
+from .stepping import was_skipped
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -67,7 +68,11 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
-    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
+    def step(  # type: ignore[override]
+        self, metrics: SupportsFloat, epoch: int | None = None, *, after: Any = None
+    ) -> None:
+        if was_skipped(after):
+            return
         current = float(metrics)
         if epoch is None:
             epoch = self.last_epoch + 1

@@ -35,6 +35,14 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def was_skipped(result: Any) -> bool:
+    """Whether ``result`` tells of a step that was left out, as that of ``amp.GradScaler`` may.
+
+    None, and what a closure returned, do not.
+    """
+    return bool(getattr(result, "skipped", False))
+
+
 def _prepared(optimizer: Any, args: Any, keywords: Any) -> Any:
     """The arguments of the step, after the optimizer's own hooks have seen them."""
     for hook in list(optimizer._step_pre_hooks.values()):

@@ -1,8 +1,9 @@
 """Automatic mixed precision: each op in the precision that suits it, and a scale for the loss.
 
 Reading order: `lists` (what PyTorch leaves out on the CPU), `autocasting` (the mode), `functions`
-(custom autograd Functions), `ops` and `scaler` (loss scaling), `guard` (a step taken on gradients
-that are still scaled).
+(custom autograd Functions); `ops`, `settings` and `scaler` (loss scaling), `legacy` (its older
+names); `iteration` (what is known between two updates), `result` (of a step), `history` and
+`summary` (of all), `underflow`; `guard` (gradients that are still scaled).
 """
 
 from __future__ import annotations
@@ -40,14 +41,15 @@ def register_exports() -> Mapping[str, Any]:
         "amp.custom_fwd": f"{_FUNCTIONS}:custom_fwd",
         "amp.custom_bwd": f"{_FUNCTIONS}:custom_bwd",
         "amp.GradScaler": f"{_SCALER}:GradScaler",
-        "amp.StepResult": f"{_SCALER}:StepResult",
+        "amp.StepResult": f"{__name__}.result:StepResult",
         "amp.ScaledGradientsWarning": f"{__name__}.guard:ScaledGradientsWarning",
+        "amp.SkippedStepsWarning": f"{__name__}.summary:SkippedStepsWarning",
         "cuda.amp.autocast": f"{_AUTOCASTING}:cuda_autocast",
         "cuda.amp.custom_fwd": f"{_FUNCTIONS}:cuda_custom_fwd",
         "cuda.amp.custom_bwd": f"{_FUNCTIONS}:cuda_custom_bwd",
-        "cuda.amp.GradScaler": f"{_SCALER}:CudaGradScaler",
+        "cuda.amp.GradScaler": f"{__name__}.legacy:CudaGradScaler",
         "cpu.amp.autocast": f"{_AUTOCASTING}:cpu_autocast",
-        "cpu.amp.GradScaler": f"{_SCALER}:CpuGradScaler",
+        "cpu.amp.GradScaler": f"{__name__}.legacy:CpuGradScaler",
     }
 
 

@@ -1,9 +1,8 @@
-"""Notices ``optimizer.step()`` on gradients of a scaled loss that nobody has unscaled.
+"""Notices backwards from a scaled loss, and ``optimizer.step()`` on what they leave.
 
-A gradient is marked, with its version, when a backward from what `GradScaler.scale` returned has
-accumulated into it. If the version is the same when a step is taken, nothing was written to it
-since: it still has the scale in it. Any write (unscaling, clipping, zeroing) makes us silent, so
-that the warning is never wrong.
+A gradient is marked (see ``anadrome.autograd.pending``) when a backward from what
+`GradScaler.scale` returned has accumulated into it. Any write to it (unscaling, zeroing) takes the
+mark away, so what is said of marked ones, here and by clipping, is never wrong.
 """
 
 from __future__ import annotations
@@ -12,42 +11,63 @@ import contextvars
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anadrome import Tensor, sites
+from anadrome.autograd import pending
+
+if TYPE_CHECKING:
+    from .iteration import Backward, Iteration
 
 #: Whether a scaler has scaled anything yet in this process; until then the hooks return at once.
 watching = False
 
 _KEY = "amp_scale"
-_scaled: contextvars.ContextVar[bool] = contextvars.ContextVar("scaled_backward", default=False)
+_backward: contextvars.ContextVar[Backward | None] = contextvars.ContextVar(
+    "scaled_backward", default=None
+)
+
+REMEDY = (
+    "They are multiplied by GradScaler's scale: call `scaler.unscale_(optimizer)` after the last "
+    "backward() and before this, then `scaler.step(optimizer)` and `scaler.update()`."
+)
 
 
 class ScaledGradientsWarning(UserWarning):
     """A step was taken on gradients that are too large by the loss scale."""
 
 
-def note(output: Tensor) -> None:
-    """``output`` is a loss times the scale."""
+def note(output: Tensor, iteration: Any) -> None:
+    """``output`` is a loss times the scale; ``iteration()`` is that of its scaler, now."""
     global watching
     if output.grad_fn is not None:
         watching = True
-        output.grad_fn.metadata[_KEY] = True
+        output.grad_fn.metadata[_KEY] = iteration
 
 
 def noticing(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
-    """Around a backward: whether it starts from a scaled loss."""
-    scaled = any(t.grad_fn is not None and _KEY in t.grad_fn.metadata for t in tensors)
-    return _backward(scaled) if scaled or _scaled.get() else None
+    """Around a backward: whether it starts from a scaled loss, and from whose."""
+    for t in tensors:
+        if t.grad_fn is not None and _KEY in t.grad_fn.metadata:
+            return _running(t.grad_fn.metadata[_KEY]())
+    return _running(None) if _backward.get() is not None else None
 
 
 @contextmanager
-def _backward(scaled: bool) -> Iterator[None]:
-    token = _scaled.set(scaled)
-    try:
-        yield
-    finally:
-        _scaled.reset(token)
+def _running(iteration: Iteration | None) -> Iterator[None]:
+    if iteration is None:
+        token = _backward.set(None)
+        try:
+            yield
+        finally:
+            _backward.reset(token)
+        return
+    with iteration.backward() as backward:
+        token = _backward.set(backward)
+        try:
+            yield
+        finally:
+            _backward.reset(token)
 
 
 def mark(leaf: Tensor) -> None:
@@ -55,10 +75,12 @@ def mark(leaf: Tensor) -> None:
     grad = leaf.grad
     if grad is None:
         return
-    if _scaled.get():
-        grad.__dict__[_KEY] = grad._version
+    backward = _backward.get()
+    if backward is None:
+        pending.clear(grad)
     else:
-        grad.__dict__.pop(_KEY, None)
+        pending.mark(grad, REMEDY)
+        backward.arrived(leaf)
 
 
 def check(optimizer: Any) -> None:
@@ -66,20 +88,19 @@ def check(optimizer: Any) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             grad = parameter.grad
-            if grad is not None and grad.__dict__.get(_KEY) == grad._version:
-                _warn(type(optimizer).__name__)
+            if grad is not None and pending.remedy(grad) == REMEDY:
+                warn(
+                    f"{type(optimizer).__name__}.step() uses gradients of a scaled loss as they "
+                    "are: they are too large by GradScaler's scale. Write "
+                    "`scaler.step(optimizer)` and `scaler.update()` instead, or "
+                    "`scaler.unscale_(optimizer)` before the step.",
+                    ScaledGradientsWarning,
+                )
                 return
 
 
-def _warn(name: str) -> None:
+def warn(text: str, kind: type[Warning]) -> None:
+    """Warn at the user's line."""
     code, _ = site = sites.caller(2)
     filename, line = sites.line_of(site)
-    warnings.warn_explicit(
-        f"{name}.step() uses gradients of a scaled loss as they are: they are too large by "
-        "GradScaler's scale. Write `scaler.step(optimizer)` and `scaler.update()` instead, or "
-        "`scaler.unscale_(optimizer)` before the step.",
-        ScaledGradientsWarning,
-        filename,
-        line,
-        module=code.co_name,
-    )
+    warnings.warn_explicit(text, kind, filename, line, module=code.co_name)

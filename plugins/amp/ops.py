@@ -9,7 +9,7 @@ from anadrome import KEEP, backend, op
 from anadrome.dtypes import float32, from_native
 
 
-def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any) -> None:
+def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any, *, at: int) -> None:
     finite = xp.asarray(True)
     for part in _blocks(xp, grad):
         kind = from_native[part.dtype]
@@ -20,7 +20,7 @@ def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any) -> None:
             wide = part
             wide *= inv_scale if kind is float32 else xp.astype(inv_scale, part.dtype)
         finite = xp.logical_and(finite, xp.all(xp.isfinite(wide)))
-    found_inf[...] = xp.where(finite, found_inf, xp.ones_like(found_inf))
+    found_inf[at] = xp.astype(xp.logical_not(finite), found_inf.dtype)
 
 
 def _blocks(xp: Any, grad: Any) -> list[Any]:
@@ -46,7 +46,7 @@ def _updated(
     backoff_factor: float,
     growth_interval: int,
 ) -> None:
-    overflowed = found_inf > 0
+    overflowed = xp.any(found_inf > 0)
     successes = growth_tracker + 1
     grown = scale * growth_factor
     due = xp.logical_and(successes == growth_interval, xp.logical_not(overflowed))
@@ -57,7 +57,7 @@ def _updated(
     )
 
 
-#: ``grad *= inv_scale``, and ``found_inf`` becomes 1 if a value is not finite; one pass.
+#: ``grad *= inv_scale``, and ``found_inf[at]`` is 1 if a value is not finite, else 0; one pass.
 unscale = op("amp_unscale", _scaled_back, mutates=("grad", "found_inf"), dtype=KEEP, method=False)
 #: The scale after an iteration: less after an overflow, more after enough without one.
 update_scale = op("amp_update_scale", _updated, mutates=("scale", "growth_tracker"), dtype=KEEP,

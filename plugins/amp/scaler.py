@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor
+from anadrome import Tensor, modes
 
 from . import guard
 from .autocasting import is_available
+from .history import History
+from .iteration import Iteration, Progress
 from .ops import unscale, update_scale
+from .result import StepResult
+from .settings import Settings
+from .summary import ScalerSummary
+from .underflow import Underflow, shares
 
 _NO_SCALE = (
     "This may indicate your script did not use scaler.scale(loss or outputs) earlier in the "
@@ -18,47 +25,11 @@ _NO_SCALE = (
 )
 
 
-class StepResult:
-    """What became of ``scaler.step(optimizer)``; true if the step was taken.
-
-    ``skipped``: whether it was left out because of an infinity or NaN among the gradients.
-    ``value``: what ``optimizer.step()`` returned (PyTorch's ``scaler.step`` returns this alone);
-    None if it was skipped.
-
-    >>> import anadrome as ad
-    >>> scaler = ad.amp.GradScaler("cpu", init_scale=4.0)
-    >>> w = ad.ones(1, requires_grad=True)
-    >>> optimizer = ad.optim.SGD([w], lr=0.1)
-    >>> scaler.scale((w * float("inf")).sum()).backward()
-    >>> scaler.step(optimizer).skipped
-    True
-    """
-
-    __slots__ = ("skipped", "value")
-
-    def __init__(self, skipped: bool, value: Any = None) -> None:
-        self.skipped = skipped
-        self.value = value
-
-    def __bool__(self) -> bool:
-        return not self.skipped
-
-    def __repr__(self) -> str:
-        return f"StepResult(skipped={self.skipped}, value={self.value!r})"
+#: When a backward is watched node by node: see ``GradScaler``.
+_TRACKED = ("trial", "always", "never")
 
 
-class _Progress:
-    """What has happened to one optimizer since the last update: nothing, unscaled, stepped."""
-
-    __slots__ = ("found_inf", "optimizer", "stage")
-
-    def __init__(self, optimizer: Any) -> None:
-        self.optimizer = optimizer  # kept, so that its id stays its own
-        self.stage = "ready"
-        self.found_inf: dict[Any, Tensor] = {}
-
-
-class GradScaler:
+class GradScaler(Settings):
     """Scales the loss, and with it the gradients, up and down again (``torch.amp.GradScaler``).
 
     One iteration is::
@@ -75,6 +46,13 @@ class GradScaler:
     ``growth_interval``: how many good iterations in a row are followed by growth.
     ``enabled=False``: every method passes through.
 
+    And, not PyTorch's: ``model`` gives the parameters in reports their names. ``warn_after`` so
+    many skipped iterations in a row (and twice, four times ... as many) a ``SkippedStepsWarning``
+    gives advice; None: never. ``track_overflow``: which backwards are watched node by node, so that
+    a skipped step can name the node. ``"trial"``: those with a scale that has not held yet: the
+    first, one after each growth, and those after a skipped step until one is taken. ``"always"``,
+    ``"never"``. Watching costs a pass over each gradient; the others cost nothing.
+
     The scale is a Tensor of its own on the device, and gradients are unscaled and checked in one
     pass each, without waiting for a value; only ``step`` asks once whether to skip.
     """
@@ -87,6 +65,10 @@ class GradScaler:
         backoff_factor: float = 0.5,
         growth_interval: int = 2000,
         enabled: bool = True,
+        *,
+        model: ad.nn.Module | None = None,
+        warn_after: int | None = 16,
+        track_overflow: str = "trial",
     ) -> None:
         self._device = device
         self._enabled = bool(enabled)
@@ -97,19 +79,21 @@ class GradScaler:
                 stacklevel=2 if type(self) is GradScaler else 3,
             )
             self._enabled = False
-        if not growth_factor > 1.0:
-            raise AssertionError(f"The growth factor must be > 1.0, not {growth_factor}.")
-        if not backoff_factor < 1.0:
-            raise AssertionError(f"The backoff factor must be < 1.0, not {backoff_factor}.")
+        super().__init__(growth_factor, backoff_factor, growth_interval)
+        if track_overflow not in _TRACKED:
+            raise ValueError(f"track_overflow is one of {_TRACKED}, not {track_overflow!r}")
+        if warn_after is not None and warn_after < 1:
+            raise ValueError(f"warn_after must be at least 1, or None, not {warn_after}")
         self._init_scale = float(init_scale)
-        self._growth_factor = growth_factor
-        self._backoff_factor = backoff_factor
-        self._growth_interval = growth_interval
         self._init_growth_tracker = 0
         #: Both are made by the first `scale`, on the device of what it scales.
         self._scale: Tensor | None = None
         self._growth_tracker: Tensor | None = None
-        self._progress: dict[int, _Progress] = {}
+        #: What gradients were last multiplied by to unscale them.
+        self._inverse: Tensor | None = None
+        self._model = None if model is None else weakref.ref(model)
+        self._history = History(self._init_scale, warn_after, track_overflow)
+        self._iteration = self._history.begin()
 
     # -- an iteration -------------------------------------------------------------------------
     def scale(self, outputs: Any) -> Any:
@@ -121,7 +105,7 @@ class GradScaler:
             return outputs
         if isinstance(outputs, Tensor):
             scaled = ad.mul(outputs, self._scale_on(outputs.device))
-            guard.note(scaled)
+            guard.note(scaled, self._now)
             return scaled
         if isinstance(outputs, (list, tuple)):
             return type(outputs)(self.scale(o) for o in outputs)
@@ -151,15 +135,18 @@ class GradScaler:
             raise RuntimeError("unscale_() is being called after step().")
         gradients = _gradients(optimizer)
         inverse = scale.double().reciprocal().float()
+        count = sum(len(group["params"]) for group in optimizer.param_groups)
         inverses: dict[Any, Tensor] = {}
         with ad.no_grad():
-            for g in gradients:
+            for number, g in gradients:
                 place = str(g.device)
                 if place not in inverses:
                     inverses[place] = inverse.to(g.device)
-                    progress.found_inf[place] = ad.zeros((), dtype=ad.float32, device=g.device)
-                unscale(g, progress.found_inf[place], inverses[place])
+                    progress.found_inf[place] = ad.zeros(count, dtype=ad.float32, device=g.device)
+                unscale(g, progress.found_inf[place], inverses[place], at=number)
         progress.stage = "unscaled"
+        if not _is_captured():
+            self._inverse = inverse
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> StepResult:
         """Unscale if that was not done, then ``optimizer.step(*args, **kwargs)`` unless a gradient
@@ -173,7 +160,7 @@ class GradScaler:
             return StepResult(False, optimizer.step(*args, **kwargs))
         if "closure" in kwargs or (args and callable(args[0])):
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        self._made("step")
+        _, tracker = self._made("step")
         progress = self._of(optimizer)
         if progress.stage == "stepped":
             raise RuntimeError("step() has already been called since the last update().")
@@ -184,10 +171,16 @@ class GradScaler:
                 "No inf checks were recorded for this optimizer: none of its parameters has a "
                 "gradient. Call scaler.scale(loss).backward() first."
             )
-        skipped = any(found.item() for found in progress.found_inf.values())
-        value = None if skipped else optimizer.step(*args, **kwargs)
+        if any(found.any().item() for found in progress.found_inf.values()):
+            flags = progress.found_inf.values()
+            result = StepResult.of_skipped(optimizer, self._iteration, flags, self._names())
+        else:
+            result = StepResult(False, optimizer.step(*args, **kwargs))
         progress.stage = "stepped"
-        return StepResult(skipped, value)
+        progress.result = result
+        if self._history.good is None:
+            self._history.good = int(tracker.item())  # the device was asked just now anyway
+        return result
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """End the iteration: adjust the scale, or set it to ``new_scale``."""
@@ -197,15 +190,15 @@ class GradScaler:
         if new_scale is not None:
             scale.fill_(self._checked(new_scale))
         else:
-            found = [f for p in self._progress.values() for f in p.found_inf.values()]
+            found = [f for p in self._iteration.progress.values() for f in p.found_inf.values()]
             if not found:
                 raise AssertionError(
                     "No inf checks were recorded prior to update: call scaler.step(optimizer) "
                     "before scaler.update()."
                 )
             together = found[0].to(scale.device)
-            for f in found[1:]:
-                together = together + f.to(scale.device)
+            if len(found) > 1:
+                together = ad.cat([f.to(scale.device) for f in found])
             with ad.no_grad():
                 update_scale(
                     scale,
@@ -215,42 +208,75 @@ class GradScaler:
                     backoff_factor=self._backoff_factor,
                     growth_interval=self._growth_interval,
                 )
-        self._progress = {}
+        if _is_captured():  # a replay will not come here
+            self._history.good = None
+        else:
+            is_set = new_scale is not None
+            self._history.end(self._iteration, self._growth_interval, scale, is_set)
+        self._iteration = self._history.begin()
 
     # -- asking -------------------------------------------------------------------------------
-    def is_enabled(self) -> bool:
-        """Whether it does anything."""
-        return self._enabled
-
     def get_scale(self) -> float:
         """The scale as a number, 1.0 if disabled; waits for the device."""
         if not self._enabled:
             return 1.0
         return self._init_scale if self._scale is None else self._scale.item()
 
-    def get_growth_factor(self) -> float:
-        """What the scale is multiplied by after ``growth_interval`` good iterations."""
-        return self._growth_factor
+    def summary(self, optimizer: Any = None) -> ScalerSummary:
+        """Steps taken and skipped, the scale and its changes, the last overflow's parameters and
+        node; with an optimizer also the ``underflow`` of its gradients. Waits for the device.
 
-    def set_growth_factor(self, new_factor: float) -> None:
-        """Set it."""
-        self._growth_factor = new_factor
+        >>> import anadrome as ad
+        >>> w = ad.ones(1, requires_grad=True)
+        >>> optimizer = ad.optim.SGD([("w", w)], lr=0.1)
+        >>> scaler = ad.amp.GradScaler("cpu", init_scale=4.0)
+        >>> scaler.scale((w * 3.0).sum()).backward()
+        >>> _ = scaler.step(optimizer)
+        >>> scaler.update()
+        >>> print(scaler.summary())
+        1 steps taken, 0 skipped (0 in a row now, 0 at most); the scale is 4
+        """
+        underflow = None if optimizer is None else self.underflow(optimizer)
+        history = self._history
+        return ScalerSummary(
+            history.taken,
+            history.skipped,
+            history.iterations,
+            history.in_a_row,
+            history.longest_row,
+            self.get_scale(),
+            history.changes(),
+            history.last_skip,
+            history.last_skip_iteration,
+            underflow,
+        )
 
-    def get_backoff_factor(self) -> float:
-        """What the scale is multiplied by after an iteration with an infinity or NaN."""
-        return self._backoff_factor
+    def underflow(self, optimizer: Any) -> dict[str, Underflow]:
+        """What share of each gradient is zero or subnormal in float16, by parameter.
 
-    def set_backoff_factor(self, new_factor: float) -> None:
-        """Set it."""
-        self._backoff_factor = new_factor
+        An ``Underflow(zero, subnormal)``: the share of elements that are exactly zero, and of those
+        that are not but were smaller than 2**-14 in magnitude when the backward computed them, with
+        the scale in them. Zeros have other causes too (a ReLU, an embedding that was not looked
+        up): ``zero`` bounds what was lost from above. Non-finite elements count as neither.
+        Parameters without a gradient are left out. Call it after ``backward()``, and before the
+        next ``zero_grad()``; it makes a pass over each gradient, and waits for the device once.
 
-    def get_growth_interval(self) -> int:
-        """How many good iterations in a row are followed by growth."""
-        return self._growth_interval
+        >>> import anadrome as ad
+        >>> w = ad.ones(4, requires_grad=True)
+        >>> optimizer = ad.optim.SGD([("w", w)], lr=0.1)
+        >>> scaler = ad.amp.GradScaler("cpu", init_scale=4.0)
+        >>> scaler.scale((w * ad.tensor([0.0, 1e-5, 1e-4, 1.0])).sum()).backward()
+        >>> scaler.underflow(optimizer)
+        {'w': Underflow(zero=0.25, subnormal=0.25)}
+        """
+        now = self._iteration
+        progress = now.progress.get(id(optimizer))
+        is_ready = progress is None or progress.stage == "ready"
 
-    def set_growth_interval(self, new_interval: int) -> None:
-        """Set it."""
-        self._growth_interval = new_interval
+        def factor_of(p: Tensor) -> Tensor | None:
+            return None if is_ready and id(p) in now.order else self._inverse
+
+        return shares(optimizer, factor_of, self._names())
 
     # -- keeping ------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
@@ -285,11 +311,12 @@ class GradScaler:
         self._growth_factor = state_dict["growth_factor"]
         self._backoff_factor = state_dict["backoff_factor"]
         self._growth_interval = state_dict["growth_interval"]
-        self._init_growth_tracker = int(state_dict["_growth_tracker"])
+        self._init_growth_tracker = self._history.good = int(state_dict["_growth_tracker"])
         self._scale = self._growth_tracker = None
+        self._iteration = self._history.begin()
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._progress:
+        if self._iteration.progress:
             raise AssertionError(
                 "A GradScaler instance may only be pickled at the beginning of an iteration, or at "
                 "the end after scaler.update()."
@@ -299,7 +326,7 @@ class GradScaler:
             kept = self.state_dict()
             state["_init_scale"] = kept["scale"]
             state["_init_growth_tracker"] = kept["_growth_tracker"]
-        state["_scale"] = state["_growth_tracker"] = None
+        state["_scale"] = state["_growth_tracker"] = state["_inverse"] = state["_model"] = None
         return state
 
     # -- inside -------------------------------------------------------------------------------
@@ -317,8 +344,16 @@ class GradScaler:
             raise AssertionError(f"Attempted {method} but _scale is None.  {_NO_SCALE}")
         return self._scale, self._growth_tracker
 
-    def _of(self, optimizer: Any) -> _Progress:
-        return self._progress.setdefault(id(optimizer), _Progress(optimizer))
+    def _of(self, optimizer: Any) -> Progress:
+        return self._iteration.of(optimizer)
+
+    def _now(self) -> Iteration:
+        return self._iteration
+
+    def _names(self) -> dict[int, str]:
+        """What the model calls its parameters, by id."""
+        model = None if self._model is None else self._model()
+        return {} if model is None else {id(p): name for name, p in model.named_parameters()}
 
     def _checked(self, new_scale: float | Tensor) -> float | Tensor:
         if not isinstance(new_scale, Tensor):
@@ -330,48 +365,23 @@ class GradScaler:
         return new_scale.detach().reshape(()).to(device=self._made("update")[0].device)
 
 
-class CudaGradScaler(GradScaler):
-    """``GradScaler("cuda", ...)`` under its older name (PyTorch: ``torch.cuda.amp.GradScaler``)."""
-
-    def __init__(
-        self,
-        init_scale: float = 2.0**16,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
-        super().__init__(
-            "cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled
-        )
+def _is_captured() -> bool:
+    """Whether a step is being recorded: then Python's own notes would be those of the recording."""
+    return modes.tape.get() is not None
 
 
-class CpuGradScaler(GradScaler):
-    """``GradScaler("cpu", ...)`` under its older name (PyTorch: ``torch.cpu.amp.GradScaler``)."""
-
-    def __init__(
-        self,
-        init_scale: float = 2.0**16,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
-        super().__init__("cpu", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
-
-
-def _gradients(optimizer: Any) -> list[Tensor]:
-    """The gradients there are, checked before the first of them is changed."""
+def _gradients(optimizer: Any) -> list[tuple[int, Tensor]]:
+    """The gradients there are, numbered, and checked before the first of them is changed."""
     gradients = []
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            g = parameter.grad
-            if g is None:
-                continue
-            if g.dtype is ad.float16:
-                raise ValueError(
-                    "Attempting to unscale FP16 gradients. Keep the weights in float32, and run "
-                    "the model under autocast."
-                )
-            gradients.append(g)
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    for number, parameter in enumerate(parameters):
+        g = parameter.grad
+        if g is None:
+            continue
+        if g.dtype is ad.float16:
+            raise ValueError(
+                "Attempting to unscale FP16 gradients. Keep the weights in float32, and run "
+                "the model under autocast."
+            )
+        gradients.append((number, g))
     return gradients

@@ -9,6 +9,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.autograd import pending
 
 from .ops import clip_values, shrink_to_norm, total_norm
 
@@ -27,6 +28,7 @@ def clip_grad_norm_(
     gradient is multiplied by ``max_norm / (norm + 1e-6)`` where that is below one. Nothing is read
     back from the device, except with ``error_if_nonfinite``, which raises ``RuntimeError`` where
     the norm is NaN or infinite. ``foreach`` is accepted. Half precision is summed in float32.
+    Raises ``RuntimeError`` for gradients of a scaled loss that nobody has unscaled yet.
     (PyTorch: ``torch.nn.utils.clip_grad_norm_``.)
 
     >>> import anadrome as ad
@@ -43,6 +45,7 @@ def clip_grad_norm_(
             "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2
         )
     grads = _gradients(given)
+    _refuse_scaled(grads, "clip_grad_norm_")
     norm = get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
     _shrink(grads, max_norm, norm)
     return norm
@@ -59,7 +62,9 @@ def clip_grads_with_norm_(
     Scales the gradients in place by ``min(max_norm / (total_norm + 1e-6), 1)``. (PyTorch:
     ``torch.nn.utils.clip_grads_with_norm_``.)
     """
-    _shrink(_gradients(_listed(parameters)), max_norm, total_norm)
+    grads = _gradients(_listed(parameters))
+    _refuse_scaled(grads, "clip_grads_with_norm_")
+    _shrink(grads, max_norm, total_norm)
 
 
 def get_total_norm(
@@ -111,8 +116,22 @@ def clip_grad_value_(
     tensor([ 0.5000, -1.0000])
     """
     limit = float(clip_value)
-    for group in _by_device(_gradients(_listed(parameters))).values():
+    grads = _gradients(_listed(parameters))
+    _refuse_scaled(grads, "clip_grad_value_")
+    for group in _by_device(grads).values():
         clip_values(*group, limit=limit)
+
+
+def _refuse_scaled(grads: list[Tensor], function: str) -> None:
+    """Clipping what still has a factor in it would clip to another size than the one asked for."""
+    for i, g in enumerate(grads):
+        remedy = pending.remedy(g)
+        if remedy is not None:
+            raise RuntimeError(
+                f"{function}() on gradients that are still scaled (number {i}, of shape "
+                f"{tuple(g.shape)}, is the first): they would be clipped to the wrong size. "
+                f"{remedy}"
+            )
 
 
 def _shrink(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:

@@ -1,0 +1,165 @@
+"""What ``scaler.step`` answers: stepped or skipped and, if skipped, because of what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from anadrome import Tensor
+from anadrome.autograd.finite import NonFinite
+
+from .iteration import Iteration
+
+_SHOWN = 4
+
+
+class StepResult:
+    """What became of ``scaler.step(optimizer)``; true if the step was taken.
+
+    ``stepped``, ``skipped``: whether it was taken, or left out because of an infinity or NaN among
+    the gradients. ``value``: what ``optimizer.step()`` returned (PyTorch's ``scaler.step`` returns
+    this alone); None if it was skipped. Of a skipped step ``parameters``, ``first`` and ``node``
+    say more; these wait for the device, and nothing does before they are read.
+
+    >>> import anadrome as ad
+    >>> w = ad.ones(1, requires_grad=True)
+    >>> optimizer = ad.optim.SGD([("w", w)], lr=0.1)
+    >>> scaler = ad.amp.GradScaler("cpu", init_scale=4.0)
+    >>> scaler.scale((w * float("inf")).sum()).backward()
+    >>> result = scaler.step(optimizer)
+    >>> result.skipped, result.parameters, result.node.node
+    (True, ['w'], 'MulBackward0')
+    """
+
+    __slots__ = (
+        "_flags",
+        "_names",
+        "_numbers",
+        "_order",
+        "_parameters",
+        "_watched",
+        "skipped",
+        "value",
+    )
+
+    def __init__(self, skipped: bool, value: Any = None) -> None:
+        self.skipped = skipped
+        self.value = value
+        self._flags: list[Tensor] = []
+        self._numbers: list[int] | None = None
+        self._names: list[str] = []
+        self._order: list[int | None] = []
+        self._parameters: dict[int, int] = {}
+        self._watched: list[tuple[Any, set[int]]] = []
+
+    @classmethod
+    def of_skipped(
+        cls, optimizer: Any, iteration: Iteration, flags: Iterable[Tensor], names: Mapping[int, str]
+    ) -> StepResult:
+        """That of a skipped step. ``flags``: one a parameter, of each device; ``names``: by id."""
+        result = cls(True)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        result._flags = list(flags)
+        result._names = names_of(optimizer, names)
+        result._order = [iteration.order.get(id(p)) for p in parameters]
+        numbers = result._parameters = {id(p): i for i, p in enumerate(parameters)}
+        result._watched = [
+            (b.watched, {numbers[key] for key in b.reached if key in numbers})
+            for b in iteration.watched
+        ]
+        return result
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the step was taken."""
+        return not self.skipped
+
+    @property
+    def parameters(self) -> list[str]:
+        """The parameters whose gradient had an infinity or NaN, in the optimizer's order.
+
+        By name, where the optimizer was made from ``model.named_parameters()`` or the scaler knows
+        its ``model``; else by group, number and shape.
+        """
+        return [self._names[i] for i in self._bad()]
+
+    @property
+    def first(self) -> str | None:
+        """The one of ``parameters`` that the backward came to first; None if there is none."""
+        bad = self._bad()
+        known = [(order, i) for i in bad if (order := self._order[i]) is not None]
+        return self._names[min(known)[1]] if known else None
+
+    @property
+    def node(self) -> NonFinite | None:
+        """The first node of the backward whose gradient was not finite, with the user's line.
+
+        None if this backward was not watched (see ``GradScaler``), or if the gradients became
+        infinite outside of it: where several backwards were added up, or in a hook.
+        """
+        bad = set(self._bad())
+        for watched, reached in self._watched:
+            if bad & reached and watched.first is not None:
+                return watched.first
+        return None
+
+    @property
+    def node_parameters(self) -> list[str]:
+        """The parameters, by name, that were given to the op of ``node``: which layer it is."""
+        used = [] if self.node is None else [id(leaf) for leaf in self.node.leaves]
+        return [self._names[self._parameters[key]] for key in used if key in self._parameters]
+
+    def _bad(self) -> list[int]:
+        """The numbers of the parameters whose gradient was not finite; read once."""
+        if self._numbers is None:
+            found = [flags.tolist() for flags in self._flags]
+            self._numbers = [i for i in range(len(self._names)) if any(f[i] for f in found)]
+            self._flags = []
+        return self._numbers
+
+    def origin(self) -> str:
+        """``node`` in a sentence; empty if there is none."""
+        if self.node is None:
+            return ""
+        used = self.node_parameters
+        return f"It came from {self.node}" + (f"; the op uses {listed(used)}" if used else "")
+
+    def __bool__(self) -> bool:
+        return not self.skipped
+
+    def __repr__(self) -> str:
+        return f"StepResult(skipped={self.skipped}, value={self.value!r})"
+
+    def __str__(self) -> str:
+        if not self.skipped:
+            return "the step was taken"
+        text = f"the step was skipped: infinity or NaN in the gradient of {listed(self.parameters)}"
+        if self.first is not None and len(self.parameters) > 1:
+            text += f", of which the backward came to `{self.first}` first"
+        if self.node is not None:
+            return f"{text}. {self.origin()}"
+        if self._watched:
+            return f"{text}. No node made it: look at what is done to gradients outside of backward"
+        return f"{text}. That backward was not watched, so the node is not known"
+
+
+def names_of(optimizer: Any, names: Mapping[int, str]) -> list[str]:
+    """What to call each parameter of an optimizer."""
+    out = []
+    for number, group in enumerate(optimizer.param_groups):
+        given = group.get("param_names", ())
+        for i, p in enumerate(group["params"]):
+            if id(p) in names:
+                out.append(names[id(p)])
+            elif i < len(given):
+                out.append(given[i])
+            else:
+                out.append(f"parameter {i} of group {number}, shape {tuple(p.shape)}")
+    return out
+
+
+def listed(names: list[str]) -> str:
+    """Names in a sentence, the first few of them."""
+    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return shown + (f" and {more} more" if more > 0 else "")
