@@ -16,10 +16,13 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="PREFIX", help="names that begin with it")
     parser.add_argument("--keep", metavar="FILE", help="write each call and its outcome here")
     parser.add_argument("--replay", metavar="NAME#N", help="make this one call, and say all of it")
+    parser.add_argument("--torch", action="store_true", help="compare each call with PyTorch's")
     options = parser.parse_args()
     if options.replay:
         return _replay(options.replay)
-    records = runner.run(options.first, options.calls, options.only, path=options.keep)
+    records = runner.run(
+        options.first, options.calls, options.only, torch=options.torch, path=options.keep
+    )
     found = report.findings(records)
     for count, record in found:
         print(report.told(count, record))
@@ -37,7 +40,7 @@ def _replay(name: str) -> int:
         print(repr(target.value(*call.args, **call.keywords))[:2000])
     except Exception:
         traceback.print_exc()
-    outcome, _ = worker.one(target, int(number))
+    outcome, *_ = worker.one(target, int(number))
     print(outcome)
     return outcome.kind in oracle.FINDINGS
 

@@ -157,9 +157,13 @@ def _alarm(*_: Any) -> None:
     raise TooLong
 
 
-def run(target: Target, drawn: Drawn, rng: Any) -> Outcome:
-    """Call a target, use what it made, and go backward from it."""
-    outcome, result = attempt(lambda: target.value(*drawn.args, **drawn.keywords), drawn)
+def called(target: Target, drawn: Drawn) -> tuple[Outcome, Any]:
+    """Call a target; what came of it, and what it returned."""
+    return attempt(lambda: target.value(*drawn.args, **drawn.keywords), drawn)
+
+
+def followed(target: Target, drawn: Drawn, outcome: Outcome, result: Any, rng: Any) -> Outcome:
+    """Use what a call made, and go backward from it."""
     if outcome.kind != WORKED:
         return outcome
     if target.is_class:

@@ -19,16 +19,16 @@ PATIENCE = 30.0
 
 
 def run(
-    first: int, count: int, prefix: str = "", *, path: str | None = None
+    first: int, count: int, prefix: str = "", *, torch: bool = False, path: str | None = None
 ) -> list[dict[str, Any]]:
     """Make calls ``first`` to ``first + count``; one record a call, whatever became of it."""
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
-            return run(first, count, prefix, path=os.path.join(folder, "calls.jsonl"))
+            return run(first, count, prefix, torch=torch, path=os.path.join(folder, "calls.jsonl"))
     open(path, "a").close()
     n, end = first, first + count
     while n < end:
-        status, errors = _worker(n, end - n, prefix, path)
+        status, errors = _worker(n, end - n, prefix, path, torch)
         records = read(path)
         if status == 0:
             break
@@ -47,8 +47,9 @@ def run(
     return read(path)
 
 
-def _worker(first: int, count: int, prefix: str, path: str) -> tuple[Any, str]:
+def _worker(first: int, count: int, prefix: str, path: str, torch: bool) -> tuple[Any, str]:
     command = [sys.executable, "-m", "tests.fuzz.worker", str(first), str(count), path, prefix]
+    command += ["torch"] * torch
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors)
         size, since = -1, time.monotonic()

@@ -1,7 +1,7 @@
 """worker: makes calls in a process of its own, with a limit of memory, and writes what came of it.
 
-``python -m tests.fuzz.worker FIRST COUNT FILE [PREFIX]``: calls FIRST to FIRST + COUNT. It writes a
-line before and a line after each, so that whoever reads them knows which call ended the process.
+``python -m tests.fuzz.worker FIRST COUNT FILE PREFIX [torch]``: calls FIRST to FIRST + COUNT. It writes a
+line before and a line after each, so that its reader knows which call ended the process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import anadrome as ad
 
-from . import draws, oracle, surface
+from . import against_torch, draws, oracle, surface
 
 #: Address space beyond what the libraries take, and the largest file.
 MEMORY = 3 << 30
@@ -52,18 +52,31 @@ def restore() -> None:
     ad.set_grad_enabled(True)
 
 
-def one(target: surface.Target, number: int) -> tuple[oracle.Outcome, str]:
-    """Make one call; the outcome, and the call in words if it is a finding."""
+def one(
+    target: surface.Target, number: int, beside: bool = False
+) -> tuple[oracle.Outcome, str, str]:
+    """Make one call; the outcome, the call in words, and how it compares with PyTorch's."""
     call, rng = drawn(target, number)
     words = oracle.told(target, call)
-    outcome = oracle.run(target, call, rng)
+    given = against_torch.prepared(call) if beside else None
+    outcome, result = oracle.called(target, call)
+    theirs = ""
+    if beside:
+        theirs = against_torch.judged(target, call, outcome, result, given)
+        against_torch.restore()
+    outcome = oracle.followed(target, call, outcome, result, rng)
     restore()
-    return outcome, words
+    return outcome, words, theirs
 
 
 def main() -> None:
     first, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    prefix = sys.argv[4] if len(sys.argv) > 4 else ""
+    prefix = sys.argv[4]
+    beside = sys.argv[5:] == ["torch"]
+    if beside:
+        import torch
+
+        torch.set_num_threads(1)
     faulthandler.enable()
     targets = [t for t in surface.targets() if t.path.startswith(prefix)]
     out = open(path, "a", buffering=1)  # noqa: SIM115 (open until the process ends)
@@ -74,8 +87,10 @@ def main() -> None:
         target, number = targets[n % len(targets)], n // len(targets)
         name = f"{target.path}#{number}"
         out.write(json.dumps({"n": n, "start": name, "family": target.family}) + "\n")
-        outcome, words = one(target, number)
+        outcome, words, theirs = one(target, number, beside)
         told: dict[str, Any] = {"n": n, "kind": outcome.kind}
+        if beside:
+            told |= {"torch": theirs, "call": words[:400]}
         if outcome.kind in oracle.FINDINGS:
             told |= {"where": outcome.where, "text": outcome.text[:300], "call": words[:400]}
         out.write(json.dumps(told) + "\n")
