@@ -97,10 +97,13 @@ class Backend:
         if not bool(self.xp.all(holds)):
             raise error()
 
-    def side_by_side(self, function: Callable[[slice], Any], count: int, size: int) -> None:
+    def side_by_side(
+        self, function: Callable[[slice], Any], count: int, size: int, *, products: bool = False
+    ) -> None:
         """``function(part)`` for parts of ``range(count)``, on several cores if ``size`` is much.
 
-        For kernels that let go of the interpreter's lock.
+        For kernels that let go of the interpreter's lock. ``products``: they call for products,
+        which then are not divided among the cores themselves.
         """
         function(slice(0, count))
 

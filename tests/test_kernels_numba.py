@@ -11,51 +11,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_cases import WIDTH, calls, made
 
 import anadrome as ad
 from anadrome import backend, testing
 from anadrome.backends.numba import kernels as compiled
+from anadrome.backends.numba.kernels import common
 from anadrome.backends.numpy import parallel
 from anadrome.backends.numpy.kernels import KERNELS as PLAIN
 from anadrome.op import table
 
 pytestmark = pytest.mark.numba
 
-NAMES = sorted(compiled._MAKERS)
-ROWS, WIDTH = 40, 33
+NAMES = sorted(compiled.MAKERS)
+MUTATING = {"adam_update"}
+CALLS = calls()
 
 
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compiled code gets every float32 call, divided among two threads."""
-    monkeypatch.setattr(compiled, "LARGE", 0)
+    monkeypatch.setattr(common, "LARGE", 0)
     monkeypatch.setattr(parallel, "LARGE", 0)
     monkeypatch.setattr(parallel, "threads", 2)
     yield
-
-
-def made(*shape: int, seed: int = 0) -> Any:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32) * 3
-
-
-def calls() -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
-    x, g = made(ROWS, WIDTH), made(ROWS, WIDTH, seed=1)
-    w, b = made(WIDTH, seed=2), made(WIDTH, seed=3)
-    _, normal, scale = PLAIN["layer_norm"](x, w, b, dims=1, eps=1e-5)
-    y = PLAIN["softmax"](x, dim=-1)
-    rows = np.random.default_rng(4).integers(0, 7, ROWS)
-    return {
-        "softmax": ((x,), {"dim": -1}),
-        "log_softmax": ((x,), {"dim": 1}),
-        "softmax_backward": ((g, y), {"dim": -1}),
-        "layer_norm": ((x, w, b), {"dims": 1, "eps": 1e-5}),
-        "layer_norm_backward": ((g, normal, scale, w), {"dims": 1}),
-        "gelu": ((x,), {}),
-        "gelu_backward": ((g, x), {}),
-        "sigmoid": ((x,), {}),
-        "silu": ((x,), {}),
-        "embedding_backward": ((g, rows), {"shape": (7, WIDTH), "padding_idx": 2}),
-    }
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if table[n].samples])
@@ -63,22 +42,37 @@ def test_all_checks_of_the_table(name: str, always: None) -> None:
     testing.check_op(name)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "adam_update"])
-def test_as_numpy_and_the_same_bits_each_time(name: str, always: None) -> None:
-    args, keywords = calls()[name]
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in MUTATING])
+def test_as_declared_and_the_same_bits_each_time(name: str, always: None) -> None:
     kernel = backend.get("numpy").kernels[name]
     assert kernel is not PLAIN.get(name)
-    found, again = kernel(*args, **keywords), kernel(*args, **keywords)
-    wanted = PLAIN[name](*args, **keywords)
-    if not isinstance(found, tuple):
-        found, again, wanted = (found,), (again,), (wanted,)
-    for f, a, w in zip(found, again, wanted, strict=True):
-        assert (f.dtype, f.shape) == (w.dtype, w.shape)
-        np.testing.assert_array_equal(f, a)
-        np.testing.assert_allclose(f, w, rtol=2e-5, atol=2e-5)
+    for args, keywords in CALLS[name]:
+        kept = [np.array(a) if isinstance(a, np.ndarray) else a for a in args]
+        found, again = kernel(*args, **keywords), kernel(*args, **keywords)
+        exact = [a.astype(np.float64) if _real(a) else a for a in args]
+        wanted = table[name].forward(np, *exact, **keywords)
+        if not isinstance(found, tuple):
+            found, again, wanted = (found,), (again,), (wanted,)
+        for f, a, w in zip(found, again, wanted, strict=True):
+            assert f.shape == w.shape
+            assert f.dtype == (np.float32 if _real(w) else w.dtype)
+            np.testing.assert_array_equal(f, a)
+            np.testing.assert_allclose(f, w, rtol=5e-5, atol=5e-5)
+        for given, copy in zip(args, kept):
+            np.testing.assert_array_equal(given, copy)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "gelu", "sigmoid", "silu"])
+def _real(a: Any) -> bool:
+    return getattr(a, "dtype", np.dtype(bool)).kind == "f"
+
+
+def test_each_kernel_is_called() -> None:
+    assert sorted([*CALLS, *MUTATING]) == NAMES
+
+
+@pytest.mark.parametrize(
+    "name", ["softmax", "log_softmax", "gelu", "relu", "sigmoid", "silu", "tanh"]
+)
 def test_nan_infinities_and_far_values(name: str, always: None) -> None:
     odd = [np.nan, np.inf, -np.inf, -90, 90, 1e30, -1e30, 0, -0.0, 1e-40, 6.49, -6.51]
     x = np.zeros((len(odd), WIDTH), np.float32)

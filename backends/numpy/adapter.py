@@ -12,7 +12,7 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
-from . import namespace, parallel, scatter
+from . import blas, namespace, parallel, scatter
 from .kernels import KERNELS, OUT_KERNELS
 from .kernels.common import WIDE_BLOCK
 
@@ -79,8 +79,11 @@ class NumpyBackend(Backend):
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         scatter.scatter_add(target, index, source)
 
-    def side_by_side(self, function: Any, count: int, size: int) -> None:
-        parallel.side_by_side(function, count, size)
+    def side_by_side(self, function: Any, count: int, size: int, *, products: bool = False) -> None:
+        if not products:
+            parallel.side_by_side(function, count, size)
+        else:
+            blas.side_by_side(function, count, size)
 
     def generator(self, device: Any = None) -> Any:
         from .random import Draws

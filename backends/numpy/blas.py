@@ -15,10 +15,12 @@ import functools
 import glob
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from . import parallel
 
 _lock = threading.Lock()
 _inside = 0
@@ -66,3 +68,12 @@ def alone() -> Iterator[None]:
             _inside -= 1
             if not _inside:
                 set_(_before)
+
+
+def side_by_side(function: Callable[[slice], Any], count: int, size: int) -> None:
+    """``parallel.side_by_side`` for a function that calls for products."""
+    if size < parallel.LARGE or not 1 < parallel.threads <= count or not can_be_alone():
+        function(slice(0, count))
+    else:
+        with alone():
+            parallel.side_by_side(function, count, size)

@@ -15,7 +15,7 @@ import numpy as np
 
 from anadrome.ops.convolve import offsets, out_size
 
-from .. import blas, parallel
+from .. import blas
 from .common import BLAS, HALVES, buffer, declared, in_float32
 
 #: Elements of the matrix that is written at a time: 1 MiB of float32, half a second-level cache.
@@ -164,12 +164,7 @@ def _share(work: Callable[[slice], Any], n: int, elements: int) -> Any:
             total = part if total is None else np.add(total, part, out=total)
         totals[images.start] = total
 
-    size = n * elements
-    if size < parallel.LARGE or not 1 < parallel.threads <= n or not blas.can_be_alone():
-        through(slice(0, n))
-    else:
-        with blas.alone():
-            parallel.side_by_side(through, n, size)
+    blas.side_by_side(through, n, n * elements)
     first, *rest = (totals[start] for start in sorted(totals))
     return first if first is None else sum(rest, first)
 

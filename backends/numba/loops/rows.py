@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mathematics import compiled, exp
+from .mathematics import compiled, exp_of_negative, inlined, of_rank, rank
 
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
 
 
+@inlined
+def _largest(x, i):
+    top = rank(x[i, 0])
+    for j in range(x.shape[1]):
+        here = rank(x[i, j])
+        top = here if here > top else top
+    return of_rank(top)
+
+
 @compiled
-def softmax(x, largest, out):
+def softmax(x, out):
     for i in range(x.shape[0]):
-        top = largest[i]
+        top = _largest(x, i)
         total = _ZERO
         for j in range(x.shape[1]):
-            e = exp(x[i, j] - top)
+            e = exp_of_negative(x[i, j] - top)
             out[i, j] = e
             total += e
         share = _ONE / total
@@ -25,21 +34,13 @@ def softmax(x, largest, out):
 
 
 @compiled
-def exponentials(x, largest, totals):
-    """The sum of ``exp(x - largest)`` of each row."""
+def log_softmax(x, out):
     for i in range(x.shape[0]):
-        top = largest[i]
+        top = _largest(x, i)
         total = _ZERO
         for j in range(x.shape[1]):
-            total += exp(x[i, j] - top)
-        totals[i] = total
-
-
-@compiled
-def less(x, amounts, out):
-    """Each row less its amount."""
-    for i in range(x.shape[0]):
-        amount = amounts[i]
+            total += exp_of_negative(x[i, j] - top)
+        amount = top + np.log(total)
         for j in range(x.shape[1]):
             out[i, j] = x[i, j] - amount
 

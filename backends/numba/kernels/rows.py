@@ -1,0 +1,124 @@
+"""rows: softmax and the norms, a row at a time while it is in the cache."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .common import F32, Maker, Sums, as_rows, large
+
+
+def _softmax(before: Any, spread: Any) -> Any:
+    def softmax(x: Any, *, dim: int) -> Any:
+        if not large(x) or dim not in (-1, x.ndim - 1):
+            return before(x, dim=dim)
+        from ..loops import rows
+
+        source, out = as_rows(x), np.empty_like(x)
+        target = as_rows(out)
+
+        def piece(part: slice) -> None:
+            rows.softmax(source[part], target[part])
+
+        spread(piece, len(source), x.size)
+        return out
+
+    return softmax
+
+
+def _softmax_backward(before: Any, spread: Any) -> Any:
+    def softmax_backward(grad: Any, y: Any, *, dim: int) -> Any:
+        if not large(y, grad) or dim not in (-1, y.ndim - 1) or grad.shape != y.shape:
+            return before(grad, y, dim=dim)
+        from ..loops import rows
+
+        out = np.empty_like(y)
+        g, h, target = map(as_rows, (grad, y, out))
+        spread(lambda part: rows.softmax_backward(g[part], h[part], target[part]), len(h), y.size)
+        return out
+
+    return softmax_backward
+
+
+def _log_softmax(before: Any, spread: Any) -> Any:
+    def log_softmax(x: Any, *, dim: int) -> Any:
+        if not large(x) or dim not in (-1, x.ndim - 1):
+            return before(x, dim=dim)
+        from ..loops import rows
+
+        source, out = as_rows(x), np.empty_like(x)
+        target = as_rows(out)
+
+        def piece(part: slice) -> None:
+            rows.log_softmax(source[part], target[part])
+
+        spread(piece, len(source), x.size)
+        return out
+
+    return log_softmax
+
+
+def _layer_norm(before: Any, spread: Any) -> Any:
+    def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: float) -> Any:
+        lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+        given = [p for p in (weight, bias) if p is not None]
+        if not large(x, *given) or any(p.shape != inner for p in given):
+            return before(x, weight, bias, dims=dims, eps=eps)
+        from ..loops import rows
+
+        width = math.prod(inner)
+        out, normal = np.empty_like(x), np.empty_like(x)
+        scale = np.empty(lead + (1,) * dims, F32)
+        source, results, normals = (a.reshape(-1, width) for a in (x, out, normal))
+        scales = scale.reshape(-1, 1)
+        w = np.ones(width, F32) if weight is None else weight.reshape(width)
+        b = np.zeros(width, F32) if bias is None else bias.reshape(width)
+        spread(
+            lambda part: rows.layer_norm(
+                source[part], w, b, np.float32(eps), results[part], normals[part], scales[part]
+            ),
+            len(source),
+            x.size,
+        )
+        return out, normal, scale
+
+    return layer_norm
+
+
+def _layer_norm_backward(before: Any, spread: Any) -> Any:
+    def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims: int) -> Any:
+        lead, inner = normal.shape[: normal.ndim - dims], normal.shape[normal.ndim - dims :]
+        fits = (grad.shape, scale.shape, weight.shape) == (normal.shape, lead + (1,) * dims, inner)
+        if not fits or not large(normal, grad, scale, weight):
+            return before(grad, normal, scale, weight, dims=dims)
+        from ..loops import rows
+
+        width = math.prod(inner)
+        out = np.empty_like(normal)
+        g, h, target = (a.reshape(-1, width) for a in (grad, normal, out))
+        r, w = scale.reshape(-1, 1), weight.reshape(width)
+        sums = Sums()
+
+        def piece(part: slice) -> None:
+            totals = np.zeros((2, width), F32)
+            rows.layer_norm_backward(
+                g[part], h[part], r[part], w, target[part], totals[0], totals[1]
+            )
+            sums.add(part.start, totals)
+
+        spread(piece, len(h), normal.size)
+        totals = sums.total()
+        return out, totals[0].reshape(inner), totals[1].reshape(inner)
+
+    return layer_norm_backward
+
+
+MAKERS: dict[str, Maker] = {
+    "layer_norm": _layer_norm,
+    "layer_norm_backward": _layer_norm_backward,
+    "log_softmax": _log_softmax,
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+}

@@ -1,0 +1,53 @@
+"""pointwise: functions of each value for itself, in one pass."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import mathematics
+from .mathematics import compiled
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+@compiled
+def relu(x, out):
+    for i in range(x.size):
+        v = x[i]
+        out[i] = _ZERO if v < _ZERO else v
+
+
+@compiled
+def threshold_backward(grad, y, out):
+    for i in range(y.size):
+        out[i] = _ZERO if y[i] <= _ZERO else grad[i]
+
+
+@compiled
+def gelu(x, out):
+    for i in range(x.size):
+        out[i] = x[i] * mathematics.normal(x[i])
+
+
+@compiled
+def gelu_backward(grad, x, out):
+    for i in range(x.size):
+        out[i] = grad[i] * mathematics.gelu_slope(x[i])
+
+
+@compiled
+def sigmoid(x, out):
+    for i in range(x.size):
+        out[i] = mathematics.sigmoid(x[i])
+
+
+@compiled
+def silu(x, out):
+    for i in range(x.size):
+        out[i] = x[i] / (_ONE + mathematics.exp(-x[i]))
+
+
+@compiled
+def tanh(x, out):
+    for i in range(x.size):
+        out[i] = mathematics.tanh(x[i])

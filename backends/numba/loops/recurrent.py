@@ -1,0 +1,52 @@
+"""recurrent: a step of an LSTM, all that is not a product in one pass.
+
+Rows are sequences; ``acts`` holds the gates input, forget, cell and output side by side. Each loop
+touches few arrays: of more, the compiler would not look whether they overlap, and not vectorise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .mathematics import compiled, sigmoid, tanh
+
+_ONE = np.float32(1)
+_U = np.uint64
+
+
+@compiled
+def lstm_step(gates, acts, before, cell, out):
+    """``acts``: the products with the state, replaced by the gates after their activations."""
+    width = _U(cell.shape[1])
+    f, g, o, end = width, width * _U(2), width * _U(3), width * _U(4)
+    for r in range(cell.shape[0]):
+        for j in range(g):
+            acts[r, j] = sigmoid(acts[r, j] + gates[r, j])
+        for j in range(g, o):
+            acts[r, j] = tanh(acts[r, j] + gates[r, j])
+        for j in range(o, end):
+            acts[r, j] = sigmoid(acts[r, j] + gates[r, j])
+        for j in range(width):
+            cell[r, j] = acts[r, f + j] * before[r, j] + acts[r, j] * acts[r, g + j]
+        for j in range(width):
+            out[r, j] = acts[r, o + j] * tanh(cell[r, j])
+
+
+@compiled
+def lstm_step_back(acts, before, cell, of_out, of_cell, grads):
+    """``of_cell`` is replaced by what goes on to the cell of the step before."""
+    width = _U(cell.shape[1])
+    f, g, o = width, width * _U(2), width * _U(3)
+    for r in range(cell.shape[0]):
+        for j in range(width):
+            d, t, gh = acts[r, o + j], tanh(cell[r, j]), of_out[r, j]
+            of_cell[r, j] += gh * d * (_ONE - t * t)
+            grads[r, o + j] = gh * t * d * (_ONE - d)
+        for j in range(width):
+            gc, a, c = of_cell[r, j], acts[r, j], acts[r, g + j]
+            grads[r, j] = gc * c * a * (_ONE - a)
+            grads[r, g + j] = gc * a * (_ONE - c * c)
+        for j in range(width):
+            gc, b = of_cell[r, j], acts[r, f + j]
+            grads[r, f + j] = gc * before[r, j] * b * (_ONE - b)
+            of_cell[r, j] = gc * b
