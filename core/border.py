@@ -70,11 +70,38 @@ def enclose(cls: C) -> C:
     return cls
 
 
-def _is_border(name: str, code: CodeType) -> bool:
+def _is_border(name: str, code: CodeType, least: int = 1) -> bool:
     if name.startswith("_") or name == "forward":
         return name == "__init__"
-    takes = code.co_argcount > 1 or code.co_flags & _GATHERS
+    takes = code.co_argcount > least or code.co_flags & _GATHERS
     return bool(takes) and not code.co_flags & _GENERATES
+
+
+def enclose_functions(module: dict[str, Any]) -> None:
+    """Make the public functions that a module of ours defines a border: its ``globals()``.
+
+    For modules of what is called now and then. The ops' own calls do the same without a frame more.
+    """
+    for name, value in list(module.items()):
+        if isinstance(value, FunctionType) and value.__module__ == module["__name__"]:
+            if not name.startswith("_") and _is_border("", value.__code__, least=0):
+                module[name] = bordered(value)
+
+
+def bordered(function: F) -> F:
+    """Make a function a border."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        try:
+            return function(*args, **keywords)
+        except Exception as error:
+            told = translated(function.__name__, error, args, keywords)
+            if told is error:
+                raise
+            raise told from error
+
+    return call  # type: ignore[return-value]
 
 
 def _method(function: F, owner: str) -> F:

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import backend as backends
 from . import dtypes
+from .border import enclose_functions
 from .errors import DeviceError
 from .making import finished
 from .tensor import Tensor, wrap
@@ -103,4 +104,5 @@ def _install() -> None:
     Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
 
 
+enclose_functions(globals())
 _install()

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .border import enclose_functions
+
 if TYPE_CHECKING:
     from .tensor import Tensor
 
@@ -215,3 +217,6 @@ def _nested(values: Any, shape: tuple[int, ...], indent: int, short: bool, form:
     if cut:
         rows.insert(edge, "...")
     return "[" + ("," + "\n" * (len(shape) - 1) + " " * (indent + 1)).join(rows) + "]"
+
+
+enclose_functions(globals())

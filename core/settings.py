@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .border import enclose_functions
+
 _state: dict[str, object] = {
     "deterministic": False,
     "warn_only": False,
@@ -124,3 +126,6 @@ def compile(model: Any = None, **options: Any) -> Any:
         if name not in known:
             raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
     return (lambda function: function) if model is None else model
+
+
+enclose_functions(globals())

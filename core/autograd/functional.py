@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..border import enclose_functions
 from ..creation import ones_like, zeros_like
 from ..tensor import Tensor
 from .entry import grad
@@ -133,4 +134,5 @@ def vhp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
     return out.detach(), _like_input(filled, inputs)
 
 
+enclose_functions(globals())
 hvp = vhp

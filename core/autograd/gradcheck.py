@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backend import by_type
+from ..border import enclose_functions
 from ..errors import GraphError
 from ..ops.complex import view_as_real
 from ..tensor import Tensor, wrap
@@ -188,3 +189,6 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None)
 
     return gradcheck(first, (*args, *seeds), eps, atol, rtol, raise_exception, fast_mode=fast_mode)
+
+
+enclose_functions(globals())

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import modes
 from ..autograd.entry import grad as gradients
+from ..border import enclose_functions
 from ..graph import AccumulateGrad
 from ..tensor import LEAF, Tensor
 from . import tree
@@ -363,3 +364,6 @@ def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
             [ 0., 12.]])
     """
     return jacfwd(jacrev(func, argnums), argnums)
+
+
+enclose_functions(globals())

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import creation, modes
+from ..border import enclose_functions
 from ..tensor import Tensor, wrap
 
 __all__ = [
@@ -276,3 +277,6 @@ def __getattr__(name: str) -> Any:
 
     older.__name__ = name
     return older
+
+
+enclose_functions(globals())

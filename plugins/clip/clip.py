@@ -10,6 +10,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 from anadrome.autograd import pending
+from anadrome.border import enclose_functions
 
 from .ops import clip_values, shrink_to_norm, total_norm
 
@@ -154,3 +155,6 @@ def _by_device(tensors: list[Tensor]) -> dict[Any, list[Tensor]]:
     for t in tensors:
         groups.setdefault(t.device, []).append(t)
     return groups
+
+
+enclose_functions(globals())

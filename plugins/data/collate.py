@@ -8,6 +8,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import enclose_functions
 
 _REFUSED = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}; "
@@ -106,3 +107,6 @@ def _like(like: Any, mutable: Any, entries: Any, fill: Callable[[Any], Any]) -> 
     except TypeError:
         return entries
     return clone
+
+
+enclose_functions(globals())

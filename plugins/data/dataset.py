@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import anadrome as ad
 from anadrome import Tensor
-from anadrome.border import Bordered
+from anadrome.border import Bordered, enclose_functions
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -238,3 +238,6 @@ def random_split(
     order = ad.randperm(sum(counts), generator=generator).tolist()
     ends = list(itertools.accumulate(counts))
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts)]
+
+
+enclose_functions(globals())

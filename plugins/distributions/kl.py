@@ -9,6 +9,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import enclose_functions
 
 from .base import Distribution
 from .beta import Beta, Dirichlet
@@ -281,3 +282,6 @@ def _(p: Any, q: Any) -> Tensor:
         raise NotImplementedError("KL of distributions that are transformed differently")
     more = len(p.event_shape) - len(p.base_dist.event_shape)
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), more)
+
+
+enclose_functions(globals())

@@ -11,6 +11,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor, nn
+from anadrome.border import enclose_functions
 from anadrome.optim import Optimizer
 from anadrome.optim.lr_scheduler import LRScheduler
 
@@ -257,3 +258,6 @@ class SWALR(LRScheduler):
         """How much of the way to the new rate is behind after so many steps."""
         t = max(0, min(1, step / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
+
+
+enclose_functions(globals())

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from ... import modes
+from ...border import enclose_functions
 from ...tensor import Tensor
 from ..parameter import Parameter
 
@@ -93,3 +94,6 @@ def _weights(
             Parameter(weight.to(w.dtype), trained[0]),
             Parameter(bias.to(w.dtype if b is None else b.dtype), trained[1]),
         )
+
+
+enclose_functions(globals())

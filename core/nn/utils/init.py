@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ... import modes
+from ...border import enclose_functions
 from ..modules.module import Module
 
 __all__ = ["skip_init"]
@@ -28,3 +29,6 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
         made = module_cls(*args, **kwargs)
     set_rng_state(state)
     return made
+
+
+enclose_functions(globals())

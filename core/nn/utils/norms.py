@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import modes
+from ...border import enclose_functions
 from ...tensor import Tensor
 from .. import functional as F
 from ..modules.module import Module
@@ -206,3 +207,6 @@ def remove_spectral_norm(module: Any, name: str = "weight") -> Any:
         if isinstance(owner, SpectralNorm) and owner.name == name:
             del module._state_dict_hooks[number]
     return module
+
+
+enclose_functions(globals())

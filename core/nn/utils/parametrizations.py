@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import creation, dtypes, linalg, modes
+from ...border import enclose_functions
 from ...ops.joining import cat
 from ...tensor import Tensor
 from .. import functional as F
@@ -262,3 +263,6 @@ def orthogonal(
         )
     made = _Orthogonal(weight, orthogonal_map, use_trivialization=use_trivialization)
     return register_parametrization(module, name, made, unsafe=True)
+
+
+enclose_functions(globals())

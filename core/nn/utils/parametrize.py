@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ... import modes
+from ...border import enclose_functions
 from ...tensor import Tensor
 from ..modules.container import ModuleDict, ModuleList
 from ..modules.module import Module
@@ -322,3 +323,6 @@ def transfer_parametrizations_and_params(
         for key, value in source[name].named_parameters(recurse=False):
             setattr(target, key, value)
     return to_module
+
+
+enclose_functions(globals())

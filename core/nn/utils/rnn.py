@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ... import creation, dtypes
 from ...backend import by_type
+from ...border import enclose_functions
 from ...ops.joining import cat, stack
 from ...tensor import Tensor, wrap
 
@@ -292,3 +293,6 @@ def _running(sizes: list[int]) -> list[int]:
             n -= 1
         out.append(n)
     return out
+
+
+enclose_functions(globals())

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ...border import enclose_functions
 from ..modules.module import Module
 
 __all__ = ["functional_call"]
@@ -101,3 +102,6 @@ def _replaced(
     finally:
         for table, last, value in reversed(before):
             table[last] = value
+
+
+enclose_functions(globals())

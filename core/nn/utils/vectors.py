@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...border import enclose_functions
 from ...ops.joining import cat
 from ...tensor import Tensor
 
@@ -42,3 +43,6 @@ def _one_device(parameters: list[Tensor]) -> None:
             "Found two parameters on different devices, this is currently not supported: "
             + " and ".join(sorted(devices))
         )
+
+
+enclose_functions(globals())
