@@ -305,7 +305,9 @@ def _surrounding() -> Callable[[Any], contextlib.AbstractContextManager[Any]] | 
 
     def around(tensors: Any) -> contextlib.AbstractContextManager[Any]:
         managers = [m for function in functions if (m := function(tensors)) is not None]
-        return _entered(managers) if managers else _NOTHING
+        if len(managers) < 2:
+            return managers[0] if managers else _NOTHING
+        return _entered(managers)
 
     return around
 
