@@ -64,6 +64,9 @@ OURS = {
         (
             "threshold_backward",
             "gelu_backward",
+            "sigmoid_backward",
+            "silu_backward",
+            "tanh_backward",
             "softmax_backward",
             "index_backward",
             "write_region",

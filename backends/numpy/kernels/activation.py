@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..parallel import side_by_side
-from .common import BLAS, F32, HALVES, declared, in_float32, ones, spans
+from .common import BLAS, F32, HALVES, buffer, declared, in_float32, ones, spans
 from .masking import without
 from .rational import ERF, GELU_SLOPE, NORMAL
 
@@ -97,6 +97,66 @@ def silu(x: Any) -> Any:
     if x.size < _SMALL:
         return x / (np.exp(-x) + 1.0)
     return _logistic(x, x)
+
+
+def _in_blocks(function: Callable[..., None], name: str, grad: Any, given: Any) -> Any:
+    """``function(grad, given, out)`` by blocks; small, mixed and half arrays as declared."""
+    kind = getattr(grad, "dtype", None)
+    if given.size < _SMALL or kind is not given.dtype or kind not in BLAS:
+        return declared(name)(grad, given)
+    if grad.shape != given.shape:
+        return declared(name)(grad, given)
+    out = np.empty(given.shape, kind)
+    grads, values, target = grad.reshape(-1), given.reshape(-1), out.reshape(-1)
+
+    def piece(part: slice) -> None:
+        for span in spans(part, target.size):
+            function(grads[span], values[span], target[span])
+
+    side_by_side(piece, target.size, target.size)
+    return out
+
+
+def sigmoid_backward(grad: Any, y: Any) -> Any:
+    """``grad * (1 - y) * y``."""
+    return _in_blocks(_sigmoid_slope, "sigmoid_backward", grad, y)
+
+
+def _sigmoid_slope(grad: Any, y: Any, out: Any) -> None:
+    _subtract(_ONE, y, out)
+    _multiply(out, grad, out)
+    _multiply(out, y, out)
+
+
+def tanh_backward(grad: Any, y: Any) -> Any:
+    """``grad * (1 - y * y)``."""
+    if y.size < _SMALL and y.dtype in BLAS:
+        return grad * _subtract(_ONE, y * y)
+    return _in_blocks(_tanh_slope, "tanh_backward", grad, y)
+
+
+def _tanh_slope(grad: Any, y: Any, out: Any) -> None:
+    _multiply(y, y, out)
+    _subtract(_ONE, out, out)
+    _multiply(out, grad, out)
+
+
+def silu_backward(grad: Any, x: Any) -> Any:
+    """``grad * s * (1 + x * (1 - s))``, s the sigmoid of ``x``."""
+    return _in_blocks(_silu_slope, "silu_backward", grad, x)
+
+
+def _silu_slope(grad: Any, x: Any, out: Any) -> None:
+    s = buffer(x.size, x.dtype)
+    np.negative(x, s)
+    np.exp(s, s)
+    _add(s, _ONE, s)
+    _divide(_ONE, s, s)
+    _subtract(_ONE, s, out)
+    _multiply(out, x, out)
+    _add(out, _ONE, out)
+    _multiply(out, s, out)
+    _multiply(out, grad, out)
 
 
 def _logistic(x: Any, factor: Any) -> Any:
@@ -192,7 +252,10 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "relu": relu,
     "threshold_backward": threshold_backward,
     "sigmoid": sigmoid,
+    "sigmoid_backward": sigmoid_backward,
+    "tanh_backward": tanh_backward,
     "silu": silu,
+    "silu_backward": silu_backward,
     "softmax": softmax,
     "softmax_backward": softmax_backward,
     "log_softmax": log_softmax,
