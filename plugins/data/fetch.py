@@ -60,10 +60,18 @@ class IterableFetcher:
         self.ended = False
 
     def fetch(self, index: Any) -> Any:
+        return self.collate(self.take(index))
+
+    def take(self, index: Any) -> Any:
+        """The samples of the next batch, before they are put together."""
         if self.ended:
             raise StopIteration
         if not self.together:
-            return self.collate(next(self.samples))
+            try:
+                return next(self.samples)
+            except StopIteration:
+                self.ended = True
+                raise
         batch = []
         for _ in index:
             try:
@@ -73,7 +81,7 @@ class IterableFetcher:
                 break
         if not batch or (self.drop_last and len(batch) < len(index)):
             raise StopIteration
-        return self.collate(batch)
+        return batch
 
 
 def fetcher(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .fetch import fetcher
-from .sampler import new_seed
+from .position import Order, is_stateful
 
 
 class LengthCheck:
@@ -32,25 +33,55 @@ class LengthCheck:
 
 
 class Here:
-    """The iterator of a loader without workers."""
+    """The iterator of a loader without workers; ``saved``: where to go on."""
 
-    def __init__(self, loader: Any) -> None:
-        self._base_seed = new_seed(loader.generator)
-        self._indices = iter(loader._index_sampler)
+    def __init__(self, loader: Any, saved: Any = None) -> None:
+        self._loader = loader
+        self._check = LengthCheck(loader) if loader._iterable else None
+        #: A data set that says by itself where it is: of samples by index, also what else it knows.
+        self._stateful = loader.dataset if is_stateful(loader.dataset) else None
+        if saved is not None and "start" not in saved:  # workers stayed, and there are none now
+            saved = None
+        if saved is not None and "dataset" in saved and not loader._iterable and self._stateful:
+            self._stateful.load_state_dict(saved["dataset"])
+        iterated = self._stateful if loader._iterable else None
+        self._order = Order(loader, self._begin, saved, stateful=iterated)
+
+    def _begin(self) -> Callable[[], Any]:
+        loader = self._loader
+        indices = iter(loader._index_sampler)
         self._fetcher = fetcher(
             loader._iterable, loader.dataset, loader._together, loader.collate_fn, loader.drop_last
         )
-        self._check = LengthCheck(loader) if loader._iterable else None
-        self._loader = loader
+        if loader._iterable:
+            return lambda: self._fetcher.take(next(indices))
+        return lambda: next(indices)
 
     def __iter__(self) -> Here:
         return self
 
     def __next__(self) -> Any:
-        batch = self._fetcher.fetch(next(self._indices))
-        if self._check is not None:
-            self._check.note()
+        taken = self._pull()
+        if self._check is None:
+            return self._fetcher.fetch(taken)
+        batch = self._fetcher.collate(taken)
+        self._check.note()
         return batch
+
+    def _pull(self) -> Any:
+        # First what the workers of an earlier process had been given, and not given back yet.
+        if not self._order.pending:
+            return self._order.pull()
+        return self._order.pending.pop(min(self._order.pending))
+
+    def position(self, amidst: bool) -> Any:
+        """Where this pass stands, or None at its end; see ``Order.position``."""
+        if not amidst or self._order.ended:
+            return None
+        out = self._order.position()
+        if self._stateful is not None and not self._loader._iterable:
+            out["dataset"] = self._stateful.state_dict()
+        return out
 
     def __len__(self) -> int:
         return len(self._loader._index_sampler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -112,6 +113,9 @@ class DataLoader(Bordered, Generic[T_co]):
         self._iterable = iterable
         self._together = together
         self._iterator: Any = None
+        #: The pass that was begun last, weakly: one that nobody goes on with is over.
+        self._latest: Any = None
+        self._resume: Any = None
         self._ready = True
         _check_cores(num_workers)
 
@@ -153,19 +157,63 @@ class DataLoader(Bordered, Generic[T_co]):
         self._context = context
 
     def __iter__(self) -> Iterator[Any]:
+        made = self._pass(self._resume)
+        self._resume = None
+        self._latest = weakref.ref(made)
+        return made
+
+    def _pass(self, saved: Any) -> Any:
+        """A new pass, or the one that an earlier process was in the middle of."""
         if self.num_workers == 0:
             from .iterating import Here
 
-            return Here(self)
-        from .parallel import InWorkers
+            return Here(self, saved)
+        from .parallel import InWorkers, Round
 
         if not self.persistent_workers:
-            return InWorkers(self)
+            return InWorkers(self, saved)
+        if saved is not None and self._iterator is not None:
+            self._iterator.close()
         if self._iterator is None or self._iterator.closed:
-            self._iterator = InWorkers(self)
+            self._iterator = InWorkers(self, saved)
         else:
             self._iterator.restart()
-        return self._iterator
+        return Round(self._iterator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands, in plain values (as in torchdata's ``StatefulDataLoader``).
+
+        In the middle of a pass that is still iterated over, the next pass after
+        ``load_state_dict`` gives the batches that are left, in the same order, workers' random
+        numbers included. Samples by index are not loaded again for that; an iterable data set is
+        gone through once more up to there. A sampler or data set that has ``state_dict`` and
+        ``load_state_dict`` itself is asked instead.
+
+        >>> import anadrome as ad
+        >>> data = ad.utils.data.TensorDataset(ad.arange(6))
+        >>> loader = ad.utils.data.DataLoader(data, batch_size=2)
+        >>> for (x,) in loader:
+        ...     state = loader.state_dict()
+        ...     break
+        >>> loader.load_state_dict(state)
+        >>> [x.tolist() for (x,) in loader]
+        [[2, 3], [4, 5]]
+        """
+        from .position import saved_loader
+
+        return saved_loader(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what ``state_dict`` gave; the next pass goes on from there.
+
+        Raises ``ValueError`` if the loader differs in a way that makes this impossible.
+        """
+        from .position import load_loader
+
+        load_loader(self, state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_latest": None, "_iterator": None}
 
     @property
     def _index_sampler(self) -> Any:

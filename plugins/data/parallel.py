@@ -8,22 +8,20 @@ what the parent waits for besides results.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import multiprocessing
 import pickle
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
 from .iterating import LengthCheck
-from .sampler import new_seed
+from .position import Order
 from .worker import Caught, Job, Resume, Stop, parents_ends, run
 
 #: Seconds that a worker has to end by itself.
 PATIENCE = 5.0
-
-_NOTHING = object()
 
 
 class Worker:
@@ -40,6 +38,11 @@ class Worker:
         their_results.close()
         #: Whether its data set may still give something.
         self.active = True
+        #: Where it stood at the start of this pass and after its latest batch that was given, and
+        #: how many were.
+        self.start: Any = None
+        self.note: Any = None
+        self.batches = 0
 
     def send(self, task: Any) -> None:
         with contextlib.suppress(OSError):  # it has died: whoever waits for its result says so
@@ -74,46 +77,70 @@ class InWorkers:
     """The iterator of a loader with workers."""
 
     closed = False
+    #: Whether the end of the pass has been told.
+    over = False
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, saved: Any = None) -> None:
         self._loader = loader
         self._workers: list[Worker] = []
         self._rounds = 0
-        context = loader.multiprocessing_context or multiprocessing.get_context()
-        base_seed = new_seed(loader.generator)
+        self._context = loader.multiprocessing_context or multiprocessing.get_context()
+        amidst = None if saved is None or "start" not in saved else saved
+        self._order = Order(loader, self._begin, amidst, seeded=saved is None)
+        self._base_seed = self._order.base_seed if saved is None else saved["base_seed"]
         try:
             for i in range(loader.num_workers):
-                job = Job(
-                    i,
-                    loader.num_workers,
-                    base_seed,
-                    loader.dataset,
-                    loader._iterable,
-                    loader._together,
-                    loader.collate_fn,
-                    loader.drop_last,
-                    loader.worker_init_fn,
-                )
-                self._workers.append(Worker(context, job))
+                self._workers.append(Worker(self._context, self._job(i, saved)))
         except BaseException:
             self.close()
             raise
-        self._begin()
+        self._hand_out_first(saved)
 
-    def _begin(self) -> None:
-        """Start a round: hand out the first tasks."""
-        self._indices = iter(self._loader._index_sampler)
-        self._turns = itertools.cycle(self._workers)
+    def _job(self, number: int, saved: Any) -> Job:
+        loader = self._loader
+        index = None if loader.batch_size is None else [None] * loader.batch_size
+        at = None
+        if saved is not None and len(saved.get("workers", ())) == loader.num_workers:
+            at = {**saved["workers"][number], "index": index}
+        return Job(
+            number,
+            loader.num_workers,
+            self._base_seed,
+            loader.dataset,
+            loader._iterable,
+            loader._together,
+            loader.collate_fn,
+            loader.drop_last,
+            loader.worker_init_fn,
+            at,
+        )
+
+    def _begin(self) -> Callable[[], Any]:
+        indices = iter(self._loader._index_sampler)
+        return lambda: next(indices)
+
+    def _hand_out_first(self, saved: Any = None) -> None:
+        """Hand out the first tasks of a pass, or those that were under way."""
         #: Who works on the batches that are under way, by number, and those that have come.
         self._whose: dict[int, Worker] = {}
         self._come: dict[int, Any] = {}
-        self._sent = 0
-        self._next = 0
+        self._turn = self._next = 0
+        self.over = False
         self._check = LengthCheck(self._loader) if self._loader._iterable else None
+        whose: dict[int, int] = {}
+        if saved is not None and "turn" in saved:
+            self._turn, self._next, whose = saved["turn"], saved["next"], dict(saved["whose"])
         for worker in self._workers:
-            worker.active = True
-        for _ in range(self._loader.prefetch_factor * len(self._workers)):
-            self._hand_out()
+            worker.active, worker.batches = True, 0
+        if saved is not None and len(saved.get("workers", ())) == len(self._workers):
+            for worker, at in zip(self._workers, saved["workers"]):
+                worker.start, worker.note = at["start"], at["note"]
+                worker.batches, worker.active = at["batches"], at["active"]
+        for number in self._order.pending:
+            self._give(number, whose.get(number, number) % len(self._workers))
+        while len(self._whose) < self._loader.prefetch_factor * len(self._workers):
+            if not self._hand_out():
+                break
 
     def restart(self) -> None:
         """Begin another round with the same workers; what is under way is forgotten."""
@@ -124,8 +151,42 @@ class InWorkers:
         for worker in self._workers:
             answer: Any = None
             while answer != again:
-                answer, _ = self._receive([worker])[1]
-        self._begin()
+                answer, _, note = self._receive([worker])[1]
+            worker.start = worker.note = note
+        self._order = Order(self._loader, self._begin, seeded=False)
+        self._hand_out_first()
+
+    def position(self, amidst: bool) -> Any:
+        """Where this pass stands; ``amidst``: whether it will go on, or its workers only stay."""
+        if not amidst or self.over:
+            if not self._loader.persistent_workers or self.closed:
+                return None
+            self._settle()
+            each = [
+                {"start": w.note or w.start, "note": None, "batches": 0, "active": True}
+                for w in self._workers
+            ]
+            return {"base_seed": self._base_seed, "workers": each}
+        out = self._order.position()
+        out["base_seed"] = self._base_seed
+        out["turn"], out["next"] = self._turn, self._next
+        out["whose"] = [(n, self._workers.index(w)) for n, w in self._whose.items()]
+        out["workers"] = [
+            {"start": w.start, "note": w.note, "batches": w.batches, "active": w.active}
+            for w in self._workers
+        ]
+        return out
+
+    def _settle(self) -> None:
+        """Wait for what is under way, and forget it: then it is known where the workers stand."""
+        while len(self._come) < len(self._whose):
+            waiting = [w for number, w in self._whose.items() if number not in self._come]
+            _, (number, batch, note) = self._receive(waiting)
+            self._come[number] = batch, note
+        for number, (_, note) in self._come.items():
+            self._whose[number].note = note or self._whose[number].note
+        self._whose, self._come = {}, {}
+        self._order.pending = {}
 
     def __iter__(self) -> InWorkers:
         return self
@@ -137,55 +198,70 @@ class InWorkers:
         if self.closed:
             raise StopIteration
         while True:
-            batch = self._ready()
-            if batch is not _NOTHING:
+            come = self._ready()
+            if come is not None:
                 break
             if not self._whose:
+                self.over = True
                 if not self._loader.persistent_workers:
                     self.close()
                 raise StopIteration
-            worker, (number, batch) = self._receive(list(dict.fromkeys(self._whose.values())))
+            waiting = [w for number, w in self._whose.items() if number not in self._come]
+            worker, (number, batch, note) = self._receive(list(dict.fromkeys(waiting)))
             if isinstance(batch, Stop):
-                del self._whose[number]
+                self._forget(number)
                 worker.active = False
+                worker.note = note or worker.note
                 self._hand_out()
                 continue
-            self._come[number] = batch
+            self._come[number] = batch, note
+        worker, (batch, note) = come
+        worker.batches += 1
+        worker.note = note or worker.note
         self._hand_out()
         if isinstance(batch, Caught):
             try:
                 batch.reraise()
             finally:
-                del batch
+                del batch, come
         if self._check is not None:
             self._check.note()
         return batch
 
     def _ready(self) -> Any:
-        """The batch whose turn it is, if it has come."""
+        """Worker and result of the batch whose turn it is, if it has come."""
         if self._loader.in_order:
-            while self._next < self._sent and self._next not in self._whose:
+            while self._next < self._order.pulled and self._next not in self._whose:
                 self._next += 1  # its worker had no more samples
             number = self._next
         else:
             number = next(iter(self._come), -1)
         if number not in self._come:
-            return _NOTHING
-        del self._whose[number]
-        return self._come.pop(number)
+            return None
+        return self._forget(number), self._come.pop(number)
 
-    def _hand_out(self) -> None:
-        """One more task for the next worker that still has samples."""
+    def _forget(self, number: int) -> Worker:
+        del self._order.pending[number]
+        return self._whose.pop(number)
+
+    def _hand_out(self) -> bool:
+        """One more task for the next worker that still has samples; False if there is none."""
         if not any(worker.active for worker in self._workers):
-            return
+            return False
+        number = self._order.pulled
         try:
-            index = next(self._indices)
+            self._order.pending[number] = self._order.pull()
         except StopIteration:
-            return
-        worker = next(w for w in self._turns if w.active)
-        self._whose[self._sent] = worker
-        worker.send((self._sent, index))
-        self._sent += 1
+            return False
+        while not self._workers[self._turn].active:
+            self._turn = (self._turn + 1) % len(self._workers)
+        self._give(number, self._turn)
+        self._turn = (self._turn + 1) % len(self._workers)
+        return True
+
+    def _give(self, number: int, turn: int) -> None:
+        worker = self._whose[number] = self._workers[turn]
+        worker.send((number, self._order.pending[number]))
 
     def _receive(self, workers: list[Worker]) -> tuple[Worker, Any]:
         """The next result of one of these workers, which owe one."""
@@ -230,3 +306,22 @@ class InWorkers:
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at exit, where daemons are ended anyway
             self.close()
+
+
+class Round:
+    """One pass of workers that stay. When it is dropped, nobody is in the middle of it any more."""
+
+    def __init__(self, workers: InWorkers) -> None:
+        self._workers = workers
+
+    def __iter__(self) -> Round:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._workers)
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def position(self, amidst: bool) -> Any:
+        return self._workers.position(amidst)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import queue
 import random
 import sys
@@ -13,8 +14,10 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import anadrome as ad
+from anadrome import streams
 
 from .fetch import fetcher
+from .position import is_stateful
 
 
 class WorkerInfo(NamedTuple):
@@ -86,10 +89,51 @@ class Job(NamedTuple):
     collate: Any
     drop_last: bool
     init: Any
+    #: Where the worker of an earlier process was; see ``Notes``.
+    resume: Any = None
+
+
+class Notes:
+    """Where a worker stands after each batch: its random numbers, and what its data set says.
+
+    A worker that starts with the latest note of another goes on as that one did.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._dataset = job.dataset if is_stateful(job.dataset) else None
+        self._sources = {
+            **streams.shared(numpy=True),
+            **streams.found_in(dataset=job.dataset, collate_fn=job.collate),
+        }
+        self._last: Any = None
+
+    def now(self, source: Any = None) -> Any:
+        """The whole note."""
+        note: dict[str, Any] = {
+            "ended": getattr(source, "ended", False),
+            "streams": {name: streams.state_of(s) for name, s in self._sources.items()},
+        }
+        if self._dataset is not None:
+            note["dataset"] = copy.deepcopy(self._dataset.state_dict())
+        return note
+
+    def change(self, source: Any) -> Any:
+        """The note if it has changed since the last one, else None."""
+        note = self.now(source)
+        if note == self._last and self._dataset is None:
+            return None
+        self._last = note
+        return note
+
+    def put(self, note: Any) -> None:
+        """Let random numbers stand where they did."""
+        for name, state in note["streams"].items():
+            if name in self._sources:
+                streams.put(self._sources[name], state)
 
 
 def run(job: Job, tasks: Any, results: Any) -> None:
-    """Serve tasks ``(number, indices)`` with results ``(number, batch)``, until told to end."""
+    """Serve tasks ``(number, indices)`` with ``(number, batch, note)``, until told to end."""
     for end in parents_ends:
         end.close()
     # The parent has its own interrupt; or it has gone.
@@ -101,32 +145,63 @@ def _serve(job: Job, incoming: Any, results: Any) -> None:
     where = f"in DataLoader worker process {job.id}"
     source: Any = None
     failure: Caught | None = None
+    notes: Notes | None = None
     try:
         _prepare(job)
-        source = _source(job)
+        notes = Notes(job)
+        source = _source(job) if job.resume is None else _resumed(job, notes)
     except Exception as error:
         failure = Caught(error, where)
     while (task := incoming.get()) is not None:
         if isinstance(task, Resume):
+            start = None if notes is None else notes.now()
             try:
                 source, failure = _source(job), None
             except Exception as error:
                 failure = Caught(error, where)
-            _send(results, (task, None), where)
+            _send(results, (task, None, start), where)
             continue
         number, index = task
         batch: Any
+        note = None
         if failure is not None:
             batch = failure
         else:
             try:
-                batch = source.fetch(index)
-            except StopIteration as error:
-                batch = Stop() if job.iterable else Caught(error, where)
+                batch = _fetched(job, source, index, where)
+                note = notes.change(source) if notes else None
             except Exception as error:
                 batch = Caught(error, where)
-        _send(results, (number, batch), where)
+        _send(results, (number, batch, note), where)
         del batch
+
+
+def _fetched(job: Job, source: Any, index: Any, where: str) -> Any:
+    try:
+        return source.fetch(index)
+    except StopIteration as error:
+        return Stop() if job.iterable else Caught(error, where)
+
+
+def _resumed(job: Job, notes: Notes) -> Any:
+    """The source of batches where that of an earlier worker was."""
+    at = job.resume
+    latest = at["note"] or at["start"]
+    if at["start"] is not None:
+        notes.put(at["start"])
+    stateful = latest is not None and "dataset" in latest
+    if stateful:
+        job.dataset.load_state_dict(latest["dataset"])
+    source = _source(job)
+    if job.iterable and stateful:
+        source.ended = at["note"] is not None and at["note"]["ended"]
+    elif job.iterable:
+        for _ in range(at["batches"]):
+            with contextlib.suppress(Exception):  # it was told when it was first fetched
+                source.fetch(at["index"])
+    if at["batches"] and latest is not None:
+        notes.put(latest)
+    return source
 
 
 def _source(job: Job) -> Any:
@@ -148,7 +223,7 @@ def _prepare(job: Job) -> None:
         job.init(job.id)
 
 
-def _send(results: Any, message: tuple[Any, Any], where: str) -> None:
+def _send(results: Any, message: tuple[Any, Any, Any], where: str) -> None:
     try:
         data = ForkingPickler.dumps(message)
     except Exception as error:
@@ -161,7 +236,7 @@ def _send(results: Any, message: tuple[Any, Any], where: str) -> None:
         if isinstance(message[1], Caught):  # its text can be pickled, its class cannot
             failure = message[1]
             failure.kind = RuntimeError
-        data = ForkingPickler.dumps((message[0], failure))
+        data = ForkingPickler.dumps((message[0], failure, None))
     results.send_bytes(data)
 
 

@@ -1,0 +1,253 @@
+"""A loader that is put where another stood gives what that one would have given, bit for bit."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import numpy as np
+import pytest
+
+import anadrome as ad
+from anadrome import streams
+from anadrome.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    get_worker_info,
+)
+
+N = 11
+EPOCHS = 3
+FORK = "fork" if sys.platform == "linux" else None
+
+
+class Augmented(Dataset):
+    """Samples with noise from every source that there is."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(7)
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        return [i, random.random(), np.random.random(), ad.rand(()).item(), self.rng.random()]
+
+
+class Lazy(Sampler):
+    """Draws on its way, each time from another source."""
+
+    def __init__(self):
+        self.own = random.Random(5)
+        self.numpys = np.random.default_rng(5)
+        self.ours = ad.Generator().manual_seed(5)
+
+    def __len__(self):
+        return N
+
+    def __iter__(self):
+        for i in range(N):
+            yield random.randrange(N)
+            if i % 2:
+                yield int(np.random.randint(N))
+                yield self.own.randrange(N)
+            yield int(ad.randint(N, ()).item())
+            yield int(self.numpys.integers(N))
+            yield int(ad.randint(N, (), generator=self.ours).item())
+
+
+class Stateful(Sampler):
+    """Says by itself where it is; nobody could find out."""
+
+    def __init__(self):
+        self.given = 0
+        self.secret = iter(range(1_000_000))
+
+    def __iter__(self):
+        while self.given < N:
+            self.given += 1
+            yield (7 * self.given) % N
+        self.given = 0
+
+    def state_dict(self):
+        return {"given": self.given}
+
+    def load_state_dict(self, state):
+        self.given = state["given"]
+
+
+class Shuffled(IterableDataset):
+    """A buffer to shuffle with; workers share the numbers."""
+
+    def __iter__(self):
+        info = get_worker_info()
+        part = range(N) if info is None else range(info.id, N + info.id, info.num_workers)
+        buffer = []
+        for i in part:
+            buffer.append(i)
+            if len(buffer) == 4:
+                yield [buffer.pop(random.randrange(4)), ad.rand(()).item()]
+        for i in buffer:
+            yield [i, np.random.random()]
+
+
+class Told(IterableDataset):
+    """An iterable data set that says where it is, and does not go through what was before."""
+
+    def __init__(self):
+        self.at = 0
+        self.produced = 0
+
+    def __iter__(self):
+        while self.at < N:
+            self.at += 1
+            self.produced += 1
+            yield self.at - 1
+        self.at = 0
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+
+
+def numbered():
+    return TensorDataset(ad.arange(N))
+
+
+LOADERS = {
+    "in order": lambda **k: DataLoader(numbered(), 2, **k),
+    "shuffled": lambda **k: DataLoader(Augmented(), 2, shuffle=True, **k),
+    "one by one": lambda **k: DataLoader(Augmented(), None, shuffle=True, **k),
+    "last dropped": lambda **k: DataLoader(Augmented(), 2, shuffle=True, drop_last=True, **k),
+    "own generator": lambda **k: DataLoader(
+        Subset(Augmented(), range(1, N)), 2, shuffle=True,
+        generator=ad.Generator().manual_seed(9), **k
+    ),
+    "replacement": lambda **k: DataLoader(
+        numbered(), 300, sampler=RandomSampler(range(N), replacement=True, num_samples=2500), **k
+    ),
+    "subset": lambda **k: DataLoader(numbered(), 2, sampler=SubsetRandomSampler(range(3, N)), **k),
+    "weighted": lambda **k: DataLoader(
+        numbered(), 2, sampler=WeightedRandomSampler([1.0] * N, 9), **k
+    ),
+    "batch sampler": lambda **k: DataLoader(
+        numbered(), batch_sampler=BatchSampler(RandomSampler(range(N)), 3, False), **k
+    ),
+    "user's sampler": lambda **k: DataLoader(Augmented(), 3, sampler=Lazy(), **k),
+    "user's batch sampler": lambda **k: DataLoader(
+        Augmented(), batch_sampler=BatchSampler(Lazy(), 4, False), **k
+    ),
+    "stateful sampler": lambda **k: DataLoader(numbered(), 2, sampler=Stateful(), **k),
+    "iterable": lambda **k: DataLoader(Shuffled(), 2, **k),
+    "iterable, one by one": lambda **k: DataLoader(Shuffled(), None, **k),
+    "stateful iterable": lambda **k: DataLoader(Told(), 2, **k),
+    "stateful iterable, one by one": lambda **k: DataLoader(Told(), None, **k),
+}  # fmt: skip
+
+
+def everywhere(seed):
+    ad.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def plain(batch):
+    return [plain(b) for b in batch] if isinstance(batch, (list, tuple)) else repr(batch)
+
+
+def noise():
+    """What a training step draws besides the loader."""
+    return [ad.rand(()).item(), random.random(), np.random.random()]
+
+
+def passes(loader, first, seen, stop=None, saved=None):
+    """Train; stops after ``stop`` batches of all with what is needed to go on."""
+    for epoch in range(first, EPOCHS):
+        for batch in loader:
+            seen.append((epoch, plain(batch), noise()))
+            if stop is not None and len(seen) == stop:
+                saved.update(state(loader), epoch=epoch)
+                return
+        seen.append(("end", noise()))
+        if stop is not None and len(seen) == stop:
+            saved.update(state(loader), epoch=epoch + 1)
+            return
+
+
+def state(loader):
+    shared = {name: streams.state_of(s) for name, s in streams.shared().items()}
+    return {"loader": loader.state_dict(), "shared": shared}
+
+
+def through_a_file(state, tmp_path):
+    ad.save(state, tmp_path / "state.safetensors")
+    return ad.load(tmp_path / "state.safetensors")
+
+
+def resumed(make, stop, tmp_path):
+    """As much as ``stop``, and then with everything made anew."""
+    everywhere(1)
+    seen, saved = [], {}
+    passes(make(), 0, seen, stop, saved)
+    assert len(seen) == stop
+    everywhere(2)
+    saved = through_a_file(saved, tmp_path)
+    loader = make()
+    loader.load_state_dict(saved["loader"])
+    for name, value in saved["shared"].items():
+        streams.put(streams.shared()[name], value)
+    passes(loader, saved["epoch"], seen)
+    return seen
+
+
+def whole(make):
+    everywhere(1)
+    seen = []
+    passes(make(), 0, seen)
+    return seen
+
+
+def stops(name, wanted, count):
+    """Somewhere; after the last batch of a pass; and between two."""
+    end = next(i for i, seen in enumerate(wanted) if seen[0] == "end")
+    return [*random.Random(name).sample(range(1, len(wanted)), count), end, end + 1]
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_the_batches_that_are_left_come_in_the_same_order(name, tmp_path):
+    wanted = whole(LOADERS[name])
+    for stop in stops(name, wanted, 5):
+        assert resumed(LOADERS[name], stop, tmp_path) == wanted, f"saved after {stop}"
+
+
+WORKERS = [
+    (name, persistent)
+    for name in ("shuffled", "own generator", "user's sampler", "stateful sampler", "iterable",
+                 "stateful iterable", "stateful iterable, one by one")
+    for persistent in (False, True)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "persistent"), WORKERS, ids=[f"{n}{'-stay' * p}" for n, p in WORKERS]
+)
+def test_workers_go_on_too(name, persistent, tmp_path):
+    def make():
+        return LOADERS[name](
+            num_workers=2, persistent_workers=persistent, multiprocessing_context=FORK
+        )
+
+    wanted = whole(make)
+    for stop in stops(name, wanted, 2):
+        assert resumed(make, stop, tmp_path) == wanted, f"saved after {stop}"
