@@ -9,6 +9,7 @@ raised.
 
 from __future__ import annotations
 
+import contextlib
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -60,10 +61,8 @@ def let_go(traceback: TracebackType | None) -> None:
     while traceback is not None:
         frame = traceback.tb_frame
         if sites.is_internal(frame.f_code.co_filename):
-            try:
+            with contextlib.suppress(RuntimeError):  # it is still running
                 frame.clear()
-            except RuntimeError:  # it is still running
-                pass
         traceback = traceback.tb_next
 
 
