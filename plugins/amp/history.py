@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import anadrome as ad
 from anadrome import Tensor
 
 from . import guard
@@ -22,7 +23,8 @@ class History:
     """Counts and events, and what follows from them: whether to watch, whether to warn."""
 
     def __init__(self, scale: float, warn_after: int | None, track: str) -> None:
-        self.start = scale
+        #: The scale before the changes that are remembered.
+        self.start: Tensor | float = ad.tensor(scale, dtype=ad.float32).item()
         self.warn_after = self._warn_next = warn_after
         self.track = track
         #: How many good iterations there were, as far as that is known without asking the device.
@@ -30,7 +32,7 @@ class History:
         self.taken = self.skipped = self.iterations = self.in_a_row = self.longest_row = 0
         self.last_skip: StepResult | None = None
         self.last_skip_iteration = 0
-        self._changes: deque[tuple[int, str, Tensor | float]] = deque(maxlen=_REMEMBERED)
+        self._changes: deque[tuple[int, bool, Tensor | float]] = deque()
         #: The skipped steps of each iteration of the row there is now.
         self._row: deque[list[StepResult]] = deque(maxlen=_COMPARED)
 
@@ -57,38 +59,38 @@ class History:
             self.in_a_row = 0
             self._row.clear()
             self._warn_next = self.warn_after
-        if is_set:
-            self._note_change("set", scale)
-        elif skipped:
-            self.good = 0
-            self._note_change("backoff", scale)
-        elif len(results) < len(progress):  # unscaled and not stepped: only the device knows
-            self.good = None
-        elif self.good is not None:
-            self.good += 1
-            if self.good == interval:
+        if not is_set:
+            if skipped:
                 self.good = 0
-                self._note_change("growth", scale)
+            elif len(results) < len(progress):  # unscaled and not stepped: only the device knows
+                self.good = None
+            elif self.good is not None:
+                self.good = 0 if self.good + 1 == interval else self.good + 1
+        if is_set or not self.good:  # it may have changed
+            if len(self._changes) == _REMEMBERED:
+                self.start = self._changes.popleft()[2]
+            self._changes.append((self.iterations, is_set, scale.clone()))
         if skipped and self.in_a_row == self._warn_next:
             self._warn_next *= 2
             guard.warn(advice(self._row, self.in_a_row, scale.item()), SkippedStepsWarning)
 
-    def _note_change(self, reason: str, scale: Tensor) -> None:
-        self._changes.append((self.iterations, reason, scale.clone()))
-
     def changes(self) -> list[ScaleChange]:
-        """The changes of the scale, without the growth of one that is as large as can be."""
+        """The changes of the scale, read from the device."""
         changes: list[ScaleChange] = []
-        before = self.start
-        for iteration, reason, scale in self._changes:
-            now = scale.item() if isinstance(scale, Tensor) else scale
-            if now != before or reason == "set":
+        before = self.start = _number(self.start)
+        for i, (iteration, is_set, scale) in enumerate(self._changes):
+            now = _number(scale)
+            self._changes[i] = (iteration, is_set, now)
+            if is_set or now != before:
+                reason = "set" if is_set else "growth" if now > before else "backoff"
                 changes.append(ScaleChange(iteration, reason, now))
             before = now
-        self._changes.clear()
-        self._changes.extend(changes)
         return changes
 
     def __getstate__(self) -> dict[str, Any]:
         self.changes()  # as numbers
         return {**self.__dict__, "last_skip": None, "_row": deque(maxlen=_COMPARED)}
+
+
+def _number(scale: Tensor | float) -> float:
+    return scale.item() if isinstance(scale, Tensor) else scale
