@@ -50,11 +50,11 @@ def in_float32(kernel: Callable[..., Any], *arrays: Any, **metadata: Any) -> Any
 
 def buffer(size: int, dtype: Any) -> Any:
     """A flat array of this thread's own, to be overwritten at will; the same one every time."""
-    out = getattr(_local, dtype.name, None)
+    out = getattr(_local, dtype.char, None)
     if out is None or out.size < size:
         out = np.empty(size, dtype)
         if size <= _KEPT:
-            setattr(_local, dtype.name, out)
+            setattr(_local, dtype.char, out)
     return out[:size]
 
 
