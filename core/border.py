@@ -73,7 +73,7 @@ def enclose(cls: C) -> C:
 def _is_border(name: str, code: CodeType, least: int = 1) -> bool:
     if name.startswith("_") or name == "forward":
         return name == "__init__"
-    takes = code.co_argcount > least or code.co_flags & _GATHERS
+    takes = code.co_argcount + code.co_kwonlyargcount > least or code.co_flags & _GATHERS
     return bool(takes) and not code.co_flags & _GENERATES
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import DtypeError
+from .errors import ArgumentError, DtypeError
 
 #: The library's name in what is printed: "torch" while ``anadrome run`` plays a PyTorch script.
 shown_as = "anadrome"
@@ -97,7 +97,7 @@ class finfo:
     """
 
     def __init__(self, type: dtype | None = None) -> None:
-        kind = _default if type is None else type
+        kind = _default if type is None else _checked("finfo", type)
         if kind.is_complex:
             kind = float32 if kind is complex64 else float64
         if kind.name not in _FLOATS:
@@ -133,7 +133,7 @@ class iinfo:
     """
 
     def __init__(self, type: dtype) -> None:
-        if type.category != _INT:
+        if _checked("iinfo", type).category != _INT:
             raise TypeError(f"iinfo() takes an integer dtype, not {type!r}; use finfo()")
         self.dtype = type.name
         self.bits = type.itemsize * 8
@@ -198,7 +198,16 @@ def as_dtype(d: Any) -> dtype:
         return bool_
     if d is complex:
         return of_python(1j)
-    return from_native[d]
+    try:
+        return from_native[d]
+    except TypeError:  # not even a key
+        raise DtypeError(f"expected a dtype such as {shown_as}.float32, not {d!r}") from None
+
+
+def _checked(function: str, d: Any) -> Any:
+    if not isinstance(d, dtype):
+        raise ArgumentError(f"{function}(): argument must be a dtype, not {type(d).__name__}")
+    return d
 
 
 def of_python(value: Any) -> dtype:
@@ -221,6 +230,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     >>> ad.can_cast(ad.int64, ad.float16), ad.can_cast(ad.float32, ad.int64)
     (True, False)
     """
+    from_, to = _checked("can_cast", from_), _checked("can_cast", to)
     return from_.category <= to.category or (from_.category == _INT and to.category == _INT)
 
 
@@ -231,9 +241,13 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     >>> ad.promote_types(ad.int64, ad.float16)
     anadrome.float16
     """
-    if a is b:
+    if a is b and a.__class__ is dtype:
         return a
-    if a.category != b.category:
+    try:
+        other_kind = a.category != b.category
+    except AttributeError:
+        raise ArgumentError(f"promote_types() takes two dtypes, not {a!r} and {b!r}") from None
+    if other_kind:
         low, high = (a, b) if a.category < b.category else (b, a)
         if high is complex64 and low is float64:
             return complex128

@@ -20,6 +20,7 @@ from . import backend as backends
 from . import dtypes
 from .border import Bordered
 from .device import device as Device
+from .errors import ArgumentError
 from .modes import live
 from .tensor import Tensor
 
@@ -64,7 +65,13 @@ class Generator(Bordered):
 
     def set_state(self, state: Tensor) -> None:
         """Continue where ``get_state`` was."""
+        if not isinstance(state, Tensor) or state.dtype != dtypes.int64 or state.shape != (2,):
+            raise TypeError(
+                "expected the state of a generator, which is what get_state() gives: int64 (2,)"
+            )
         seed, count = state.tolist()
+        if count < 0:
+            raise RuntimeError(f"the state of a generator that has made {count} draws")
         self._seed = seed % 2**64
         self._count = count
 
@@ -97,6 +104,8 @@ class Generator(Bordered):
 class _Tape:
     """The keys that a piece of code drew, to draw them again when it is run again."""
 
+    __slots__ = ("keys", "outer", "position", "recording")
+
     def __init__(self, keys: list[Key] | None = None, outer: _Tape | None = None) -> None:
         self.recording = keys is None
         self.keys: list[Key] = [] if keys is None else keys
@@ -116,15 +125,27 @@ class _Tape:
         return self.keys[self.position - 1]
 
 
-@contextlib.contextmanager
-def recorded_keys() -> Iterator[list[Key]]:
-    """Note the keys drawn inside, here and in nested calls; for checkpointing."""
-    tape = _Tape(outer=_tape.get())
-    token = _tape.set(tape)
-    try:
-        yield tape.keys
-    finally:
-        _tape.reset(token)
+class recorded_keys:
+    """Note the keys drawn inside, here and in nested calls; for what may be run again.
+
+    >>> import anadrome as ad
+    >>> from anadrome.random import recorded_keys, replayed_keys
+    >>> with recorded_keys() as keys:
+    ...     first = ad.rand(3)
+    >>> with replayed_keys(keys):
+    ...     print(bool((ad.rand(3) == first).all()))
+    True
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> list[Key]:
+        tape = _Tape(outer=_tape.get())
+        self._token = _tape.set(tape)
+        return tape.keys
+
+    def __exit__(self, *exc: object) -> None:
+        _tape.reset(self._token)
 
 
 @contextlib.contextmanager
@@ -171,7 +192,9 @@ def draw(
 ) -> Any:
     """An array of ``uniform``, ``normal``, ``integers`` or ``permutation``."""
     backend = backends.for_device(device)
-    stream = generator or default_generator
+    stream = default_generator if generator is None else generator
+    if not isinstance(stream, Generator):
+        raise ArgumentError(f"expected a Generator for 'generator', not {type(stream).__name__}")
     native = backend.dtype(dtypes.as_dtype(dtype))
     draws = backend.generator(None if device is None else Device(device))
     return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)

@@ -9,6 +9,7 @@ the process.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dis
 import io
@@ -89,9 +90,12 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
     code = frame.f_code
     if isinstance(error, TypeError) and _UNBOUND.search(str(error)):
         # A function that hands on whatever it is given, or calls one of the caller's.
-        if code.co_flags & _GATHERS or _OF_CALLER.match(str(error)):
+        hands_on = code.co_flags & _GATHERS or code.co_filename == contextlib.__file__
+        if hands_on or _OF_CALLER.match(str(error)):
             return Outcome(BINDING)
-    if code.co_filename.startswith(_OURS) and not isinstance(error, AssertionError):
+    # An assertion with a text is PyTorch's class for some checks; a bare one is a mistake of ours.
+    bare = isinstance(error, AssertionError) and not str(error)
+    if code.co_filename.startswith(_OURS) and not bare:
         if dis.opname[code.co_code[offset]] in ("RAISE_VARARGS", "RERAISE"):
             return Outcome(REFUSED)
     return Outcome(LEAKED, _place(error), text)
@@ -178,7 +182,8 @@ def followed(target: Target, drawn: Drawn, outcome: Outcome, result: Any, rng: A
 
 def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
     """Call an object if it can be called, and one of its methods, with arguments drawn as well."""
-    names = [n for n in dir(type(made)) if not n.startswith("_") and n not in _NOT_USED]
+    kinds = [c for c in type(made).__mro__ if c.__module__.startswith("anadrome")]
+    names = sorted({n for c in kinds for n in vars(c) if n[0] != "_" and n not in _NOT_USED})
     chosen: list[Any] = []
     if isinstance(made, ad.nn.Module):
         chosen.append(("forward", made))
@@ -203,8 +208,8 @@ def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
     return Outcome(WORKED)
 
 
-#: Methods that would change the process or wait for others.
-_NOT_USED = {"share_memory", "share_memory_", "compile"}
+#: Methods that would change the process, and those that only the framework calls.
+_NOT_USED = {"share_memory", "share_memory_", "compile", "change", "intercept", "forward_only"}
 
 
 def tensors_of(value: Any, depth: int = 0) -> list[ad.Tensor]:

@@ -43,6 +43,7 @@ LEFT_OUT = {
     "LazyBackend": "a class for plugin authors to derive from",
     "Command": "a class for plugin authors to derive from",
     "Mode": "a class for plugin authors to derive from",
+    "profiler.ProfilerActivity": "an enumeration, which Python itself checks",
     "set_default_tensor_type": "changes the process",
     "cuda.set_device": "changes the process",
 }

@@ -1,7 +1,7 @@
 """worker: makes calls in a process of its own, with a limit of memory, and writes what came of it.
 
-``python -m tests.fuzz.worker FIRST COUNT FILE PREFIX [torch]``: calls FIRST to FIRST + COUNT. It writes a
-line before and a line after each, so that its reader knows which call ended the process.
+``python -m tests.fuzz.worker FIRST COUNT FILE PREFIX [torch]``: calls FIRST to FIRST + COUNT. It
+writes a line before and a line after each, so that its reader knows which ended the process.
 """
 
 from __future__ import annotations

@@ -150,7 +150,13 @@ class TransformerDecoderLayer(_Layer):
         return self._added(x, 3, self._ff_block)
 
 
+#: Layers that a stack may have: what has more is a mistake, and would fill the memory.
+MOST_LAYERS = 100_000
+
+
 def _copies(module: Module, count: int) -> ModuleList:
+    if not 0 <= count <= MOST_LAYERS:
+        raise ValueError(f"num_layers should be 0 to {MOST_LAYERS}, but it is {count}")
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
