@@ -1,0 +1,92 @@
+"""A training that is killed again and again ends as one that was left alone, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "resume_program.py"
+#: How many cases there are; those below ALWAYS are run each time.
+CASES = 100
+ALWAYS = 3
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(folder), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(folder):
+    """Train to the end; returns the step it went on from."""
+    process = start(folder)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert not err, err  # no warning of a damaged file
+    return int(out.split()[1])
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory):
+    """The final state of a training that nothing happened to, and how long it took."""
+    folder = tmp_path_factory.mktemp("alone")
+    process = start(folder)
+    assert process.stdout.readline() == "from 0\n"
+    begun = time.monotonic()
+    assert process.wait() == 0, process.stderr.read()
+    duration = time.monotonic() - begun
+    process.stdout.close()
+    process.stderr.close()
+    return (folder / "final.safetensors").read_bytes(), duration
+
+
+def cases():
+    marks = {True: (), False: pytest.mark.nightly}
+    return [pytest.param(i, marks=marks[i < ALWAYS]) for i in range(CASES)]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_training_killed_at_random_moments_ends_bit_for_bit_the_same(case, left_alone, tmp_path):
+    """Weights, averages, losses, optimizer, schedule, scale, loader and random numbers."""
+    wanted, duration = left_alone
+    draw = random.Random(case)
+    for _ in range(draw.randint(1, 3)):
+        if case % 2:  # in one of the calls that a save makes, a write half done among them
+            process = start(tmp_path, draw.randint(1, 400))
+        else:  # from outside
+            process = start(tmp_path)
+            process.stdout.readline()
+            time.sleep(draw.uniform(0, duration))
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL)
+    finished(tmp_path)
+    assert (tmp_path / "final.safetensors").read_bytes() == wanted
+    left = sorted(p.name for p in tmp_path.iterdir())
+    assert left == ["final.safetensors", "run.safetensors", "run.safetensors.1"]
+
+
+def test_a_kill_in_every_kind_of_call_is_gone_on_from(left_alone, tmp_path):
+    """One after the other in the same folder; each start goes on from what is there."""
+    steps = [0]
+    for call in range(230, 240):  # all of those of one save, beyond the first ones
+        process = start(tmp_path, call)
+        out, _ = process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        steps.append(int(out.split()[1]))
+    assert steps == sorted(steps)
+    assert steps[-1] > 0
+    assert finished(tmp_path) >= steps[-1]
+    assert (tmp_path / "final.safetensors").read_bytes() == left_alone[0]
