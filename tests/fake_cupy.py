@@ -7,19 +7,64 @@ in CUDA are played by the NumPy functions in ``PLAYED``, after the formulas they
 from __future__ import annotations
 
 import math
+import sys
 import types
 from typing import Any
 
 import numpy as np
 
 
+class Waiting:
+    """The places where Python would have waited for the GPU, since ``reset``."""
+
+    seen: list[str] = []
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.seen = []
+
+    @classmethod
+    def note(cls) -> None:
+        frame = sys._getframe(2)
+        while frame.f_back is not None and "anadrome" not in frame.f_globals.get("__name__", ""):
+            frame = frame.f_back
+        cls.seen.append(f"{frame.f_code.co_name} ({frame.f_code.co_filename}:{frame.f_lineno})")
+
+
+def _waits(name: str) -> Any:
+    method = getattr(np.ndarray, name)
+
+    def waiting(self: Any, *args: Any) -> Any:
+        Waiting.note()
+        return method(self.view(np.ndarray), *args)
+
+    return waiting
+
+
 class Array(np.ndarray):
     """Like ``cupy.ndarray``: on a device, and never turned into a scalar."""
 
     _device = 0
+    __bool__ = _waits("__bool__")
+    __int__ = _waits("__int__")
+    __float__ = _waits("__float__")
+    __index__ = _waits("__index__")
+    item = _waits("item")
+    tolist = _waits("tolist")
+    nonzero = _waits("nonzero")  # how much there is decides the shape of the result
+
+    def __getitem__(self, index: Any) -> Any:
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, Array) and part.dtype == bool for part in parts):
+            Waiting.note()
+        return super().__getitem__(index)
 
     def __array_finalize__(self, parent: Any) -> None:
         self._device = getattr(parent, "_device", Device.current)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        # CuPy copies on the device, where NumPy would ask a zero-dimensional array for its number.
+        self.view(np.ndarray)[index] = value.view(np.ndarray) if isinstance(value, Array) else value
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array.view(Array)
@@ -29,6 +74,8 @@ class Array(np.ndarray):
         return Device(self._device)
 
     def get(self, stream: Any = None) -> Any:
+        if stream is None:  # on a stream of its own it waits for that alone
+            Waiting.note()
         return np.array(self)
 
     def all(self, *args: Any, **keywords: Any) -> Any:
@@ -45,10 +92,17 @@ class Device:
     def __init__(self, number: int | None = None) -> None:
         self.id = Device.current if number is None else number
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def use(self) -> None:
         Device.current = self.id
 
     def synchronize(self) -> None:
+        Waiting.note()
         Device.synchronized.append(self.id)
 
     def __enter__(self) -> Device:
@@ -72,7 +126,8 @@ class Event:
         pass
 
     def synchronize(self) -> None:
-        pass
+        if not Event.reached:
+            Waiting.note()
 
     @property
     def done(self) -> bool:
@@ -211,17 +266,27 @@ class ElementwiseKernel:
         return dressed(np.asarray(self.function(*plain)).astype(first.dtype))
 
 
-def _wrapped(function: Any) -> Any:
+#: Functions whose results have a shape that depends on values.
+_COUNTING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "unique_inverse"}
+
+
+def _wrapped(function: Any, name: str) -> Any:
     if isinstance(function, type) or not callable(function):
         return function
-    return lambda *args, **keywords: dressed(function(*args, **keywords))
+
+    def run(*args: Any, **keywords: Any) -> Any:
+        if name in _COUNTING:
+            Waiting.note()
+        return dressed(function(*args, **keywords))
+
+    return run
 
 
 class _Module(types.ModuleType):
     """NumPy's names, with results dressed as CuPy's."""
 
     def __getattr__(self, name: str) -> Any:
-        return _wrapped(getattr(np, name))
+        return _wrapped(getattr(np, name), name)
 
 
 class _Add:
@@ -263,7 +328,7 @@ def modules() -> dict[str, Any]:
         add=_Add(),
         matmul=_matmul,
         ElementwiseKernel=ElementwiseKernel,
-        asnumpy=lambda a: np.array(a),
+        asnumpy=lambda a: a.get() if isinstance(a, Array) else np.array(a),
         may_share_memory=lambda a, b: np.may_share_memory(a, b),
         cuda=types.SimpleNamespace(
             Device=Device, Event=Event, Stream=Stream, runtime=runtime,
