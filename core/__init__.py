@@ -13,7 +13,8 @@ Read it in this order; each file is one idea:
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
-   ``out=`` and the other forms of a function; ``border``: failures inside, said in our words
+   ``out=`` and the other forms of a function; ``border``, ``refusals``: failures inside, said in
+   our words
 9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
    left of a backward that raised; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``bessel``: the table, a file a family

@@ -7,8 +7,8 @@ from typing import Any
 from . import dtypes
 from .backend import by_type
 from .dtypes import from_native
-from .errors import DeviceError
-from .op import FLOAT, KEEP, Op
+from .errors import ArgumentError, DeviceError, UnsupportedError
+from .op import FLOAT, KEEP, KINDS, Op
 
 NUMBERS = (float, int, bool, complex)
 FLOATING = dtypes.float32.category
@@ -16,6 +16,13 @@ FLOATING = dtypes.float32.category
 
 def align(op: Op, values: Any) -> list[Any]:
     """One device and, unless the op says KEEP, PyTorch's common type."""
+    for i, v in enumerate(values):
+        number = v.__class__ in NUMBERS and op.only_tensors and op.inputs[i] in op.only_tensors
+        if number or (v is None and i < op.required):
+            raise ArgumentError(
+                f"{op.name}(): argument '{op.label(i)}' (position {i + 1}) must be Tensor, not "
+                f"{type(v).__name__}" + (f"; write anadrome.tensor({v})" if number else "")
+            )
     cls: Any = class_of(values)
     values = [_moved(op, v, cls, values) for v in values]
     if op.dtype is KEEP:
@@ -40,6 +47,28 @@ def align(op: Op, values: Any) -> list[Any]:
         else:
             out.append(_operand(v, native, cls, [u.dtype for u in values if u.__class__ is cls]))
     return out
+
+
+def admitted(op: Op, array: Any) -> Any:
+    """An array of an element type that needs a cast, cast; or an error if the op refuses it."""
+    kind = from_native[array.dtype]
+    category = KINDS[kind.category]
+    if category in op.refuses:
+        from .facts import LEGACY
+
+        place = by_type[array.__class__].device_of(array).type
+        name = f"\"{op.name}_{place}\" not implemented for '{LEGACY[kind.name]}'"
+        raise UnsupportedError(f"{op.refuses[category] or name}; {_INSTEAD[category]}")
+    return cast(array, dtypes.get_default_dtype()) if op.dtype is FLOAT else array
+
+
+#: What to write where a category of element types is refused.
+_INSTEAD = {
+    "bool": "write e.g. `x.long()`",
+    "int": "write e.g. `x.float()`",
+    "float": "write e.g. `x.long()`",
+    "complex": "write e.g. `x.real` or `x.abs()`",
+}
 
 
 #: Numbers that have been operands, as the backend likes them best, by value, class, and the dtype

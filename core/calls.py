@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import dtypes
-from .align import FLOATING, NUMBERS, align, as_array, cast, operands
+from .align import NUMBERS, admitted, align, as_array, operands
 from .binding import bind
 from .dtypes import from_native
 from .general import general
 from .modes import current, intercepted
-from .op import FLOAT, KEEP, NONE, Op
+from .op import KEEP, NONE, Op
 from .out import into
 from .recording import as_used
 from .recording import record as shared_record
@@ -27,6 +26,7 @@ from .views import track
 
 _new = object.__new__
 _NOTHING_TWICE = ((), ())
+_NO_NUMBERS: dict[Any, Any] = {}
 
 
 def build(op: Op) -> Callable[..., Any]:
@@ -46,7 +46,7 @@ def build(op: Op) -> Callable[..., Any]:
 def _unary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    floats = op.dtype is FLOAT
+    special = op.special if any(op.special) else None
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
     # What most rules save, without the detour over a picker.
@@ -64,8 +64,8 @@ def _unary(op: Op) -> Callable[..., Any]:
             return intercepted(state, call, (x,), {})
         array = x._data
         cls = array.__class__
-        if floats and from_native[array.dtype].category < FLOATING:
-            array = cast(array, dtypes.get_default_dtype())
+        if special and special[from_native[array.dtype].category]:
+            array = admitted(op, array)
         try:
             data = implementations[cls](array)
         except Exception as error:
@@ -94,12 +94,16 @@ def _unary(op: Op) -> Callable[..., Any]:
 def _binary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    floats = op.dtype is FLOAT
+    special = op.special if any(op.special) else None
     aligned = op.dtype is not KEEP
     recordable = op.has_rules
     pick_a, pick_b = op.picks
     rule_a, rule_b = (rule is not NONE for rule in op.rules)
     both = rule_a and rule_b
+    # Where a number is refused there is none known, and `align` says so.
+    numbers_a, numbers_b = (
+        _NO_NUMBERS if name in op.only_tensors else operands for name in op.inputs
+    )
     # Rules that save nothing, and pairs like a product's, each saving the other input.
     saves_nothing = op.saved_names == [(), ()]
     saves_other = op.saved_names == [(op.inputs[1],), (op.inputs[0],)]
@@ -131,13 +135,13 @@ def _binary(op: Op) -> Callable[..., Any]:
         try:
             if x.__class__ is not y.__class__:
                 if y.__class__ is float or y.__class__ is int:
-                    known = operands.get((y, y.__class__, x.dtype, x.__class__))
+                    known = numbers_b.get((y, y.__class__, x.dtype, x.__class__))
                     if known is None:
                         x, y = align(op, (x, y))
                     else:
                         y = known
                 elif x.__class__ is float or x.__class__ is int:
-                    known = operands.get((x, x.__class__, y.dtype, y.__class__))
+                    known = numbers_a.get((x, x.__class__, y.dtype, y.__class__))
                     if known is None:
                         x, y = align(op, (x, y))
                     else:
@@ -150,7 +154,8 @@ def _binary(op: Op) -> Callable[..., Any]:
                 x, y = align(op, (x, y))
                 a, edge_a = as_used(a, x, edge_a)
                 b, edge_b = as_used(b, y, edge_b)
-            if floats and from_native[x.dtype].category < FLOATING:
+            if special and special[from_native[x.dtype].category]:
+                admitted(op, x)
                 x, y = align(op, (x, y))
             cls = x.__class__
             data = implementations[cls](x, y)
@@ -197,7 +202,7 @@ def _binary(op: Op) -> Callable[..., Any]:
 def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    floats = op.dtype is FLOAT
+    special = op.special if any(op.special) else None
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
     names = op.keywords
@@ -217,12 +222,12 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             return intercepted(state, call, args, keywords)
         array = x._data
         cls = array.__class__
-        if floats and from_native[array.dtype].category < FLOATING:
-            array = cast(array, dtypes.get_default_dtype())
+        if special and special[from_native[array.dtype].category]:
+            array = admitted(op, array)
         try:
             data = implementations[cls](array, **keywords)
         except Exception as error:
-            raise op.explain(error, args) from error
+            raise op.explain(error, args, keywords) from error
         if data.__class__ is not cls:
             data = as_array(data)
         edge = x._edge

@@ -85,7 +85,7 @@ def _itself(self: Tensor, *args: Any) -> Tensor:
 
 
 # -- kinds ----------------------------------------------------------------------------------------
-_LEGACY = {
+LEGACY = {
     "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
     "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
@@ -95,7 +95,7 @@ _LEGACY = {
 def legacy_name(kind: dtypes.dtype, place: str) -> str:
     """``torch.FloatTensor``: dtype and device as PyTorch used to name them."""
     where = "" if place == "cpu" else f"{place}."
-    return f"{dtypes.shown_as}.{where}{_LEGACY[kind.name]}Tensor"
+    return f"{dtypes.shown_as}.{where}{LEGACY[kind.name]}Tensor"
 
 
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keywords: Any) -> Any:
@@ -104,7 +104,7 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keyword
         return legacy_name(self.dtype, self.device.type)
     if isinstance(dtype, str):
         name = dtype.rpartition(".")[2].removesuffix("Tensor")
-        for ours, theirs in _LEGACY.items():
+        for ours, theirs in LEGACY.items():
             if theirs == name:
                 place = "cuda" if ".cuda." in dtype else "cpu"
                 return self.to(dtype=dtypes.BY_NAME[ours], device=place)

@@ -15,6 +15,7 @@ from .dtypes import bfloat16, float16, float32, get_default_dtype
 from .ops import spectral
 from .ops.arranging import roll
 from .out import takes_out
+from .refusals import refusing
 from .tensor import Tensor
 
 _NORMS = ("backward", "forward", "ortho")
@@ -292,6 +293,7 @@ def ihfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None 
 
 
 # -- around them ------------------------------------------------------------------------------
+@refusing
 def fftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     layout: Any = None,
@@ -308,6 +310,7 @@ def fftfreq(
     return out.requires_grad_(requires_grad)
 
 
+@refusing
 def rfftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     layout: Any = None,
@@ -318,6 +321,7 @@ def rfftfreq(
     return out.requires_grad_(requires_grad)
 
 
+@refusing
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The zero frequency moved to the middle (PyTorch: ``torch.fft.fftshift``).
 
@@ -328,6 +332,7 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     return _shifted(input, dim, lambda n: n // 2)
 
 
+@refusing
 def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The inverse of ``fftshift`` (PyTorch: ``torch.fft.ifftshift``)."""
     return _shifted(input, dim, lambda n: (n + 1) // 2)

@@ -10,6 +10,7 @@ from . import modes
 from .backend import by_type
 from .inplace import assign, check_writable
 from .out import into
+from .refusals import answer
 from .tensor import Tensor, wrap
 
 _ALIASES = (("axis", "dim"), ("keepdims", "keepdim"), ("x", "input"))
@@ -25,13 +26,17 @@ def form(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
-        if not keywords:
-            return function(*args)
-        out = keywords.pop("out", None)
-        for alias, name in _ALIASES:
-            if alias in keywords and name not in keywords:
-                keywords[name] = keywords.pop(alias)
-        result = function(*args, **keywords)
+        out = None
+        try:
+            if not keywords:
+                return function(*args)
+            out = keywords.pop("out", None)
+            for alias, name in _ALIASES:
+                if alias in keywords and name not in keywords:
+                    keywords[name] = keywords.pop(alias)
+            result = function(*args, **keywords)
+        except Exception as error:
+            result = answer(function, error, args, keywords)
         return result if out is None else into(out, result, function.__name__)
 
     return call

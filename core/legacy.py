@@ -49,7 +49,7 @@ class _Legacy(type):
 
 
 def _types(place: str) -> dict[str, Any]:
-    from .facts import _LEGACY
+    from .facts import LEGACY
 
     return {
         f"{name}Tensor": _Legacy(
@@ -62,7 +62,7 @@ def _types(place: str) -> dict[str, Any]:
                 "__module__": __name__,
             },
         )
-        for kind, name in _LEGACY.items()
+        for kind, name in LEGACY.items()
     }
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from .errors import AnadromeError, DeclarationError, DtypeError, RangeError, ShapeError
+from .refusals import of_op
 from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, play_word, player
 from .tensor import Tensor
 
@@ -37,6 +38,9 @@ KEEP = Word("KEEP")  # inputs are left as they are (indices, masks)
 HALF = Word("HALF")  # runs in the autocast dtype
 FULL = Word("FULL")  # runs in float32
 WIDEST = Word("WIDEST")  # runs in the widest type among its inputs
+
+#: The categories of element types, in their order.
+KINDS = ("bool", "int", "float", "complex")
 
 #: The table: every declared op by name.
 table: dict[str, Op] = {}
@@ -72,6 +76,8 @@ class Op:
         mutates: tuple[str, ...],
         spread: str | None,
         holomorphic: bool,
+        only_tensors: tuple[str, ...],
+        refuses: Mapping[str, str],
         samples: Any,
         node: str | None,
         doc: str | None,
@@ -84,6 +90,12 @@ class Op:
         self.mutates = mutates
         self.spread = spread
         self.holomorphic = holomorphic
+        self.only_tensors = only_tensors
+        self.refuses = refuses
+        #: By category of element type: whether arrays of it are cast or refused.
+        self.special = tuple(
+            [(dtype is FLOAT and n < 2) or category in refuses for n, category in enumerate(KINDS)]
+        )
         self.samples = samples
         self.plugin = _declaring.get()
         self.outputs = outputs
@@ -189,10 +201,21 @@ class Op:
         self.node_type = node_type(self)
         return self.node_type
 
-    def explain(self, error: Exception, arrays: Any) -> Exception:
-        """An array library's complaint, with the op and its arguments named."""
-        if isinstance(error, (AnadromeError, MemoryError)):
-            return error
+    def explain(
+        self, error: Exception, arrays: Any, keywords: dict[str, Any] | None = None
+    ) -> Exception:
+        """An array library's complaint, with the op and its arguments named.
+
+        What needs no explanation is raised here as it is: ``raise error from error`` would be a
+        reference cycle, and keep the arrays of its traceback alive.
+        """
+        if isinstance(error, MemoryError):
+            raise error
+        kind = of_op(self, error, arrays, keywords or {})
+        if kind is not None:
+            return kind
+        if isinstance(error, AnadromeError):
+            raise error
         told = ", ".join(
             f"{name}: {describe_argument(a)}" for name, a in zip(self._argument_names(), arrays)
         )
@@ -210,7 +233,12 @@ class Op:
             return DtypeError(text)
         if isinstance(error, ValueError):
             return ShapeError(text)
-        return error
+        raise error
+
+    def label(self, place: int) -> str:
+        """An input's name as users know it."""
+        name = self.inputs[0] if self.variadic else self.inputs[place]
+        return ("input", "other")[place] if len(name) == 1 and place < 2 else name
 
     def _argument_names(self) -> Any:
         if self.variadic:
@@ -297,6 +325,8 @@ def op(
     mutates: tuple[str, ...] = (),
     spread: str | None = None,
     holomorphic: bool = True,
+    only_tensors: tuple[str, ...] = (),
+    refuses: Mapping[str, str] | Sequence[str] = (),
     samples: Any = None,
     node: str | None = None,
     method: bool = True,
@@ -316,6 +346,9 @@ def op(
     ``spread``: the keyword that further positional arguments are gathered into (``x.view(2, 3)``).
     ``holomorphic=False``: not complex differentiable; the rules give PyTorch's gradient of complex
     values themselves (``abs``), where else it is made of what they give.
+    ``only_tensors``: inputs that may not be Python numbers.
+    ``refuses``: categories of element types (``"bool"``, ``"int"``, ``"complex"``) that it does not
+    take; as a mapping, with PyTorch's words for it.
     ``samples``: sample calls, from which tests and the reference page are made.
     ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``.
     ``method``: also a Tensor method. ``inplace``: also a method with a trailing underscore.
@@ -344,6 +377,8 @@ def op(
         mutates=mutates,
         spread=spread,
         holomorphic=holomorphic,
+        only_tensors=only_tensors,
+        refuses=refuses if isinstance(refuses, Mapping) else dict.fromkeys(refuses, ""),
         samples=samples,
         node=node,
         doc=doc,

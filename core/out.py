@@ -16,6 +16,7 @@ from . import modes
 from .backend import by_type
 from .errors import DtypeError, GraphError
 from .inplace import write
+from .refusals import answer
 from .tensor import Tensor
 
 
@@ -72,7 +73,10 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
-        result = function(*args, **keywords)
+        try:
+            result = function(*args, **keywords)
+        except Exception as error:
+            result = answer(function, error, args, keywords)
         return result if out is None else into(out, result, function.__name__)
 
     return call

@@ -11,9 +11,11 @@ from .inplace import inplace_form
 from .op import table
 from .ops import arithmetic, elementary, elementwise, pairs, special
 from .out import takes_out
+from .refusals import refusing
 from .tensor import Tensor
 
 
+@refusing
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
     """Values brought into ``[min, max]``, which are numbers or Tensors (``torch.clamp``).
 
@@ -37,11 +39,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     return pairs.clamp_between(input, min, max, out=out)
 
 
+@refusing
 def clamp_min(input: Tensor, min: Any, *, out: Any = None) -> Tensor:
     """Values below ``min`` raised to it (``torch.clamp_min``)."""
     return clamp(input, min=min, out=out)
 
 
+@refusing
 def clamp_max(input: Tensor, max: Any, *, out: Any = None) -> Tensor:
     """Values above ``max`` lowered to it (``torch.clamp_max``)."""
     return clamp(input, max=max, out=out)
@@ -107,6 +111,7 @@ def rad2deg(input: Tensor) -> Tensor:
     return input * (180 / math.pi)
 
 
+@refusing
 def positive(input: Tensor) -> Tensor:
     """``+input``: the Tensor itself (``torch.positive``); bool is refused."""
     if input.dtype is dtypes.bool_:

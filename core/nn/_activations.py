@@ -9,6 +9,7 @@ from ..errors import RangeError
 from ..inplace import inplace_form
 from ..ops import activation as ops
 from ..ops.elementwise import tanh as _tanh
+from ..refusals import refusing
 from ..tensor import Tensor
 
 _silu_ = inplace_form(ops.silu.op)
@@ -69,6 +70,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return ops.softplus(input, beta=beta, threshold=threshold)
 
 
+@refusing
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
@@ -83,6 +85,7 @@ def softmax(
     return ops.softmax(input, dim=_dim("softmax", input, dim, _stacklevel))
 
 
+@refusing
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:

@@ -10,10 +10,12 @@ from ..errors import ShapeError
 from ..ops import picking, pool
 from ..ops.convolve import size_of
 from ..ops.resample import Taps, maps_of, resample
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._spatial import batched, ntuple
 
 
+@refusing
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of ``output_size`` equal parts (``adaptive_avg_pool1d``).
 
@@ -22,6 +24,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg(1, input, output_size)
 
 
+@refusing
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of ``output_size`` equal parts of the plane (``adaptive_avg_pool2d``).
 
@@ -34,11 +37,13 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg(2, input, output_size)
 
 
+@refusing
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of ``output_size`` equal parts of the volume (``adaptive_avg_pool3d``)."""
     return _adaptive_avg(3, input, output_size)
 
 
+@refusing
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest value of each of ``output_size`` equal parts (``adaptive_max_pool1d``).
 
@@ -47,6 +52,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max(1, input, output_size, return_indices)
 
 
+@refusing
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest value of each of ``output_size`` equal parts (``adaptive_max_pool2d``).
 
@@ -56,11 +62,13 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max(2, input, output_size, return_indices)
 
 
+@refusing
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest value of each of ``output_size`` equal parts (``adaptive_max_pool3d``)."""
     return _adaptive_max(3, input, output_size, return_indices)
 
 
+@refusing
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -79,6 +87,7 @@ def fractional_max_pool2d(
     )
 
 
+@refusing
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Any,

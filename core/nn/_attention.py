@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ..errors import DtypeError, ShapeError
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._layers import dropout
 
 
+@refusing
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -9,10 +9,12 @@ from ..creation import arange
 from ..errors import DtypeError, ShapeError
 from ..modes import no_grad
 from ..ops.slices import index_add
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._layers import embedding, shorten, table_indices
 
 
+@refusing
 def embedding_bag(
     input: Tensor,
     weight: Tensor,

@@ -8,10 +8,12 @@ from .. import modes
 from ..errors import ShapeError
 from ..ops.convolve import conv, out_size
 from ..ops.shape import pad_constant
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._spatial import by, ntuple
 
 
+@refusing
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -29,6 +31,7 @@ def conv1d(
     return _convolution(1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@refusing
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -46,6 +49,7 @@ def conv2d(
     return _convolution(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@refusing
 def conv3d(
     input: Tensor,
     weight: Tensor,

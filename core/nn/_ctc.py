@@ -15,6 +15,7 @@ from ..modes import no_grad
 from ..ops.arithmetic import logaddexp, where
 from ..ops.elementwise import exp
 from ..ops.joining import cat
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._losses import reduced, reduction_of
 
@@ -22,6 +23,7 @@ from ._losses import reduced, reduction_of
 _NEVER = -1e30
 
 
+@refusing
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

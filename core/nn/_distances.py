@@ -5,9 +5,11 @@ from __future__ import annotations
 from ..creation import arange
 from ..errors import DtypeError, ShapeError
 from ..ops.shape import broadcast_tensors
+from ..refusals import refusing
 from ..tensor import Tensor
 
 
+@refusing
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors along ``dim`` (``torch.cosine_similarity``).
 
@@ -38,6 +40,7 @@ def _unit(x: Tensor, dim: int, eps: float) -> Tensor:
     return x / (length + (value.clamp_min(eps) - value))
 
 
+@refusing
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -48,6 +51,7 @@ def pairwise_distance(
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
+@refusing
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norms of the differences of all pairs of rows, (N, M) to (N * (N - 1) / 2,).
 
@@ -62,6 +66,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
 
 
+@refusing
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input1 @ weight[k] @ input2`` for each k, plus ``bias`` (``torch.nn.functional.bilinear``).
 

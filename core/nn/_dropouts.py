@@ -10,6 +10,7 @@ from ..errors import ShapeError
 from ..inplace import inplace_form
 from ..ops.dropping import dropout as _dropout
 from ..random import default_generator, draw
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._layers import check_probability
 from ._smooth import SELU_ALPHA, SELU_SCALE, in_place
@@ -19,6 +20,7 @@ _dropout_ = inplace_form(_dropout.op)
 _LOWEST = SELU_ALPHA * SELU_SCALE
 
 
+@refusing
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -36,6 +38,7 @@ def dropout1d(
     return channels(input, p, training, inplace, lead=input.ndim - 1)
 
 
+@refusing
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -61,6 +64,7 @@ def dropout2d(
     return channels(input, p, training, inplace, lead=2)
 
 
+@refusing
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
@@ -97,6 +101,7 @@ def channels(input: Tensor, p: float, training: bool, inplace: bool, lead: int) 
     return function(input, p=p, key=default_generator.next_key(), shape=mask)
 
 
+@refusing
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
@@ -108,6 +113,7 @@ def alpha_dropout(
     return _keeping_variance("alpha_dropout_", input, p, training, inplace, tuple(input.shape))
 
 
+@refusing
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:

@@ -16,6 +16,7 @@ from ..ops.products import linear as _linear
 from ..ops.products import same_dtype
 from ..ops.slices import index_add
 from ..random import default_generator
+from ..refusals import refusing
 from ..tensor import Tensor
 
 _dropout_ = inplace_form(_dropout.op)
@@ -52,6 +53,7 @@ def _unusual_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
     )
 
 
+@refusing
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -117,6 +119,7 @@ def shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) ->
         weight.mul_(factors.unsqueeze(1))
 
 
+@refusing
 def layer_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -184,6 +187,7 @@ def fits(name: str, input: Tensor, wanted: tuple[int, ...], **given: Tensor | No
         )
 
 
+@refusing
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -269,6 +273,7 @@ def check_probability(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
+@refusing
 def normalize(
     input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:

@@ -10,10 +10,12 @@ from ..creation import ones_like
 from ..errors import DtypeError
 from ..ops.arithmetic import where
 from ..ops.elementwise import exp, log
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._losses import reduced, reduction_of
 
 
+@refusing
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -59,6 +61,7 @@ def kl_div(
     return total / input.shape[0] if input.ndim else total
 
 
+@refusing
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -88,6 +91,7 @@ def poisson_nll_loss(
     return reduced(values, reduction)
 
 
+@refusing
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

@@ -14,6 +14,7 @@ from ..modes import is_grad_enabled
 from ..ops import losses as ops
 from ..ops.activation import floating, log_softmax
 from ..ops.arithmetic import where
+from ..refusals import refusing
 from ..tensor import Tensor
 
 _REDUCTIONS = ("mean", "sum", "none")
@@ -76,6 +77,7 @@ def _weights_fit(weight: Tensor, input: Tensor) -> None:
 
 
 # -- regression ---------------------------------------------------------------------------------
+@refusing
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -102,6 +104,7 @@ def mse_loss(
     return reduced(ops.mse(input, target, reduction="none") * weight, reduction, weight)
 
 
+@refusing
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -122,6 +125,7 @@ def l1_loss(
     return reduced(ops.l1(input, target, reduction="none") * weight, reduction, weight)
 
 
+@refusing
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -143,6 +147,7 @@ def smooth_l1_loss(
     return ops.smooth_l1(input, target, beta=beta, reduction=reduction)
 
 
+@refusing
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -165,6 +170,7 @@ def huber_loss(
 
 
 # -- classes ------------------------------------------------------------------------------------
+@refusing
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -309,6 +315,7 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
             )
 
 
+@refusing
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -333,6 +340,7 @@ def nll_loss(
 
 
 # -- probabilities ------------------------------------------------------------------------------
+@refusing
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -356,6 +364,7 @@ def binary_cross_entropy(
     return ops.bce(input, target, weight, reduction=reduction)
 
 
+@refusing
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

@@ -11,11 +11,13 @@ from ..modes import no_grad
 from ..ops.activation import floating, logsigmoid, relu, softplus
 from ..ops.arithmetic import minimum, where
 from ..ops.elementwise import sqrt
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._distances import pairwise_distance
 from ._losses import reduced, reduction_of
 
 
+@refusing
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -38,6 +40,7 @@ def hinge_embedding_loss(
     return reduced(apart + where(target != -1, input, 0), reduction)
 
 
+@refusing
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -65,6 +68,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 
 
+@refusing
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -78,6 +82,7 @@ def soft_margin_loss(
     return reduced(softplus(-input * target, threshold=float("inf")), reduction)
 
 
+@refusing
 def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -97,6 +102,7 @@ def multilabel_soft_margin_loss(
     return reduced(values.sum(-1) / input.shape[-1], reduction)
 
 
+@refusing
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -153,6 +159,7 @@ def multi_margin_loss(
     return reduced(values.reshape(tuple(target.shape)), reduction)
 
 
+@refusing
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -207,6 +214,7 @@ def _in_range(target: Tensor, low: int, high: int, text: str) -> None:
     )
 
 
+@refusing
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -235,6 +243,7 @@ def cosine_embedding_loss(
     return reduced(alike + where(target == -1, (cosine - margin).clamp(min=0), 0.0), reduction)
 
 
+@refusing
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -265,6 +274,7 @@ def triplet_margin_loss(
     return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
 
 
+@refusing
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,

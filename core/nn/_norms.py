@@ -9,11 +9,13 @@ from ..errors import ShapeError
 from ..modes import current, no_grad
 from ..ops import normalise
 from ..ops.activation import floating
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import functional as F
 from ._layers import batch_norm, fits, mixed
 
 
+@refusing
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -79,6 +81,7 @@ def _several_values(size: Any, input: Tensor) -> None:
         )
 
 
+@refusing
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -132,6 +135,7 @@ def instance_norm(
     return out.to(input.dtype) if both else out
 
 
+@refusing
 def rms_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -158,6 +162,7 @@ def rms_norm(
     return out.to(input.dtype)
 
 
+@refusing
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

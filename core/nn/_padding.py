@@ -8,11 +8,13 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops.resample import Taps, resample
 from ..ops.shape import pad_constant
+from ..refusals import refusing
 from ..tensor import Tensor
 
 _MODES = ("reflect", "replicate", "circular")
 
 
+@refusing
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     """Add values around (or, where negative, cut them off) (``torch.nn.functional.pad``).
 

@@ -11,6 +11,7 @@ from ..inplace import inplace_form
 from ..ops import piecewise as ops
 from ..ops.activation import floating
 from ..random import draw
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._activations import leaky_relu
 from ._smooth import in_place
@@ -80,6 +81,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - input.tanh()
 
 
+@refusing
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where it is above ``threshold``, else ``value`` (``torch.threshold``).
 
@@ -95,6 +97,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     return _threshold_(input, threshold=threshold, value=value)
 
 
+@refusing
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``input`` where positive, else ``weight * input`` (``torch.prelu``; arXiv:1502.01852).
 
@@ -127,6 +130,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return ops.prelu(input, weight)
 
 
+@refusing
 def rrelu(
     input: Tensor,
     lower: float = 1.0 / 8,

@@ -6,10 +6,12 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..ops import pool
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._spatial import batched, ntuple
 
 
+@refusing
 def max_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -27,6 +29,7 @@ def max_pool1d(
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@refusing
 def max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -44,6 +47,7 @@ def max_pool2d(
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@refusing
 def max_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -76,6 +80,7 @@ def _max_pool(
     return out, indices if whole else indices.squeeze(0)
 
 
+@refusing
 def avg_pool1d(
     input: Tensor,
     kernel_size: Any,
@@ -91,6 +96,7 @@ def avg_pool1d(
     return average(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@refusing
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -110,6 +116,7 @@ def avg_pool2d(
     )
 
 
+@refusing
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..ops.resample import Taps, maps_of, resample
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._adaptive import mean_of_parts
 
@@ -21,6 +22,7 @@ _DIMS = {
 }  # fmt: skip
 
 
+@refusing
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -72,6 +74,7 @@ def interpolate(
     return _applied(input, maps, mode)
 
 
+@refusing
 def upsample(
     input: Tensor,
     size: Any = None,
@@ -87,11 +90,13 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+@refusing
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """``interpolate`` with mode "nearest" under its old name (``upsample_nearest``)."""
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
+@refusing
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """``interpolate`` with mode "bilinear" and aligned corners, under its old name."""
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

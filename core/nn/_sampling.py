@@ -11,6 +11,7 @@ from ..errors import ShapeError
 from ..ops.arithmetic import where
 from ..ops.embedding import embedding
 from ..ops.joining import stack
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._resampling import cubic_weights
 
@@ -21,6 +22,7 @@ _CHANGED = (
 )
 
 
+@refusing
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -174,6 +176,7 @@ class _Rows:
         return where(outside.unsqueeze(-1), 0.0, value)
 
 
+@refusing
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid that ``grid_sample`` needs for affine maps (``torch.nn.functional.affine_grid``).
 

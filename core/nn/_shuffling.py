@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..errors import ShapeError
+from ..refusals import refusing
 from ..tensor import Tensor
 
 
+@refusing
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(*, C · r², H, W) to (*, C, H · r, W · r) (``torch.nn.functional.pixel_shuffle``).
 
@@ -30,6 +32,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return split.permute(order).reshape(*lead, channels // (r * r), height * r, width * r)
 
 
+@refusing
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(*, C, H · r, W · r) to (*, C · r², H, W), the way back (``pixel_unshuffle``)."""
     r = _factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
@@ -46,6 +49,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return split.permute(order).reshape(*lead, channels * r * r, height // r, width // r)
 
 
+@refusing
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels of (N, C, *) dealt out by group (``torch.nn.functional.channel_shuffle``).
 

@@ -13,6 +13,7 @@ from ..ops import activation, piecewise
 from ..ops.activation import floating
 from ..ops.elementwise import log
 from ..random import draw
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._activations import _dim, elu, leaky_relu, softmax
 
@@ -88,6 +89,7 @@ def softsign(input: Tensor) -> Tensor:
     return input / (input.abs() + 1)
 
 
+@refusing
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
 ) -> Tensor:
@@ -97,6 +99,7 @@ def softmin(
     return softmax(-input, dim, dtype=dtype)
 
 
+@refusing
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along ``dim`` times the sigmoid of the second (arXiv:1612.08083).
 
@@ -118,6 +121,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return input[(*lead, slice(None, half))] * input[(*lead, slice(half, None))].sigmoid()
 
 
+@refusing
 def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:

@@ -7,11 +7,13 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops.convolve import conv_input
 from ..ops.shape import pad_constant
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._convolution import batched, check
 from ._spatial import by, ntuple
 
 
+@refusing
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -32,6 +34,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
+@refusing
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -52,6 +55,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
+@refusing
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

@@ -7,10 +7,12 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops.columns import col2im, im2col
 from ..ops.convolve import out_size, size_of
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._spatial import ntuple
 
 
+@refusing
 def unfold(
     input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
@@ -42,6 +44,7 @@ def unfold(
     return out.squeeze(0) if input.ndim == 3 else out
 
 
+@refusing
 def fold(
     input: Tensor,
     output_size: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import backend as backends
 from ..errors import DomainError, DtypeError
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from . import _later
 from ._activations import (
@@ -109,6 +110,7 @@ _names, __getattr__, __dir__ = _later.later(
 __all__.extend(_names)
 
 
+@refusing
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """1 at each class number and 0 elsewhere, along a new last dimension (``one_hot``).
 

@@ -24,20 +24,27 @@ _DENSITY = 1 / math.sqrt(2 * math.pi)
 
 # fmt: off
 sigmoid = op("sigmoid", lambda xp, x: 1.0 / (xp.exp(-x) + 1.0),
-             x=lambda g, out: _sigmoid_rule(g * out, out),
+             x=lambda g, out: sigmoid_backward(g, out),
              dtype=FLOAT, inplace=True, samples=unary(-4, 4))
+sigmoid_backward = op("sigmoid_backward", lambda xp, grad, y: grad * (1.0 - y) * y,
+                      grad=lambda g, y: sigmoid_backward(g, y),
+                      y=lambda g, grad, y: g * grad * (1.0 - y * 2.0),
+                      dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), 0.1, 0.9)))
 logsigmoid = op("logsigmoid", lambda xp, x:
                     xp.minimum(floating("logsigmoid", x), 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
                 x=lambda g, x: g * sigmoid(-x), method=False,
                 node="LogSigmoidBackward0",
+                refuses=("complex",),
                 samples=unary(-4, 4))
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
                   _softplus(xp, x, beta, threshold),
               x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
               amp=FULL, method=False,
+              refuses=("complex",),
               samples=unary(-4, 4) + each("3", {"beta": 2.0}))
 relu = op("relu", lambda xp, x: _relu(xp, x), x=lambda g, out: threshold_backward(g, out),
-          inplace=True, samples=unary(0.1, 2) + unary(-2, -0.1))
+          inplace=True, refuses={"complex": "clamp is not supported for complex types"},
+          samples=unary(0.1, 2) + unary(-2, -0.1))
 #: ``grad`` unless the forward's result was zero (NaN lets it through, as in PyTorch).
 threshold_backward = op("threshold_backward", lambda xp, grad, y: xp.where(y <= 0, 0.0, grad),
                         grad=lambda g, y: threshold_backward(g, y), y=lambda g: g * 0.0,
@@ -55,18 +62,25 @@ leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
                     xp.where(floating("leaky_relu", x) > 0, x, x * negative_slope),
                 x=lambda g, x, negative_slope: pieces_backward(
                     g, x, high=0.0, inner=negative_slope, outer=1.0),
-                method=False, samples=unary(0.1, 2) + unary(-2, -0.1))
+                method=False, refuses=("complex",),
+                samples=unary(0.1, 2) + unary(-2, -0.1))
 #: ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
 elu = op("elu", lambda xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0:
              _elu(xp, x, alpha, scale, input_scale),
          x=lambda g, x, alpha, scale, input_scale: _elu_rule(g, x, alpha, scale, input_scale),
-         method=False, samples=unary(0.1, 2) + unary(-2, -0.1)
+         method=False, refuses=("complex",),
+         samples=unary(0.1, 2) + unary(-2, -0.1)
          + unary(-2, -0.1, alpha=0.7, scale=1.5, input_scale=0.4))
 silu = op("silu", lambda xp, x: floating("silu", x) / (xp.exp(-x) + 1.0),
-          x=lambda g, x: _silu_rule(g, x), method=False, samples=unary(-4, 4))
+          x=lambda g, x: silu_backward(g, x), method=False, samples=unary(-4, 4))
+silu_backward = op("silu_backward", lambda xp, grad, x: _silu_back(xp, grad, x),
+                   grad=lambda g, x: silu_backward(g, x),
+                   x=lambda g, grad, x: g * grad * _silu_curve(x, sigmoid(x)),
+                   dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), -4, 4)))
 gelu = op("gelu", lambda xp, x, *, approximate="none": _gelu(xp, x, approximate),
           x=lambda g, x, approximate: gelu_backward(g, x, approximate=approximate),
           method=False,
+          refuses=("complex",),
           samples=unary(-4, 4) + unary(-4, 4, approximate="tanh"))
 gelu_backward = op("gelu_backward", lambda xp, grad, x, *, approximate="none":
                        grad * _gelu_slope(xp, x, approximate),
@@ -78,6 +92,7 @@ gelu_backward = op("gelu_backward", lambda xp, grad, x, *, approximate="none":
 softmax = op("softmax", lambda xp, x, *, dim: _softmax(xp, x, dim),
              x=lambda g, out, dim: softmax_backward(g, out, dim=dim),
              amp=FULL, method=False,
+             refuses=("complex",),
              samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
 softmax_backward = op("softmax_backward",
                       lambda xp, grad, y, *, dim: _softmax_back(xp, grad, y, dim),
@@ -88,6 +103,7 @@ softmax_backward = op("softmax_backward",
 log_softmax = op("log_softmax", lambda xp, x, *, dim: _log_softmax(xp, x, dim),
                  x=lambda g, out, dim: g - exp(out) * _total(g, dim),
                  amp=FULL, method=False,
+                 refuses=("complex",),
                  samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
 # fmt: on
 
@@ -100,10 +116,6 @@ def floating(name: str, x: Any) -> Any:
             f'"{name}" not implemented for {kind.name!r}; write `input.float()` first'
         )
     return x
-
-
-def _sigmoid_rule(weighted: Any, out: Any) -> Any:
-    return weighted - weighted * out
 
 
 def _relu(xp: Any, x: Any) -> Any:
@@ -144,9 +156,14 @@ def _softplus(xp: Any, x: Any, beta: float, threshold: float) -> Any:
     return xp.where(scaled > threshold, x, soft)
 
 
-def _silu_rule(g: Any, x: Any) -> Any:
-    s = sigmoid(x)
-    return g * s * (x * (1.0 - s) + 1.0)
+def _silu_back(xp: Any, grad: Any, x: Any) -> Any:
+    s = 1.0 / (xp.exp(-x) + 1.0)
+    return grad * s * (x * (1.0 - s) + 1.0)
+
+
+def _silu_curve(x: Any, s: Any) -> Any:
+    """The second derivative of SiLU; ``s`` is the sigmoid of ``x``."""
+    return s * (1.0 - s) * (x * (1.0 - s * 2.0) + 2.0)
 
 
 def _gelu(xp: Any, x: Any, approximate: str) -> Any:

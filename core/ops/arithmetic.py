@@ -24,13 +24,17 @@ div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: 
 #: ``//``; PyTorch has no gradient of it, but one that is zero of ``div(rounding_mode=...)``.
 floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)),
                   a=MISSING, b=MISSING, inplace=True,
+                  refuses=("bool",),
                   samples=call(Arr((4,), -9, 9, "int"), Arr((4,), 1, 4, "int")))
 div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)), a=ZERO, b=ZERO,
-               method=False, node="DivBackward2", samples=binary(1.1, 1.9))
+               method=False, node="DivBackward2", refuses=("bool",),
+               samples=binary(1.1, 1.9))
 div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZERO,
-               method=False, node="DivBackward2", samples=binary(1.1, 1.9))
+               method=False, node="DivBackward2", refuses=("bool",),
+               samples=binary(1.1, 1.9))
 remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(xp, b)),
                a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b), node="RemainderBackward1",
+               refuses=("bool",),
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
 pow_tensor = op("pow_tensor", lambda xp, a, b: _raised(xp, a, b),
                 a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
@@ -44,17 +48,23 @@ pow_number = op("pow_number", lambda xp, x, *, exponent: _power(xp, x, exponent)
 maximum = op("maximum", lambda xp, a, b: xp.maximum(a, b),
              a=lambda g, a, b: where(a == b, g * 0.5, where(a < b, 0.0, g)),
              b=lambda g, a, b: where(a == b, g * 0.5, where(b < a, 0.0, g)),
+             only_tensors=("a", "b"),
+             refuses={"complex": "maximum not implemented for complex tensors"},
              samples=binary())
 minimum = op("minimum", lambda xp, a, b: xp.minimum(a, b),
              a=lambda g, a, b: where(a == b, g * 0.5, where(a > b, 0.0, g)),
              b=lambda g, a, b: where(a == b, g * 0.5, where(b > a, 0.0, g)),
+             only_tensors=("a", "b"),
+             refuses={"complex": "minimum not implemented for complex tensors"},
              samples=binary())
 atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
            a=lambda g, a, b: g * b / _squares(a, b), b=lambda g, a, b: -g * a / _squares(a, b),
-           dtype=FLOAT, amp=WIDEST, samples=binary(0.3, 2))
+           dtype=FLOAT, amp=WIDEST, only_tensors=("a", "b"),
+           samples=binary(0.3, 2))
 logaddexp = op("logaddexp", lambda xp, a, b: xp.logaddexp(a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
-               dtype=FLOAT, samples=binary())
+               dtype=FLOAT, only_tensors=("a", "b"), refuses=("bool", "int"),
+               samples=binary())
 where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a, b)),
            condition=NONE, a=lambda g, condition: where(condition, g, 0.0),
            b=lambda g, condition: where(condition, 0.0, g),
@@ -63,6 +73,7 @@ where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a
            + call(Arr((4,), kind="bool"), Arr(()), Arr((3, 1))))
 clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, max),
            x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True,
+           refuses={"complex": "clamp is not supported for complex types"},
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
 lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight),
@@ -75,6 +86,7 @@ addcmul = op("addcmul", lambda xp, input, tensor1, tensor2, *, value=1:
              input=lambda g: g, tensor1=lambda g, tensor2, value: g * tensor2 * value,
              tensor2=lambda g, tensor1, value: g * tensor1 * value,
              amp=WIDEST, inplace=True,
+             only_tensors=("input", "tensor1", "tensor2"), refuses=("bool",),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))
 addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
                  input + _quotient(tensor1, tensor2) * value,
@@ -82,20 +94,30 @@ addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
              tensor2=lambda g, tensor1, tensor2, value:
                  -g * tensor1 / (tensor2 * tensor2) * value,
              amp=WIDEST, inplace=True,
+             only_tensors=("input", "tensor1", "tensor2"),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))
 
-eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, samples=binary())
-ne = op("ne", lambda xp, a, b: a != b, a=NONE, b=NONE, samples=binary())
-lt = op("lt", lambda xp, a, b: a < b, a=NONE, b=NONE, samples=binary())
-le = op("le", lambda xp, a, b: a <= b, a=NONE, b=NONE, samples=binary())
-gt = op("gt", lambda xp, a, b: a > b, a=NONE, b=NONE, samples=binary())
-ge = op("ge", lambda xp, a, b: a >= b, a=NONE, b=NONE, samples=binary())
+eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, only_tensors=("a",),
+        samples=binary())
+ne = op("ne", lambda xp, a, b: a != b, a=NONE, b=NONE, only_tensors=("a",),
+        samples=binary())
+lt = op("lt", lambda xp, a, b: a < b, a=NONE, b=NONE, only_tensors=("a",), refuses=("complex",),
+        samples=binary())
+le = op("le", lambda xp, a, b: a <= b, a=NONE, b=NONE, only_tensors=("a",), refuses=("complex",),
+        samples=binary())
+gt = op("gt", lambda xp, a, b: a > b, a=NONE, b=NONE, only_tensors=("a",), refuses=("complex",),
+        samples=binary())
+ge = op("ge", lambda xp, a, b: a >= b, a=NONE, b=NONE, only_tensors=("a",), refuses=("complex",),
+        samples=binary())
 logical_and = op("logical_and", lambda xp, a, b: xp.logical_and(_truth(xp, a), _truth(xp, b)),
-                 a=NONE, b=NONE, samples=binary())
+                 a=NONE, b=NONE, only_tensors=("a", "b"),
+                 samples=binary())
 logical_or = op("logical_or", lambda xp, a, b: xp.logical_or(_truth(xp, a), _truth(xp, b)),
-                a=NONE, b=NONE, samples=binary())
+                a=NONE, b=NONE, only_tensors=("a", "b"),
+                samples=binary())
 logical_xor = op("logical_xor", lambda xp, a, b: xp.logical_xor(_truth(xp, a), _truth(xp, b)),
-                 a=NONE, b=NONE, samples=binary())
+                 a=NONE, b=NONE, only_tensors=("a", "b"),
+                 samples=binary())
 bitwise_and = op("bitwise_and", lambda xp, a, b: a & b, a=NONE, b=NONE,
                  samples=call(Arr((4,), kind="bool"), Arr((4,), kind="bool")))
 bitwise_or = op("bitwise_or", lambda xp, a, b: a | b, a=NONE, b=NONE,

@@ -8,6 +8,7 @@ from .. import backend as backends
 from .. import modes
 from ..forms import inplace_composite
 from ..op import KEEP, op
+from ..refusals import refusing
 from ..samples import each
 from ..tensor import Tensor, wrap
 from .shape import _distinct, _normal, expand, flatten, reshape, transpose
@@ -88,6 +89,7 @@ def _repeat_rule(g: Any, shape: Any, repeats: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
+@refusing
 def fliplr(input: Any) -> Any:
     """The second dimension reversed (PyTorch: ``torch.fliplr``)."""
     if input.ndim < 2:
@@ -95,6 +97,7 @@ def fliplr(input: Any) -> Any:
     return flip(input, dims=(1,))
 
 
+@refusing
 def flipud(input: Any) -> Any:
     """The first dimension reversed (PyTorch: ``torch.flipud``)."""
     if input.ndim < 1:
@@ -102,6 +105,7 @@ def flipud(input: Any) -> Any:
     return flip(input, dims=(0,))
 
 
+@refusing
 def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     """Turned by ``k`` quarters in a plane, from the first of ``dims`` to the second.
 
@@ -129,6 +133,7 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     return flip(transpose(input, dim0=a, dim1=b), dims=(a if k == 1 else b,))
 
 
+@refusing
 def tile(input: Any, *dims: Any) -> Any:
     """Repeated along each dimension; missing ones are added in front (PyTorch: ``torch.tile``)."""
     if len(dims) == 1 and not isinstance(dims[0], int):
@@ -136,6 +141,7 @@ def tile(input: Any, *dims: Any) -> Any:
     return repeat(input, repeats=(*(1,) * (input.ndim - len(dims)), *dims))
 
 
+@refusing
 def repeat_interleave(
     input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Any:
@@ -198,6 +204,7 @@ def _repeated_indices(repeats: Tensor, output_size: int | None) -> Tensor:
     return wrap(out)
 
 
+@refusing
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     """Coordinate grids of vectors; views (PyTorch: ``torch.meshgrid``).
 
@@ -238,6 +245,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     return tuple(grids)
 
 
+@refusing
 def cartesian_prod(*tensors: Any) -> Any:
     """All combinations of one value from each vector, a row each (``torch.cartesian_prod``)."""
     from .joining import stack
@@ -250,6 +258,7 @@ def cartesian_prod(*tensors: Any) -> Any:
     return stack([flatten(g) for g in meshgrid(*tensors, indexing="ij")], 1)
 
 
+@refusing
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     """All choices of ``r`` values in their order, a row each (PyTorch: ``torch.combinations``).
 

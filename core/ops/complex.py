@@ -14,6 +14,7 @@ from ..backend import by_type
 from ..dtypes import complex64, complex128, float32, float64, from_native
 from ..op import FLOAT, KEEP, op
 from ..out import takes_out
+from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor
 from .arithmetic import where
@@ -52,6 +53,7 @@ sgn = op("sgn", lambda xp, x: _sgn(xp, x), x=lambda g, x, out: _sgn_rule(g, x, o
 # fmt: on
 
 
+@refusing
 def is_complex(x: Any) -> bool:
     """Whether the elements (of an array, Tensor or traced array) are complex."""
     kind = x.dtype
@@ -243,6 +245,7 @@ def _view_as_complex(self: Tensor) -> Tensor:
     return view_as_complex(self)
 
 
+@refusing
 def isreal(input: Tensor) -> Tensor:
     """Where the imaginary part is zero (PyTorch: ``torch.isreal``)."""
     return imag(input.detach()) == 0
@@ -253,6 +256,7 @@ def _is_complex(input: Tensor) -> bool:
     return is_complex(input)
 
 
+@refusing
 def adjoint(self: Tensor) -> Tensor:
     """The last two dimensions exchanged, and conjugated (PyTorch: ``torch.adjoint``)."""
     if self.ndim < 2:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..dtypes import float32
 from ..out import takes_out
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import products
 from .products import batches, checked_mv, expandable, factors
@@ -164,6 +165,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return (left * right).reshape(tuple(x * y for x, y in zip(a, b)))
 
 
+@refusing
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix (PyTorch: ``torch.trace``)."""
     if input.ndim != 2:

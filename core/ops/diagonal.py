@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from ..dtypes import as_dtype, int64
 from ..op import KEEP, op
+from ..refusals import refusing
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
 from .reduce import axes_of
@@ -72,6 +73,7 @@ def _on_diagonal(xp: Any, g: Any, shape: Any, offset: int, dim1: int, dim2: int)
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
+@refusing
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """A diagonal of each matrix in two dimensions, as the last dimension; a view.
 
@@ -84,6 +86,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     return diagonal_op(input, offset=offset, dim1=dim1, dim2=dim2)
 
 
+@refusing
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     """Matrices with the last dimension on a diagonal (PyTorch: ``torch.diag_embed``).
 
@@ -106,6 +109,7 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
     return diagonal_backward(input, shape=tuple(shape), offset=offset, dim1=a, dim2=b)
 
 
+@refusing
 def diag(input: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, or the matrix of a diagonal (PyTorch: ``torch.diag``)."""
     if input.ndim == 1:
@@ -115,6 +119,7 @@ def diag(input: Any, diagonal: int = 0) -> Any:
     return diagonal_op(input, offset=diagonal, dim1=0, dim2=1).clone()
 
 
+@refusing
 def diagflat(input: Any, offset: int = 0) -> Any:
     """A matrix with all values on its diagonal (PyTorch: ``torch.diagflat``)."""
     return diag_embed(input.reshape(-1), offset)
@@ -132,6 +137,7 @@ def _indices(name: str, row: int, col: int, offset: int, dtype: Any, device: Any
     return out if wanted is int64 else out.to(wanted)
 
 
+@refusing
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None,
     layout: Any = None, pin_memory: Any = False,
@@ -146,6 +152,7 @@ def tril_indices(
     return _indices("tril", row, col, offset, dtype, device)
 
 
+@refusing
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None,
     layout: Any = None, pin_memory: Any = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import UnsupportedError
+from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
 from .norms import norm2, norm_p
@@ -18,6 +19,7 @@ _MODES = (
 _MANY = 25
 
 
+@refusing
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0]) -> Tensor:
     """The p-norm distance of each row of ``x1`` from each of ``x2`` (PyTorch: ``torch.cdist``).
 

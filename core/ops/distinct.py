@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from .reduce import axes_of
 
@@ -79,6 +80,7 @@ def _distinct(
     return tuple(results) if len(results) > 1 else results[0]
 
 
+@refusing
 def unique(
     input: Any,
     sorted: bool = True,
@@ -98,6 +100,7 @@ def unique(
     return _distinct(input, dim, False, return_inverse, return_counts)
 
 
+@refusing
 def unique_consecutive(
     input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:

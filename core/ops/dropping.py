@@ -14,6 +14,7 @@ from ..samples import Arr, call
 dropout = op("dropout", lambda xp, x, *, p, key, shape=None: _dropout(xp, x, p, key, shape),
              x=lambda g, p, key, shape: dropout(g, p=p, key=key, shape=shape),
              method=False, node="NativeDropoutBackward0",
+             refuses=("complex",),
              samples=call(Arr((3, 4)), p=0.5, key=(7, 1))
              + call(Arr((3, 4)), p=0.3, key=(7, 2), shape=(3, 1)))
 # fmt: on

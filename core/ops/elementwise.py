@@ -8,14 +8,18 @@ from typing import Any
 from ..dtypes import bool_, finfo, from_native
 from ..errorfunction import erf_composed
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
-from ..samples import unary
+from ..samples import Arr, call, unary
 from .arithmetic import _power, where
 
 # fmt: off
 abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sgn(x), holomorphic=False,
+         refuses=("bool",),
          samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
-sign = op("sign", lambda xp, x: _sign(xp, x), x=ZERO, samples=unary(0.1, 3), inplace=True)
+sign = op("sign", lambda xp, x: _sign(xp, x), x=ZERO,
+          refuses={"complex": "Unlike NumPy, torch.sign is not intended to support complex "
+                                "numbers. Please use torch.sgn instead"},
+          samples=unary(0.1, 3), inplace=True)
 
 exp = op("exp", lambda xp, x: xp.exp(x), x=lambda g, out: g * out,
          dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
@@ -56,17 +60,24 @@ sinh = op("sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * cosh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
-tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g - g * out * out,
+tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: tanh_backward(g, out),
           dtype=FLOAT, samples=unary(-3, 3), inplace=True)
+tanh_backward = op("tanh_backward", lambda xp, grad, y: grad * (1.0 - y * y),
+                   grad=lambda g, y: tanh_backward(g, y), y=lambda g, grad, y: g * grad * y * -2.0,
+                   dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), -0.9, 0.9)))
 erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
-         dtype=FLOAT, samples=unary(-3, 3), inplace=True)
+         dtype=FLOAT, refuses=("complex",),
+         samples=unary(-3, 3), inplace=True)
 
 
 floor = op("floor", lambda xp, x: _whole(xp, xp.floor, x), x=ZERO,
+           refuses={"bool": "", "complex": "floor is not supported for complex inputs"},
            samples=unary(0.1, 0.9), inplace=True)
 ceil = op("ceil", lambda xp, x: _whole(xp, xp.ceil, x), x=ZERO,
+          refuses={"bool": "", "complex": "ceil is not supported for complex inputs"},
           samples=unary(0.1, 0.9), inplace=True)
 trunc = op("trunc", lambda xp, x: _whole(xp, xp.trunc, x), x=ZERO,
+           refuses={"bool": "", "complex": "trunc is not supported for complex inputs"},
            samples=unary(0.1, 0.9), inplace=True)
 round = op(
     "round",
@@ -74,6 +85,7 @@ round = op(
         _whole(xp, xp.round, x) if decimals == 0 else xp.round(x * 10.0**decimals) / 10.0**decimals
     ),
     x=ZERO,
+    refuses=("bool", "complex"),
     samples=unary(0.1, 0.4),
     inplace=True,
 )

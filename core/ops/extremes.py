@@ -28,34 +28,44 @@ _ALONG = [
 amax_op = op("amax", lambda xp, x, *, dim=None, keepdim=False:
                  _reduced(xp.max, "amax", x, dim, keepdim),
              x=lambda g, x, out, dim, keepdim: _shared_rule(g, x, out, dim, keepdim),
-             method=False, samples=_SAMPLES)
+             method=False, refuses=("complex",),
+             samples=_SAMPLES)
 amin_op = op("amin", lambda xp, x, *, dim=None, keepdim=False:
                  _reduced(xp.min, "amin", x, dim, keepdim),
              x=lambda g, x, out, dim, keepdim: _shared_rule(g, x, out, dim, keepdim),
-             method=False, samples=_SAMPLES)
+             method=False, refuses=("complex",),
+             samples=_SAMPLES)
 max_all = op("max_all", lambda xp, x: _reduced(xp.max, "max", x, None, False),
              x=lambda g, x, out: shared_all_rule(g, x, out), method=False, node="MaxBackward1",
+             refuses=("complex",),
              samples=_SAMPLES[:1])
 min_all = op("min_all", lambda xp, x: _reduced(xp.min, "min", x, None, False),
              x=lambda g, x, out: shared_all_rule(g, x, out), method=False, node="MinBackward1",
+             refuses=("complex",),
              samples=_SAMPLES[:1])
 argmax_op = op("argmax", lambda xp, x, *, dim=None, keepdim=False:
                    _place(xp.argmax, "argmax", x, dim, keepdim),
-               x=NONE, method=False, samples=_PLACES)
+               x=NONE, method=False,
+               refuses={k: f"argmax(): does not support {k} input" for k in ("bool", "complex")},
+               samples=_PLACES)
 argmin_op = op("argmin", lambda xp, x, *, dim=None, keepdim=False:
                    _place(xp.argmin, "argmin", x, dim, keepdim),
-               x=NONE, method=False, samples=_PLACES)
+               x=NONE, method=False,
+               refuses={k: f"argmin(): does not support {k} input" for k in ("bool", "complex")},
+               samples=_PLACES)
 max_dim = op("max_dim", lambda xp, x, *, dim, keepdim=False:
                  _extreme(xp, xp.argmax, "max", x, dim, keepdim),
              x=lambda g, indices, x_shape, dim, keepdim:
                  picked_rule(g, indices, x_shape, dim, keepdim),
              outputs=("values", "indices"), differentiable=1, method=False, node="MaxBackward0",
+             refuses={"complex": "max(): does not support complex input"},
              samples=_ALONG)
 min_dim = op("min_dim", lambda xp, x, *, dim, keepdim=False:
                  _extreme(xp, xp.argmin, "min", x, dim, keepdim),
              x=lambda g, indices, x_shape, dim, keepdim:
                  picked_rule(g, indices, x_shape, dim, keepdim),
              outputs=("values", "indices"), differentiable=1, method=False, node="MinBackward0",
+             refuses={"complex": "min(): does not support complex input"},
              samples=_ALONG)
 # fmt: on
 

@@ -11,6 +11,7 @@ from ..errors import DtypeError, RangeError
 from ..forms import form
 from ..inplace import assign, check_writable, write
 from ..op import KEEP, NONE, SAME, WIDEST, op
+from ..refusals import refusing
 from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized
 from ..tensor import Tensor, wrap
@@ -230,6 +231,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return index_select_op(input, index.reshape(-1) if not index.ndim else index, dim=dim)
 
 
+@refusing
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One slice along ``dim``, which is removed; a view (PyTorch: ``torch.select``)."""
     if input.ndim == 0:
@@ -245,6 +247,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return getitem(input, index=(*(slice(None),) * axis, index, Ellipsis))
 
 
+@refusing
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` slices from ``start`` along ``dim``; a view (PyTorch: ``torch.narrow``)."""
     if input.ndim == 0:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..dtypes import bfloat16, bool_, float16, float32
 from ..out import takes_out
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import linalg_solve
 from .complex import _conj
@@ -148,11 +149,13 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return (_conj(x) * y).sum(dim)
 
 
+@refusing
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, the last two dimensions by default (``torch.linalg.diagonal``)."""
     return A.diagonal(offset, dim1, dim2)
 
 
+@refusing
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """The powers 0 … N - 1 of each value, along a new dimension (``torch.linalg.vander``)."""
     from ..creation import ones

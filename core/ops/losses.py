@@ -13,7 +13,7 @@ from ..errors import DomainError, RangeError, UnsupportedError
 from ..op import FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call
 from .activation import floating, sigmoid, softplus
-from .arithmetic import clamp, maximum
+from .arithmetic import clamp
 from .elementwise import exp, log, sign
 from .reduce import _mean, _sum, sum
 
@@ -32,7 +32,8 @@ mse = op("mse_loss", lambda xp, x, y, *, reduction:
              _reduced(xp, _square(floating("mse_loss", x - y)), reduction),
          x=lambda g, x, y, reduction: _mse_rule(g, x, y, reduction),
          y=lambda g, x, y, reduction: _mse_rule(g, y, x, reduction),
-         amp=FULL, method=False, samples=_each(*_PAIR))
+         amp=FULL, method=False, refuses=("complex",),
+         samples=_each(*_PAIR))
 l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
         x=lambda g, x, y, reduction: sign(x - y) * _shared(g, x - y, reduction),
         y=lambda g, x, y, reduction: sign(y - x) * _shared(g, x - y, reduction),
@@ -43,12 +44,14 @@ smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
                x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, 1.0, reduction),
                y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, 1.0, reduction),
                node="SmoothL1LossBackward0", amp=FULL, method=False,
+               refuses=("complex",),
                samples=_each(*_PAIR, beta=0.5))
 huber = op("huber_loss", lambda xp, x, y, *, delta, reduction:
                _reduced(xp, _smooth(xp, floating("huber_loss", x - y), delta) * delta, reduction),
            x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, delta, reduction),
            y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, delta, reduction),
-           amp=FULL, method=False, samples=_each(*_PAIR, delta=0.5))
+           amp=FULL, method=False, refuses=("complex",),
+           samples=_each(*_PAIR, delta=0.5))
 # fmt: on
 
 # -- classes ------------------------------------------------------------------------------------
@@ -160,6 +163,7 @@ bce = op(
     weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
     amp=FULL,
     method=False,
+    refuses=("complex",),
     samples=_each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), None)
     + _each(Arr((3, 4), 0.1, 0.9), Arr((3, 4), 0, 1), Arr((4,), 0.5, 2)),
 )
@@ -182,6 +186,7 @@ bce_with_logits = op(
     ),
     amp=FULL,
     method=False,
+    refuses=("complex",),
     samples=_each(*_PAIR, None, None) + _each(*_PAIR, Arr((3, 1), 0.5, 2), Arr((4,), 0.5, 2)),
 )
 
@@ -364,7 +369,7 @@ def _bce(xp: Any, x: Any, y: Any) -> Any:
 
 
 def _bce_rule(g: Any, x: Any, y: Any, weight: Any) -> Any:
-    return _weighted(g * (x - y) / maximum(x * (1.0 - x), 1e-12), weight)
+    return _weighted(g * (x - y) / clamp(x * (1.0 - x), min=1e-12), weight)
 
 
 def _log(p: Any) -> Any:

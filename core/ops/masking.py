@@ -9,6 +9,7 @@ from .. import dtypes, modes
 from ..errors import DtypeError, RangeError
 from ..forms import form, inplace_composite
 from ..op import KEEP, NONE, op
+from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor, wrap
 from .arithmetic import alike, where
@@ -25,6 +26,7 @@ masked_fill_op = op("masked_fill", lambda xp, x, mask, *, value:
 _fill_number_ = Tensor.masked_fill_
 
 
+@refusing
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """One value where ``mask`` is true, else ``input`` (PyTorch: ``torch.masked_fill``).
 
@@ -90,6 +92,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return input.reshape(-1)[mask.reshape(-1)] if input.ndim != 1 else input[mask]
 
 
+@refusing
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     """``input`` with the values of ``source``, in order, where ``mask`` is true.
 
@@ -162,6 +165,7 @@ def _where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any 
     return into(out, result, "where")
 
 
+@refusing
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     """Indices of the values that are not zero, one row each (PyTorch: ``torch.nonzero``).
 
@@ -191,6 +195,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     return into(out, rows, "nonzero")
 
 
+@refusing
 def argwhere(input: Tensor) -> Tensor:
     """Indices of the values that are not zero, one row each (PyTorch: ``torch.argwhere``)."""
     return nonzero(input)

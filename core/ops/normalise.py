@@ -30,6 +30,7 @@ layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps
                     _layer_norm_rule(g, weight, normal, scale, dims, needs),
                 outputs=("out", "normal", "scale"), amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
+                refuses=("complex",),
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))
 #: All three gradients of ``layer_norm`` with a weight, from one pass over the rows.
@@ -49,6 +50,7 @@ batch_norm = op("batch_norm", lambda xp, x, weight=None, bias=None, *, eps:
                     _batch_norm_rule(g, weight, normal, var, eps, needs),
                 outputs=("out", "normal", "mean", "var"), method=False,
                 node="NativeBatchNormBackward0",
+                refuses=("complex",),
                 samples=call(Arr((4, 3)), Arr((3,)), Arr((3,)), eps=1e-5)
                 + call(Arr((2, 3, 2, 2)), None, None, eps=1e-5))
 #: Evaluation's: with statistics that are given, so each channel is only scaled and shifted.

@@ -15,20 +15,25 @@ _BITS = {"uint8": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64}
 # fmt: off
 fmod = op("fmod", lambda xp, a, b: _fmod(xp, a, b),
           a=lambda g: g, b=lambda g, a, b: -g * div_trunc(a, b), node="FmodBackward1", inplace=True,
+          only_tensors=("a",), refuses=("complex",),
           samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4))
           + call(Arr((2, 4), -3.9, -3.1), Arr((4,), 1.1, 1.4)))
 fmax = op("fmax", lambda xp, a, b: _ignoring_nan(xp, xp.maximum, a, b),
           a=lambda g, a, b: where((a >= b) | (b != b), g, 0.0),
-          b=lambda g, a, b: where((a >= b) | (b != b), 0.0, g), samples=binary())
+          b=lambda g, a, b: where((a >= b) | (b != b), 0.0, g), only_tensors=("a", "b"),
+          samples=binary())
 fmin = op("fmin", lambda xp, a, b: _ignoring_nan(xp, xp.minimum, a, b),
           a=lambda g, a, b: where((a <= b) | (b != b), g, 0.0),
-          b=lambda g, a, b: where((a <= b) | (b != b), 0.0, g), samples=binary())
+          b=lambda g, a, b: where((a <= b) | (b != b), 0.0, g), only_tensors=("a", "b"),
+          samples=binary())
 hypot = op("hypot", lambda xp, a, b: xp.hypot(a, b),
            a=lambda g, a, out: g * (a / out), b=lambda g, b, out: g * (b / out),
-           dtype=FLOAT, inplace=True, samples=binary(0.3, 2))
+           dtype=FLOAT, inplace=True, only_tensors=("a", "b"),
+           samples=binary(0.3, 2))
 copysign = op("copysign", lambda xp, a, b: xp.copysign(a, b),
               a=lambda g, a, out: g * where(a == 0.0, 0.0, out / where(a == 0.0, 1.0, a)), b=ZERO,
               dtype=FLOAT, node="CopysignBackward0", inplace=True,
+              only_tensors=("a",),
               samples=binary(0.3, 2) + call(Arr((4,)), Arr((4,))))
 heaviside = op("heaviside",
                lambda xp, x, values: xp.where(x == 0, values, xp.astype(x > 0, x.dtype)),
@@ -41,22 +46,26 @@ bitwise_right_shift = op("bitwise_right_shift", lambda xp, a, b: _shifted(xp, a,
                          a=NONE, b=NONE, inplace=True,
                          samples=call(Arr((4,), 0, 9, "int"), Arr((4,), 0, 4, "int")))
 gcd = op("gcd", lambda xp, a, b: _gcd(xp, a, b), a=NONE, b=NONE, inplace=True,
+         only_tensors=("a", "b"),
          samples=call(Arr((4,), 1, 99, "int"), Arr((4,), 1, 99, "int")))
 
 clamp_low = op("clamp_low", lambda xp, x, low: xp.maximum(x, low),
                x=lambda g, x, low: where(x >= low, g, 0.0),
                low=lambda g, x, low: where(x < low, g, 0.0),
-               method=False, node="ClampMinBackward1", samples=binary())
+               method=False, node="ClampMinBackward1", refuses=("complex",),
+               samples=binary())
 clamp_high = op("clamp_high", lambda xp, x, high: xp.minimum(x, high),
                 x=lambda g, x, high: where(x <= high, g, 0.0),
                 high=lambda g, x, high: where(x > high, g, 0.0),
-                method=False, node="ClampMaxBackward1", samples=binary())
+                method=False, node="ClampMaxBackward1", refuses=("complex",),
+                samples=binary())
 #: Where the bounds cross, the upper one is the result.
 clamp_between = op("clamp_between", lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
                    x=lambda g, x, low, high: where((x >= low) & (x <= high), g, 0.0),
                    low=lambda g, x, low, high: where((low < high) & (x < low), g, 0.0),
                    high=lambda g, x, low, high: where((x > high) | (high < low), g, 0.0),
                    method=False, node="ClampBackward0",
+                   refuses=("bool", "complex"),
                    samples=call(Arr((3, 4)), Arr((4,), -2, 0), Arr((3, 1), 0, 2)))
 # fmt: on
 

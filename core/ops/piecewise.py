@@ -22,35 +22,43 @@ hardtanh = op("hardtanh", lambda xp, x, *, min_val=-1.0, max_val=1.0:
                   _hardtanh(xp, x, min_val, max_val),
               x=lambda g, x, min_val, max_val: pieces_backward(
                   g, x, low=min_val, high=max_val, inner=1.0, outer=0.0, open=True),
-              method=False, samples=unary(-0.9, 0.9) + unary(1.1, 3, min_val=-2.0))
+              method=False, refuses=("complex",),
+              samples=unary(-0.9, 0.9) + unary(1.1, 3, min_val=-2.0))
 hardsigmoid = op("hardsigmoid", lambda xp, x:
                      xp.clip(floating("hardsigmoid", x) + 3.0, 0.0, 6.0) / 6.0,
                  x=lambda g, x: pieces_backward(
                      g, x, low=-3.0, high=3.0, inner=1.0 / 6.0, outer=0.0, open=True),
-                 method=False, samples=unary(-2.9, 2.9) + unary(3.1, 4))
+                 method=False, refuses=("complex",),
+                 samples=unary(-2.9, 2.9) + unary(3.1, 4))
 hardswish = op("hardswish", lambda xp, x:
                    xp.clip(floating("hardswish", x) + 3.0, 0.0, 6.0) * x / 6.0,
                x=lambda g, x: where(
                    x <= -3.0, 0.0, where(x < 3.0, g * (x * (1.0 / 3.0) + 0.5), g)),
-               method=False, samples=unary(-2.9, 2.9) + unary(3.1, 4))
+               method=False, refuses=("complex",),
+               samples=unary(-2.9, 2.9) + unary(3.1, 4))
 hardshrink = op("hardshrink", lambda xp, x, *, lambd=0.5:
                     xp.where(xp.abs(floating("hardshrink", x)) <= lambd, 0.0, x),
                 x=lambda g, x, lambd: pieces_backward(g, x, low=-lambd, high=lambd),
+                refuses=("complex",),
                 samples=unary(0.6, 2) + unary(-0.4, 0.4))
 softshrink = op("softshrink", lambda xp, x, *, lambd=0.5: _softshrink(xp, x, lambd),
                 x=lambda g, x, lambd: pieces_backward(g, x, low=-lambd, high=lambd),
-                method=False, samples=unary(0.6, 2) + unary(-0.4, 0.4))
+                method=False, refuses=("complex",),
+                samples=unary(0.6, 2) + unary(-0.4, 0.4))
 threshold = op("threshold", lambda xp, x, *, threshold, value: _threshold(xp, x, threshold, value),
                x=lambda g, x, threshold: pieces_backward(g, x, high=threshold),
-               method=False, samples=unary(0.6, 2, threshold=0.5, value=3.0)
+               method=False, refuses=("complex",),
+               samples=unary(0.6, 2, threshold=0.5, value=3.0)
                + unary(-1, 0.4, threshold=0.5, value=3.0))
 mish = op("mish", lambda xp, x: floating("mish", x) * xp.tanh(_soft(xp, x)),
-          x=lambda g, x: _mish_rule(g, x), method=False, samples=unary(-4, 4))
+          x=lambda g, x: _mish_rule(g, x), method=False, refuses=("complex",),
+          samples=unary(-4, 4))
 #: ``weight`` is broadcast: its caller has put it along the channels.
 prelu = op("prelu", lambda xp, x, weight: xp.where(x > 0, x, x * weight),
            x=lambda g, x, weight: where(x > 0, g, g * weight),
            weight=lambda g, x: where(x > 0, 0.0, g * x),
            dtype=FLOAT, method=False, node="PreluKernelBackward0",
+           refuses=("complex",),
            samples=call(Arr((3, 4), 0.1, 2), Arr((4,))) + call(Arr((2, 3, 2), -2, -0.1), Arr(())))
 # fmt: on
 

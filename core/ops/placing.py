@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from ..errors import DtypeError, RangeError
 from ..forms import form, inplace_composite
+from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
 from .reduce import axes_of
@@ -98,6 +99,7 @@ def _written(name: str, x: Any, dim: int, index: Any, src: Any, call: Any) -> An
     return call(x, index, src)
 
 
+@refusing
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, reduce: str | None = None,
     value: Any = None,
@@ -125,12 +127,14 @@ def scatter(
                     scatter_op(x, i, s, dim=dim))  # fmt: skip
 
 
+@refusing
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` with ``src`` added at the places that ``index`` names (``torch.scatter_add``)."""
     return _written("scatter_add", input, dim, index, src, lambda x, i, s:
                     scatter_add_op(x, i, s, dim=dim))  # fmt: skip
 
 
+@refusing
 def scatter_reduce(
     input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
 ) -> Any:
@@ -178,6 +182,7 @@ def take(input: Any, index: Any) -> Any:
     return gather_op(input.reshape(-1), flat.reshape(-1), dim=0).reshape(index.shape)
 
 
+@refusing
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """``input`` with values at places of the flattened input (PyTorch: ``torch.put``)."""
     if source.dtype is not input.dtype:

@@ -21,9 +21,10 @@ _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
     """The dimensions meant, as non-negative numbers; None and () mean all."""
-    if dim is None or dim == ():
+    if dim is None or (dim.__class__ is tuple and not dim):
         return tuple(range(ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = [d if d.__class__ is int else whole(d) for d in dims]
     for d in dims:
         if not -builtins.max(ndim, 1) <= d < builtins.max(ndim, 1):
             raise IndexError(
@@ -35,6 +36,13 @@ def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
         twice = next(d for d in out if out.count(d) > 1)
         raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     return out if ndim else ()
+
+
+def whole(dim: Any) -> int:
+    """A dimension, given as a number or as a Tensor of one."""
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
+    return dim.__index__()
 
 
 def as_dim(dim: Any) -> Any:

@@ -50,10 +50,12 @@ linear_scan = op("linear_scan", lambda xp, a, b, *, dim: _linear_scan(xp, a, b, 
 cummax_op = op("cummax", lambda xp, x, *, dim: _running(xp, x, dim, xp.maximum),
                x=lambda g, indices, x_shape, dim: _chosen_rule(g, indices, x_shape, dim),
                outputs=("values", "indices"), differentiable=1, method=False,
+               refuses=("complex",),
                samples=[Sample((Arr((3, 4), distinct=True),), kw) for kw in _DIMS])
 cummin_op = op("cummin", lambda xp, x, *, dim: _running(xp, x, dim, xp.minimum),
                x=lambda g, indices, x_shape, dim: _chosen_rule(g, indices, x_shape, dim),
                outputs=("values", "indices"), differentiable=1, method=False,
+               refuses=("complex",),
                samples=[Sample((Arr((3, 4), distinct=True),), kw) for kw in _DIMS])
 logcumsumexp_op = op("logcumsumexp", lambda xp, x, *, dim: _logcumsumexp(xp, x, dim),
                      x=lambda g, x, out, dim: _logcumsumexp_rule(g, x, out, dim),

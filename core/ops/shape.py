@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..op import KEEP, op
+from ..refusals import refusing
 from ..samples import each, shapes
 from ..tensor import Size, Tensor
 
@@ -194,6 +195,7 @@ def _unpad(g: Any, padding: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
+@refusing
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` (PyTorch: ``torch.flatten``)."""
     x = input
@@ -221,6 +223,7 @@ def _product(numbers: Any) -> int:
     return n
 
 
+@refusing
 def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Any:
     """Split one dimension into several (PyTorch: ``torch.unflatten``).
 
@@ -251,6 +254,7 @@ def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Any:
     return reshape(input, shape=(*input.shape[:d], *sizes, *input.shape[d + 1 :]))
 
 
+@refusing
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Move dimensions to new places (PyTorch: ``torch.movedim``)."""
     ndim = input.ndim
@@ -272,11 +276,13 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     return permute(input, dims=tuple(order))
 
 
+@refusing
 def broadcast_to(input: Any, size: Any) -> Any:
     """``expand`` as a function (PyTorch: ``torch.broadcast_to``)."""
     return expand(input, shape=tuple(size))
 
 
+@refusing
 def broadcast_shapes(*shapes: Any) -> Any:
     """The shape that arrays of these shapes broadcast to (PyTorch: ``torch.broadcast_shapes``).
 
@@ -300,6 +306,7 @@ def broadcast_shapes(*shapes: Any) -> Any:
     return Size(out)
 
 
+@refusing
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     """The Tensors expanded to their common shape; views (PyTorch: ``torch.broadcast_tensors``)."""
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
@@ -332,6 +339,7 @@ def _swap_axes(input: Any, axis0: int, axis1: int) -> Any:
     return transpose(input, dim0=axis0, dim1=axis1)
 
 
+@refusing
 def ravel(input: Any) -> Any:
     """All values in one dimension (PyTorch: ``torch.ravel``)."""
     return reshape(input, shape=(-1,))

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import DtypeError
 from ..forms import inplace_composite
 from ..inplace import assign
+from ..refusals import refusing
 from ..subscripts import normalized
 from ..tensor import Tensor
 from .arithmetic import where
@@ -38,6 +39,7 @@ def _line(name: str, x: Any, dim: int, index: Any, source: Any = None) -> int:
     return axis
 
 
+@refusing
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
     """``input`` with the slices of ``source`` added to those that ``index`` names.
 
@@ -51,6 +53,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
     return index_add_op(input, index, source, dim=dim, alpha=alpha)
 
 
+@refusing
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """``input`` with the slices of ``source`` in place of those that ``index`` names.
 
@@ -62,6 +65,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     return index_copy_op(input, index, source, dim=dim)
 
 
+@refusing
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """``input`` with one value in the slices that ``index`` names (``torch.index_fill``)."""
     axis = _line("index_fill", input, dim, index)
@@ -77,6 +81,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     return where(member_along(index, tuple(input.shape), axis), value, input)
 
 
+@refusing
 def index_put(
     input: Any, indices: Any, values: Any, accumulate: bool = False
 ) -> Any:  # fmt: skip
@@ -102,6 +107,7 @@ def index_put(
     return index_add_values(input, values, index=index)
 
 
+@refusing
 def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """In-place form of ``index_put``; returns self."""
     if not accumulate:
@@ -128,11 +134,13 @@ def _replaced(name: str, x: Any, region: Any, src: Any) -> Any:
     return out
 
 
+@refusing
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """``input`` with ``src`` in place of one slice (PyTorch: ``torch.select_scatter``)."""
     return _replaced("select_scatter", input, lambda out: out.select(dim, index), src)
 
 
+@refusing
 def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,
@@ -143,6 +151,7 @@ def slice_scatter(
     return _replaced("slice_scatter", input, lambda out: out[place], src)
 
 
+@refusing
 def diagonal_scatter(
     input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Any:  # fmt: skip

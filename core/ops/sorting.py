@@ -16,6 +16,7 @@ from .reduce import axes_of
 sort_op = op("sort", lambda xp, x, *, dim=-1, descending=False: _sorted(xp, x, dim, descending),
              x=lambda g, indices, x_shape, dim: picked_rule(g, indices, x_shape, dim),
              outputs=("values", "indices"), differentiable=1, method=False,
+             refuses={"complex": "Sort does not support complex dtypes on CPU"},
              samples=[Sample((Arr((3, 4), distinct=True),), kw)
                       for kw in ({}, {"dim": 0}, {"dim": 1, "descending": True})])
 argsort_op = op("argsort", lambda xp, x, *, dim=-1, descending=False:
@@ -27,6 +28,7 @@ topk_op = op("topk", lambda xp, x, *, k, dim=-1, largest=True, sorted=True:
                  _topk(xp, x, k, dim, largest, sorted),
              x=lambda g, indices, x_shape, dim: picked_rule(g, indices, x_shape, dim),
              outputs=("values", "indices"), differentiable=1, method=False,
+             refuses={k: f"topk does not support {k} dtypes on CPU" for k in ("bool", "complex")},
              samples=[Sample((Arr((4, 5), distinct=True),), kw)
                       for kw in ({"k": 2}, {"k": 3, "dim": 0}, {"k": 2, "largest": False})])
 kthvalue_op = op("kthvalue", lambda xp, x, *, k, dim=-1, keepdim=False:
@@ -34,12 +36,14 @@ kthvalue_op = op("kthvalue", lambda xp, x, *, k, dim=-1, keepdim=False:
                  x=lambda g, indices, x_shape, dim, keepdim:
                      picked_rule(g, indices, x_shape, dim, keepdim),
                  outputs=("values", "indices"), differentiable=1, method=False,
+                 refuses=("bool", "complex"),
                  samples=[Sample((Arr((4, 5), distinct=True),), kw)
                           for kw in ({"k": 2}, {"k": 3, "dim": 0}, {"k": 2, "keepdim": True})])
 mode_op = op("mode", lambda xp, x, *, dim=-1, keepdim=False: _mode(xp, x, dim, keepdim),
              x=lambda g, indices, x_shape, dim, keepdim:
                  picked_rule(g, indices, x_shape, dim, keepdim),
              outputs=("values", "indices"), differentiable=1, method=False,
+             refuses=("complex",),
              samples=[Sample((Arr((4, 5), distinct=True),), kw)
                       for kw in ({"dim": 0}, {"keepdim": True})])
 searchsorted_op = op("searchsorted", lambda xp, sequence, x, *, right=False:

@@ -16,10 +16,12 @@ _SLOPE = 2.0 / math.sqrt(math.pi)
 # fmt: off
 erfc = op("erfc", lambda xp, x: erfc_composed(xp, x),
           x=lambda g, x: g * exp(x * x * -1.0) * -_SLOPE,
-          dtype=FLOAT, samples=unary(-3, 3), inplace=True)
+          dtype=FLOAT, refuses=("complex",),
+          samples=unary(-3, 3), inplace=True)
 erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x),
             x=lambda g, out: g * exp(out * out) / _SLOPE,
-            dtype=FLOAT, amp=FULL, samples=unary(-0.9, 0.9), inplace=True)
+            dtype=FLOAT, amp=FULL, refuses=("complex",),
+            samples=unary(-0.9, 0.9), inplace=True)
 erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x),
            x=lambda g, x, out: g * (x * out * 2.0 - _SLOPE),
            dtype=FLOAT, method=False, node="SpecialErfcxBackward0", samples=unary(-2, 3))
@@ -30,9 +32,11 @@ log_ndtr = op("log_ndtr", lambda xp, x: _log_ndtr(xp, x),
               x=lambda g, x: g * math.sqrt(2.0 / math.pi) / erfcx(x * -math.sqrt(0.5)),
               dtype=FLOAT, method=False, node="SpecialLogNdtrBackward0", samples=unary(-4, 3))
 lgamma = op("lgamma", lambda xp, x: lgamma_composed(xp, x), x=lambda g, x: g * digamma(x),
-            dtype=FLOAT, samples=unary(0.3, 4), inplace=True)
+            dtype=FLOAT, refuses=("complex",),
+            samples=unary(0.3, 4), inplace=True)
 digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g * polygamma(x, n=1),
-             dtype=FLOAT, samples=unary(0.3, 4), inplace=True)
+             dtype=FLOAT, refuses=("complex",),
+             samples=unary(0.3, 4), inplace=True)
 polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, n),
                x=lambda g, x, n: g * polygamma(x, n=n + 1),
                dtype=FLOAT, inplace=True,

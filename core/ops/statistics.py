@@ -37,9 +37,11 @@ std_op = op("std", lambda xp, x, *, dim=None, correction=1, keepdim=False:
 #: The lower of two middle values; NaN if there is one.
 median_all = op("median", lambda xp, x: _median_all(xp, x, False),
                 x=lambda g, x, out: shared_all_rule(g, x, out), method=False,
+                refuses=("bool", "complex"),
                 samples=[Sample((Arr((4, 5), distinct=True),), {})])
 nanmedian_all = op("nanmedian", lambda xp, x: _median_all(xp, x, True),
                    x=lambda g, x, out: shared_all_rule(g, x, out), method=False,
+                   refuses=("bool", "complex"),
                    samples=[Sample((Arr((4, 5), distinct=True),), {})])
 median_dim = op("median_dim", lambda xp, x, *, dim, keepdim=False:
                     _median_dim(xp, x, dim, keepdim, False),

@@ -10,6 +10,7 @@ from .. import modes
 from ..dtypes import dtype
 from ..inplace import check_writable
 from ..op import KEEP, op
+from ..refusals import refusing
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
 from .reduce import axes_of
@@ -172,6 +173,7 @@ def _address(array: Any) -> int:
     return 0
 
 
+@refusing
 def as_strided(
     input: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:  # fmt: skip
