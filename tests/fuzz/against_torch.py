@@ -26,7 +26,8 @@ NOT_COMPARED = "not compared"
 
 #: What is left to chance, or to what memory holds; only its shape and type can be compared.
 _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "poisson",
-           "exponential", "cauchy", "geometric", "uniform", "log_normal", "rrelu", "gumbel", "new", "fractional",
+           "exponential", "cauchy", "geometric", "uniform", "log_normal", "rrelu", "gumbel",
+           "new", "fractional",
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
 
@@ -107,7 +108,10 @@ def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, give
     if any(word in target.path for word in _OF_THE_MACHINE):
         return SAME
     exact = not any(word in target.path for word in _CHANCE)
-    why = difference(result, found, exact)
+    try:
+        why = difference(result, found, exact)
+    except (TypeError, ValueError, RuntimeError, MemoryError):
+        return NOT_COMPARED
     return f"{DIFFERS}: {why}" if why else SAME
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 import anadrome as ad
 
-from . import draws
+from . import draws, samples
 from .draws import Drawn
 from .surface import Target
 
@@ -174,10 +174,27 @@ def followed(target: Target, drawn: Drawn, outcome: Outcome, result: Any, rng: A
         outcome = _used(result, drawn, rng)
         if outcome.kind in FINDINGS:
             return outcome
+    lost = _detached(target, drawn, result)
+    if lost:
+        return Outcome(DETACHED, target.path, lost)
     outcome, _ = attempt(lambda: _read(result), drawn)
     if outcome.kind in FINDINGS:
         return outcome._replace(text=f"in reading or backward: {outcome.text}")
     return Outcome(WORKED)
+
+
+def _detached(target: Target, drawn: Drawn, result: Any) -> str:
+    """Whether the result has lost the gradient of an argument that good calls give one to."""
+    made = [t for t in tensors_of(result) if t.dtype.is_floating_point or t.dtype.is_complex]
+    if target.is_class or not made or any(t.requires_grad for t in made):
+        return ""
+    if not ad.is_grad_enabled() or "out" in drawn.keywords:
+        return ""
+    for place, value in enumerate(drawn.args):
+        if isinstance(value, ad.Tensor) and value.requires_grad:
+            if place in samples.differentiable(target):
+                return f"the gradient of argument {place} is lost"
+    return ""
 
 
 def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:

@@ -37,6 +37,7 @@ def run(
             raise RuntimeError(f"the worker does not start ({status}):\n{errors[-3000:]}")
         if "kind" not in last:
             kind = oracle.HUNG if status == "killed" else oracle.CRASHED
+            kind = last.get("ours", kind)
             told = {
                 "n": last["n"], "kind": kind, "where": _last_of_ours(errors),
                 "call": last["start"], "text": errors[-600:],

@@ -25,6 +25,8 @@ from .surface import Target
 
 Call = tuple[list[Any], dict[str, Any]]
 
+#: Element types that samples are made of.
+KINDS = ("float32", "float32", "float64", "float16", "bfloat16", "int64")
 _GLOBALS = {"ad": ad, "anadrome": ad, "nn": ad.nn, "F": ad.nn.functional}
 
 
@@ -89,7 +91,7 @@ def _watched(documented: Any, function: Any) -> list[Call]:
     return calls
 
 
-def of_op(target: Target, rng: random.Random) -> Call | None:
+def of_op(target: Target, rng: random.Random, kind: str = "") -> Call | None:
     """A sample of the op that the target is, or has the name of."""
     declared = getattr(target.value, "op", None)
     if declared is None:
@@ -97,6 +99,30 @@ def of_op(target: Target, rng: random.Random) -> Call | None:
     if declared is None or not declared.samples:
         return None
     sample = rng.choice(declared.samples)
-    kind = rng.choice(("float32", "float32", "float64", "float16", "bfloat16", "int64"))
+    kind = kind or rng.choice(KINDS)
     args, keywords = testing.make_args(sample, dtype=kind, seed=rng.randrange(9))
     return args, keywords
+
+
+@functools.cache
+def differentiable(target: Target) -> frozenset[int]:
+    """The places of arguments whose gradient every good call gives."""
+    found: list[set[int]] = []
+    rng = random.Random(target.path)
+    tried = [*watched(target), *(of_op(target, rng, "float64") for _ in range(4))]
+    for call in tried:
+        if call is None:
+            continue
+        places = set()
+        for place, value in enumerate(call[0]):
+            if isinstance(value, ad.Tensor) and value.is_floating_point():
+                args, keywords = fresh(call)
+                args = [a.detach() if isinstance(a, ad.Tensor) else a for a in args]
+                args[place].requires_grad_()
+                with contextlib.suppress(Exception), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    out = target.value(*args, **keywords)
+                    if isinstance(out, ad.Tensor) and out.requires_grad:
+                        places.add(place)
+        found.append(places)
+    return frozenset(set.intersection(*found)) if found else frozenset()

@@ -14,6 +14,7 @@ import random
 import resource
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import anadrome as ad
@@ -53,7 +54,10 @@ def restore() -> None:
 
 
 def one(
-    target: surface.Target, number: int, beside: bool = False
+    target: surface.Target,
+    number: int,
+    beside: bool = False,
+    progress: Callable[[str], object] = str,
 ) -> tuple[oracle.Outcome, str, str]:
     """Make one call; the outcome, the call in words, and how it compares with PyTorch's."""
     call, rng = drawn(target, number)
@@ -62,6 +66,7 @@ def one(
     outcome, result = oracle.called(target, call)
     theirs = ""
     if beside:
+        progress(outcome.kind)  # if PyTorch ends the process, that is not ours
         theirs = against_torch.judged(target, call, outcome, result, given)
         against_torch.restore()
     outcome = oracle.followed(target, call, outcome, result, rng)
@@ -87,7 +92,11 @@ def main() -> None:
         target, number = targets[n % len(targets)], n // len(targets)
         name = f"{target.path}#{number}"
         out.write(json.dumps({"n": n, "start": name, "family": target.family}) + "\n")
-        outcome, words, theirs = one(target, number, beside)
+
+        def progress(kind: str, n: int = n) -> None:
+            out.write(json.dumps({"n": n, "ours": kind}) + "\n")
+
+        outcome, words, theirs = one(target, number, beside, progress)
         told: dict[str, Any] = {"n": n, "kind": outcome.kind}
         if beside:
             told |= {"torch": theirs, "call": words[:400]}
