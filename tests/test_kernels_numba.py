@@ -66,6 +66,18 @@ def _real(a: Any) -> bool:
     return getattr(a, "dtype", np.dtype(bool)).kind == "f"
 
 
+def test_an_infinity_reaches_only_what_it_meets(always: None) -> None:
+    """Between the values of a depthwise convolution lie others, which meet zeros."""
+    how = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 2}
+    x, w, g = (np.ones(s, np.float32) for s in ((2, 2, 4, 4), (2, 1, 2, 2), (2, 2, 3, 3)))
+    x[0, 0, 0, 3] = w[1, 0, 0, 0] = np.inf
+    kernels = backend.get("numpy").kernels
+    for name, *args, shape in (("conv_weight", g, x, w.shape), ("conv_input", g, w, x.shape)):
+        found = kernels[name](*args, shape=shape, **how)
+        np.testing.assert_array_equal(found, table[name].forward(np, *args, shape=shape, **how))
+        assert not np.isnan(found).any()
+
+
 def test_each_kernel_is_called() -> None:
     assert sorted([*CALLS, *MUTATING]) == NAMES
 

@@ -86,7 +86,7 @@ class _Shape(NamedTuple):
 
 
 def _shape(
-    x_shape: Any, w_shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    x_shape: Any, w_shape: Any, *, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> _Shape | None:
     """None if compiled code does not know such a convolution, or it is small."""
     sizes = tuple(map(out_size, x_shape[2:], w_shape[2:], stride, padding, dilation))
@@ -111,16 +111,15 @@ def _convolution(before: Any, spread: Any) -> Any:
         x: Any, w: Any, b: Any = None, *, stride: Any, padding: Any, dilation: Any, groups: int = 1
     ) -> Any:
         given = (x, w) if b is None else (x, w, b)
-        shape = _shape(x.shape, w.shape, stride, padding, dilation, groups)
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        shape = _shape(x.shape, w.shape, **how)
         if shape is None or any(a.dtype is not F32 for a in given):
-            how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             return before(x, w, b, **how)
         from ..loops import depthwise
 
         x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
         sizes = shape.window[2:] if x.ndim == 4 else shape.window[3:]
-        make = np.zeros if shape.depthwise else np.empty
-        out = make((shape.images, len(w), *sizes), F32)
+        out = np.empty((shape.images, len(w), *sizes), F32)
         rows = shape.rows(w)
         bias = None if b is None else b.reshape(-1, *(1,) * len(sizes))
 
@@ -158,9 +157,9 @@ def _conv_weight(before: Any, spread: Any) -> Any:
         dilation: Any,
         groups: int = 1,
     ) -> Any:
-        known = _shape(x.shape, shape, stride, padding, dilation, groups)
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        known = _shape(x.shape, shape, **how)
         if known is None or not _answers(known, grad, x):
-            how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             return before(grad, x, shape=shape, **how)
         from ..loops import depthwise
 
@@ -187,7 +186,9 @@ def _conv_weight(before: Any, spread: Any) -> Any:
         spread(work, known.images, known.size, products=True)
         total = sums.total()
         if not known.depthwise:
-            total = np.ascontiguousarray(total.mT)
+            return np.ascontiguousarray(total.mT).reshape(shape)
+        if not np.isfinite(total).all():  # there may be zeros times infinity
+            return before(grad, x, shape=shape, **how)
         return total.reshape(shape)
 
     return conv_weight
@@ -205,14 +206,16 @@ def _conv_input(before: Any, spread: Any) -> Any:
         dilation: Any,
         groups: int = 1,
     ) -> Any:
-        known = _shape(shape, w.shape, stride, padding, dilation, groups)
-        if known is None or not _answers(known, grad, w if b is None else b, w):
-            how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        known = _shape(shape, w.shape, **how)
+        fits = known is not None and _answers(known, grad, w if b is None else b, w)
+        # Zeros would be multiplied with an infinity.
+        if known is None or not fits or (known.depthwise and not np.isfinite(w).all()):
             return before(grad, w, b, shape=shape, **how)
         from ..loops import depthwise, windows
 
         grad, w = np.ascontiguousarray(grad), np.ascontiguousarray(w)
-        out = (np.empty if known.pointwise else np.zeros)(shape, F32)
+        out = (np.empty if known.pointwise or known.depthwise else np.zeros)(shape, F32)
         rows = np.ascontiguousarray(known.rows(w).mT)
         bias = None if b is None else b.reshape(-1, *(1,) * (len(shape) - 2))
 

@@ -16,6 +16,7 @@ import numpy as np
 from anadrome.ops.convolve import offsets, out_size
 
 from .. import blas
+from . import depthwise
 from .common import BLAS, HALVES, buffer, declared, in_float32
 
 #: Elements of the matrix that is written at a time: 1 MiB of float32, half a second-level cache.
@@ -30,6 +31,8 @@ def convolution(
     kernel = w.shape[2:]
     sizes = tuple(map(out_size, x.shape[2:], kernel, stride, padding, dilation))
     fits = w.size and x.shape[1] == w.shape[1] * groups and min(sizes) > 0
+    if fits and _known(x, w) and depthwise.suits(x.shape[1], w.shape, groups):
+        return depthwise.forward(x, w, b, sizes, stride, padding, dilation)
     if not _plain(x, w) or not fits:
         if x.dtype in HALVES:
             return in_float32(convolution, x, w, b, **how)
@@ -74,7 +77,12 @@ def conv_weight(
     """The gradient of the weight, of the given shape."""
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = tuple(map(out_size, x.shape[2:], shape[2:], stride, padding, dilation))
-    if not _plain(x, grad) or 0 in shape or grad.shape[2:] != sizes:
+    fits = 0 not in shape and grad.shape[2:] == sizes
+    if fits and _known(x, grad) and depthwise.suits(x.shape[1], shape, groups):
+        total = depthwise.of_weight(grad, x, shape, stride, padding, dilation)
+        if np.isfinite(total).all():  # else there may be zeros times infinity
+            return total
+    if not _plain(x, grad) or not fits:
         if x.dtype in HALVES:
             return in_float32(conv_weight, grad, x, shape=shape, **how)
         return declared("conv_weight")(grad, x, shape=shape, **how)
@@ -96,7 +104,11 @@ def conv_input(
     """The gradient of the input, of the given shape; with a bias, the transposed convolution."""
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = tuple(map(out_size, shape[2:], w.shape[2:], stride, padding, dilation))
-    if not _plain(w, grad) or 0 in shape or grad.shape[2:] != sizes:
+    fits = 0 not in shape and grad.shape[2:] == sizes
+    alone = fits and _known(w, grad) and depthwise.suits(shape[1], w.shape, groups)
+    if alone and np.isfinite(w).all():  # zeros would be multiplied with an infinity
+        return depthwise.of_input(grad, w, b, shape, stride, padding, dilation)
+    if not _plain(w, grad) or not fits:
         if w.dtype in HALVES:
             return in_float32(conv_input, grad, w, b, shape=shape, **how)
         return declared("conv_input")(grad, w, b, shape=shape, **how)
@@ -131,11 +143,14 @@ def conv_input(
     return np.ascontiguousarray(np.moveaxis(out, -1, 1))
 
 
+def _known(a: Any, b: Any) -> bool:
+    """Of one type that BLAS knows, and not empty."""
+    return a.dtype in BLAS and a.dtype is b.dtype and a.ndim >= 3 and a.size > 0 and b.size > 0
+
+
 def _plain(a: Any, b: Any) -> bool:
-    """Of one type that BLAS knows, not empty, and with channels enough to make runs of."""
-    if a.dtype not in BLAS or a.dtype is not b.dtype or a.ndim < 3:
-        return False
-    return a.size > 0 and b.size > 0 and a.shape[1] >= 4
+    """And with channels enough to make runs of."""
+    return _known(a, b) and a.shape[1] >= 4
 
 
 def _last(a: Any) -> Any:
