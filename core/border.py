@@ -12,7 +12,7 @@ import functools
 import sys
 from collections.abc import Callable, Iterable
 from types import CodeType, FrameType, FunctionType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .backend import by_type
 from .errors import (
@@ -96,10 +96,9 @@ def bordered(function: F) -> F:
         try:
             return function(*args, **keywords)
         except Exception as error:
-            told = translated(function.__name__, error, args, keywords)
-            if told is error:
+            if on_purpose(error):
                 raise
-            raise told from error
+            refuse(function.__name__, error, args, keywords)
 
     return call  # type: ignore[return-value]
 
@@ -110,15 +109,25 @@ def _method(function: F, owner: str) -> F:
         try:
             return function(*args, **keywords)
         except Exception as error:
+            if on_purpose(error):
+                raise
             name = f"{owner}.{function.__name__}"
             if function.__name__ == "__init__" and args:
                 name = type(args[0]).__name__
-            told = translated(name, error, args[1:], keywords)
-            if told is error:
-                raise
-            raise told from error
+            refuse(name, error, args[1:], keywords)
 
     return call  # type: ignore[return-value]
+
+
+def refuse(name: str, error: Exception, args: Iterable[Any], keywords: Any) -> NoReturn:
+    """Raise ``translated(...)``."""
+    said = translated(name, error, args, keywords)
+    try:
+        if said is error:
+            raise error
+        raise said from error
+    finally:
+        del said, error  # this frame is in their traceback: a cycle, which would keep the arrays
 
 
 def on_purpose(error: BaseException) -> bool:

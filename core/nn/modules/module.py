@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import modes
-from ...border import translated
+from ...border import on_purpose, refuse
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
@@ -98,10 +98,9 @@ class Module(Tree, State):
                 return call_with_hooks(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
-            told = translated(type(self).__name__, error, args, kwargs)
-            if told is error:
+            if on_purpose(error):
                 raise
-            raise told from error
+            refuse(type(self).__name__, error, args, kwargs)
 
     # -- attributes ---------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
