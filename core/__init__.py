@@ -14,7 +14,7 @@ Read it in this order; each file is one idea:
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
    ``out=`` and the other forms of a function; ``border``, ``refusals``: failures inside, said in
-   our words
+   our words; ``rerun``: code run again, without a trace
 9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
    left of a backward that raised; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``bessel``: the table, a file a family

@@ -10,6 +10,7 @@ from typing import Any
 from .align import align, as_array, class_of
 from .backend import by_type
 from .binding import bind
+from .inplace import announce
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
 from .out import into
@@ -27,6 +28,7 @@ def general(op: Op) -> Callable[..., Any]:
     floats = op.dtype is FLOAT
     keeps = op.dtype is KEEP
     several = len(op.outputs) > 1
+    mutates = bool(op.mutates)
     without_rule = tuple(i for i, rule in enumerate(op.rules) if rule is NONE)
     if op.variadic:
         count, without_rule = -1, ()
@@ -63,6 +65,8 @@ def general(op: Op) -> Callable[..., Any]:
         state = current()
         if state.modes:
             return intercepted(state, call, args, keywords)
+        if mutates and state.saved_hooks:
+            _announce_writes(op, args)
         try:
             if mixed or floats or cls not in by_type:
                 arrays = align(op, arrays)
@@ -74,7 +78,7 @@ def general(op: Op) -> Callable[..., Any]:
             data = implementations[cls](*arrays, **keywords)
         except Exception as error:
             raise op.explain(error, args) from error
-        if op.mutates:
+        if mutates:
             _note_writes(op, args)
             return None
         if several:
@@ -108,13 +112,22 @@ def general(op: Op) -> Callable[..., Any]:
     return call
 
 
+def _written(op: Op, args: tuple[Any, ...]) -> list[Tensor]:
+    """The arguments that an op changes in place."""
+    names = op.inputs * len(args) if op.variadic else op.inputs
+    return [a for name, a in zip(names, args) if name in op.mutates and isinstance(a, Tensor)]
+
+
+def _announce_writes(op: Op, args: tuple[Any, ...]) -> None:
+    for a in _written(op, args):
+        announce(a)
+
+
 def _note_writes(op: Op, args: tuple[Any, ...]) -> None:
     """Count the writes of an op that changes its inputs in place."""
-    names = op.inputs * len(args) if op.variadic else op.inputs
     site = caller(2)
-    for name, a in zip(names, args):
-        if name in op.mutates and isinstance(a, Tensor):
-            a._shared_writes().bump(site)
+    for a in _written(op, args):
+        a._shared_writes().bump(site)
 
 
 def _saved(op: Op, outputs: Any, args: Any, keywords: Any, edges: Any) -> tuple[Any, ...]:
@@ -153,16 +166,35 @@ def replayed(op: Op, result: Any) -> Callable[..., Any]:
     >>> replayed(ad.exp.op, ad.tensor(7.0))(x)
     tensor(7., grad_fn=<ExpBackward0>)
     """
+    data = tuple(r._data for r in result) if isinstance(result, tuple) else result._data
+    return _with_result(op, lambda cls: data)
+
+
+def uncomputed(op: Op, shape: Any, dtype: Any) -> Callable[..., Any]:
+    """As ``replayed``, with a result of which only shape and (native) dtype are known.
+
+    Its values are nothing in particular; of several outputs both are lists.
+    """
+
+    def result(cls: type) -> Any:
+        empty = by_type[cls].xp.empty
+        if isinstance(shape, list):
+            return tuple([empty(s, dtype=d) for s, d in zip(shape, dtype)])
+        return empty(shape, dtype=dtype)
+
+    return _with_result(op, result)
+
+
+def _with_result(op: Op, result: Callable[[type], Any]) -> Callable[..., Any]:
     call = _stand_ins.get(op)
     if call is None:
         stand_in = copy.copy(op)
         stand_in.implementations = _Given()
         call = _stand_ins[op] = general(stand_in)
         call.op = op  # type: ignore[attr-defined]
-    data = tuple(r._data for r in result) if isinstance(result, tuple) else result._data
 
     def with_result(*args: Any, **keywords: Any) -> Any:
-        token = _result.set(data)
+        token = _result.set(result)
         try:
             return call(*args, **keywords)
         finally:
@@ -180,4 +212,4 @@ class _Given(dict):
     """In place of an op's implementations: whatever the arrays, the result is known."""
 
     def __missing__(self, cls: type) -> Callable[..., Any]:
-        return lambda *arrays, **keywords: _result.get()
+        return lambda *arrays, **keywords: _result.get()(cls)

@@ -33,7 +33,7 @@ class Writes:
     Made when first needed: most tensors are never written and never viewed.
     """
 
-    __slots__ = ("count", "site", "stamp", "views")
+    __slots__ = ("__weakref__", "count", "site", "stamp", "views")
 
     def __init__(self) -> None:
         self.count = 0
@@ -80,6 +80,21 @@ class PackedRows:
 
     def __init__(self, rows: tuple[tuple[Any, ...], ...]) -> None:
         self.rows = rows
+
+
+class Owed:
+    """Stands where a node's saved values were, while their ``source`` owes them.
+
+    ``source.twin(owed, node)`` is the same call as another run recorded it, with its saved values.
+    """
+
+    __slots__ = ("__weakref__", "edges", "index", "source")
+
+    def __init__(self, source: Any, index: int) -> None:
+        self.source = source
+        self.index = index
+        #: Of a Function's node: the edges of what it saved.
+        self.edges: Any = None
 
 
 class Node:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import modes
 from .backend import by_type
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .tensor import LEAF, Tensor, wrap
 from .views import refresh
 
@@ -19,7 +19,14 @@ from .views import refresh
 def check_writable(target: Tensor) -> None:
     """Refuse to write into a leaf that is being differentiated."""
     state = modes.current()
-    if target._inference and not state.inference:
+    try:
+        inference = target._inference
+    except AttributeError:
+        raise ArgumentError(
+            "argument 'input' (position 1) must be Tensor, not "
+            f"{type(target).__name__}: a function in place writes into a Tensor"
+        ) from None
+    if inference and not state.inference:
         raise GraphError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make "
             "a clone to get a normal tensor before doing inplace update."
@@ -68,11 +75,18 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
 
 def write(target: Tensor, index: Any, array: Any) -> None:
     """``target[index] = array`` in memory, and count the write; the graph is not told."""
+    announce(target)
     try:
         target._data[index] = array
     except ValueError as error:
         raise _unwritable(error) from error
     target._shared_writes().bump()
+
+
+def announce(target: Tensor) -> None:
+    """Tell the hooks that hold saved values of a write that is about to happen."""
+    for hooks in modes.current().saved_hooks:
+        hooks.writing(target)
 
 
 def _unwritable(error: ValueError) -> Exception:
@@ -140,7 +154,8 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
 def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool:
     """Without a graph, let a kernel write into the operand: no temporary, no copy."""
     data = target._data
-    if keywords or modes.current().modes or len(args) != len(op.inputs) - 1:
+    state = modes.current()
+    if keywords or state.modes or state.saved_hooks or len(args) != len(op.inputs) - 1:
         return False
     if target._base is not None and target._base._edge is not None:
         return False  # the history of the base is to change
@@ -159,7 +174,7 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
         others.append(a)
     try:
         kernel(data, *others, out=data)
-    except ValueError:
+    except (TypeError, ValueError):
         return False  # the long way says what is wrong
     target._shared_writes().bump()
     return True

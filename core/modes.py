@@ -17,7 +17,7 @@ from typing import Any
 class State:
     """What is active here. Never changed: a mode puts a new one in its place."""
 
-    __slots__ = ("grad", "inference", "modes", "partial", "saved_hooks")
+    __slots__ = ("_below", "grad", "inference", "modes", "partial", "saved_hooks")
 
     def __init__(
         self,
@@ -33,12 +33,20 @@ class State:
         self.saved_hooks = saved_hooks
         #: A backward is under way that delivers to chosen tensors only, not to every leaf.
         self.partial = partial
+        self._below: State | None = None
 
     def but(self, **changes: Any) -> State:
         """The same state with some fields replaced."""
-        values = {name: getattr(self, name) for name in State.__slots__}
-        values.update(changes)
-        return State(**values)
+        out = State(self.grad, self.inference, self.modes, self.saved_hooks, self.partial)
+        for name, value in changes.items():
+            setattr(out, name, value)
+        return out
+
+    def below(self) -> State:
+        """The same state with the innermost mode off; each op call under a mode asks for it."""
+        if self._below is None:
+            self._below = self.but(modes=self.modes[:-1])
+        return self._below
 
 
 EAGER = State()
@@ -261,7 +269,7 @@ class Mode(Scope):
 
 def intercepted(state: State, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand the call to the innermost mode, with that mode off."""
-    token = _state.set(state.but(modes=state.modes[:-1]))
+    token = _state.set(state.below())
     try:
         return state.modes[-1].intercept(op, args, kwargs)
     finally:
@@ -273,7 +281,23 @@ class saved_tensors_hooks(Scope):
 
     ``pack(tensor)`` returns anything; ``unpack(that)`` must return a Tensor of the same shape,
     dtype and values. Checkpointing and offloading are made of this.
+
+    A subclass may override ``take``, to have what a node saves as a whole, and is told of writes.
     """
+
+    def take(self, node: Any, data: Any) -> bool:
+        """Take over all that a node saves; False leaves it to ``pack``, value by value.
+
+        ``data``: what the call computed, an array, or a tuple of them where there are several. Put
+        an ``anadrome.graph.Owed`` in the place of ``node.saved``.
+        """
+        return False
+
+    def writing(self, tensor: Any) -> None:
+        """Told before the memory of a Tensor is written in place while the hooks are active."""
+
+    def rebinding(self, owner: Any, name: str) -> None:
+        """Told before a module's buffer ``name`` becomes another Tensor."""
 
     def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
         self.pack = pack_hook

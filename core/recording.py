@@ -8,7 +8,7 @@ from typing import Any
 from . import modes
 from .errors import GraphError
 from .graph import Packed, PackedRows, tick
-from .modes import State
+from .modes import EAGER, State
 from .op import Op
 from .sites import caller, known
 from .tensor import Tensor, wrap
@@ -40,7 +40,7 @@ def record(op: Op, data: Any, edges: Any, saved: Any, state: State) -> Tensor:
     except (KeyError, AttributeError):  # a new file, or only our own frames
         node.code, node.instruction = caller(3)
     if state.saved_hooks:
-        _pack(node, state)
+        _pack(node, data, state)
     out = _new(Tensor)
     out._data = data
     out._edge = (node, 0)
@@ -62,11 +62,13 @@ def _refuse_inference(saved: Any) -> None:
 
 def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> tuple[Any, ...]:
     """One node for an op of several outputs; only the first ones are differentiable."""
-    first = record(op, data[0], edges, saved, state)
+    first = record(op, data[0], edges, saved, EAGER)  # hooks are asked when it is complete
     assert first._edge is not None
-    node = first._edge[0]
+    node: Any = first._edge[0]
     node.shape = [d.shape for d in data]
     node.dtype = [d.dtype for d in data]
+    if state.saved_hooks:
+        _pack(node, data, state)
     outs = [first]
     for nr, d in enumerate(data[1:], 1):
         out = wrap(d)
@@ -76,9 +78,11 @@ def record_several(op: Op, data: Any, edges: Any, saved: Any, state: State) -> t
     return tuple(outs)
 
 
-def _pack(node: Any, state: State) -> None:
+def _pack(node: Any, data: Any, state: State) -> None:
     """Hand what a node saves to the innermost ``saved_tensors_hooks``."""
     hooks = state.saved_hooks[-1]
+    if hooks.take(node, data):
+        return
     op = node.op
     rows = []
     for names, values in zip(op.saved_names, (node.saved,) if op.one_row else node.saved):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend import by_type
 from .errors import NoDerivativeError
-from .graph import Edge, Node, Packed, PackedRows, Writes, stale
+from .graph import Edge, Node, Owed, Packed, PackedRows, Writes, stale
 from .tensor import Tensor, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class OpNode(Node):
     def apply_carefully(self, grad: Any, create_graph: bool) -> Any:
         """Over Tensors; or over arrays when the saved values are packed, or gone."""
         op = self.op
+        if self.saved.__class__ is Owed and not create_graph:
+            return self.saved.source.twin(self.saved, self).apply(grad, False)
         rows = self.saved_rows(create_graph)
         if op.together:
             rule = op.rules[0]
@@ -85,6 +87,8 @@ class OpNode(Node):
         """The saved values: checked, unpacked and, for Tensors, outputs rewrapped."""
         self.check_alive()
         saved = self.saved
+        if saved.__class__ is Owed:
+            return _from_twin(saved.source.twin(saved, self), self)
         packed = saved.__class__ is PackedRows
         if packed:
             saved = saved.rows
@@ -120,6 +124,30 @@ class OpNode(Node):
         writes = self.writes
         if writes is not None and writes.stamp > self.sequence:
             raise stale(self, writes, value)
+
+
+def _from_twin(twin: Any, node: Any) -> tuple[tuple[Any, ...], ...]:
+    """What the same call in another run saved, with its place in this graph."""
+    op = node.op
+    rows = []
+    for names, values in zip(op.saved_names, twin.saved_rows(True)):
+        row = []
+        for name, value in zip(names, values):
+            if name in op.outputs:
+                value = _placed(value, (node, op.outputs.index(name)))
+            elif value.__class__ is tuple and value and isinstance(value[0], Tensor):
+                value = tuple(_placed(v, edge) for v, edge in zip(value, node.edges))
+            elif isinstance(value, Tensor):
+                value = _placed(value, node.edges[op.inputs.index(name)])
+            row.append(value)
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def _placed(value: Tensor, edge: Edge | None) -> Tensor:
+    out = wrap(value._data)
+    out._edge = edge
+    return out
 
 
 def node_type(op: Op) -> type[OpNode]:

@@ -43,8 +43,9 @@ def test_fewer_values_the_second_time() -> None:
         checkpoint(Changing(*FEWER), leaf(3)).sum().backward()
     assert str(caught.value).startswith(
         "anadrome.utils.checkpoint: A different number of tensors was saved during the original "
-        "forward and recomputation.\nNumber of tensors saved during forward: 3\n"
-        "Number of tensors saved during recomputation: 1.\nThe function must do the same both times"
+        "forward and recomputation.\nNumber of ops that saved tensors during forward: 3\n"
+        "Number of ops that saved tensors during recomputation: 1.\n"
+        "The function must do the same both times"
     )
     assert isinstance(caught.value, RuntimeError)
 
@@ -77,7 +78,7 @@ def test_check_can_be_switched_off() -> None:
     loss = checkpoint(Changing(*WIDER), x, determinism_check="none").sum()
     loss.backward()
     assert x.grad is not None
-    with pytest.raises(ValueError, match=r"determinism_check should be one of \['default', 'none'"):
+    with pytest.raises(ValueError, match=r"determinism_check should be one of \['default', 'val"):
         checkpoint(ad.exp, x, determinism_check="thorough")
 
 
@@ -118,7 +119,7 @@ def test_changes_in_place_between_the_runs_are_found() -> None:
         h += 1.0
         return out.exp() * h
 
-    with pytest.raises(RuntimeError, match=f"{text}.*after an op of the checkpointed function had"):
+    with pytest.raises(RuntimeError, match=f"{text}.*saved by `SinBackward0`.*`out = h.sin\\(\\)`"):
         checkpoint(writes_what_is_saved, x).sum().backward()
 
 

@@ -37,7 +37,19 @@ class FunctionCtx(Node):
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What ``save_for_backward`` kept."""
         self.check_alive()
+        if isinstance(self.saved, graph.Owed):
+            return self._from_twin(self.saved)
         return tuple(self._restored(entry) for entry in self.saved)
+
+    def _from_twin(self, owed: graph.Owed) -> tuple[Tensor | None, ...]:
+        """What the same call in another run saved, with its place in this graph."""
+        restored: list[Tensor | None] = []
+        for value, edge in zip(owed.source.twin(owed, self).saved_tensors, owed.edges):
+            if value is not None:
+                value = wrap(value._data)
+                value._edge = (self, edge) if isinstance(edge, int) else edge
+            restored.append(value)
+        return tuple(restored)
 
     def _restored(self, entry: Any) -> Tensor | None:
         if entry is None:
@@ -209,7 +221,6 @@ class Function(metaclass=_FunctionMeta):
     def _keep(node: Any, finished: tuple[Any, ...], state: modes.State) -> None:
         """Turn what was saved into entries that know about writes, outputs and hooks."""
         entries: list[Any] = []
-        hooks = state.saved_hooks[-1] if state.saved_hooks else None
         data_of = {id(f._data): nr for nr, f in enumerate(finished) if isinstance(f, Tensor)}
         for t in node.__dict__.pop("_to_save", ()):
             if t is None:
@@ -217,15 +228,29 @@ class Function(metaclass=_FunctionMeta):
                 continue
             own = t._edge is None or t._edge[0] is node
             nr = data_of.get(id(t._data)) if own else None
-            if hooks is not None:
-                edge = nr if nr is not None else t._gradient_edge()
-                entries.append((hooks.pack(wrap(t._data)), 0, edge, hooks.unpack))
-            else:
-                kept = wrap(t._data) if nr is not None else t
-                kept._writes = t._shared_writes()
-                entries.append((kept, node.sequence, nr, None))
+            kept = wrap(t._data) if nr is not None else t
+            kept._writes = t._shared_writes()
+            entries.append((kept, node.sequence, nr, None))
         node.saved = tuple(entries)
         node.frees = bool(entries)
+        if state.saved_hooks:
+            _pack(node, finished, state.saved_hooks[-1])
+
+
+def _pack(node: Any, finished: tuple[Any, ...], hooks: modes.saved_tensors_hooks) -> None:
+    """Hand what a node saves to ``saved_tensors_hooks``."""
+    entries = node.saved
+    edges = [
+        None if e is None else e[0]._gradient_edge() if e[2] is None else e[2] for e in entries
+    ]
+    if hooks.take(node, tuple(f._data for f in finished if isinstance(f, Tensor))):
+        if isinstance(node.saved, graph.Owed):
+            node.saved.edges = edges
+        return
+    node.saved = tuple(
+        None if e is None else (hooks.pack(wrap(e[0]._data)), 0, edge, hooks.unpack)
+        for e, edge in zip(entries, edges)
+    )
 
 
 def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:

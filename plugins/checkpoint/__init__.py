@@ -1,8 +1,9 @@
 """Checkpointing: a segment of the forward keeps its inputs only, and is run again in backward.
 
 Reading order: `checkpointing` (the two public functions), `segment` (one checkpointed call, the
-values it owes and how it is run again), `watching` (the modes that see its ops), `reentrant` (the
-older form, a Function).
+values it owes and how it is run again), `inputs` (its arguments), `comparing` (the two runs),
+`watching` (the modes that see its ops), `keeping`, `policies` and `budget` (results that are kept),
+`reentrant` (the older form, a Function).
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ def register_exports() -> Mapping[str, Any]:
                 "set_checkpoint_debug_enabled",
                 "set_checkpoint_early_stop",
             ),
-            "segment": ("CheckpointError",),
+            "comparing": ("CheckpointError",),
+            "policies": (
+                "CheckpointPolicy",
+                "SelectiveCheckpointContext",
+                "create_selective_checkpoint_contexts",
+            ),
         }.items()
         for name in names
     }

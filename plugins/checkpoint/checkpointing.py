@@ -12,9 +12,11 @@ import anadrome as ad
 from anadrome.modes import is_grad_enabled
 from anadrome.random import recorded_keys
 
+from .comparing import CHECKS, sampled
+from .keeping import Policy
+from .policies import keeping
 from .reentrant import reentrant
 from .segment import Segment
-from .watching import Policy, cheap_ops
 
 Contexts = tuple[AbstractContextManager[Any], AbstractContextManager[Any]]
 
@@ -57,27 +59,31 @@ def checkpoint(
     debug: bool = False,
     early_stop: bool = True,
     policy: str | Policy | None = None,
+    memory_budget: int | None = None,
     **kwargs: Any,
 ) -> Any:
     """``function(*args, **kwargs)`` without keeping what it computes; backward runs it again.
 
     Gradients and random numbers are those of the plain call, bit for bit. Only the Tensors among
-    the arguments are kept, as references. The function must do the same both times. Memory for
-    time (Chen et al., "Training deep nets with sublinear memory cost", 2016). PyTorch:
-    ``torch.utils.checkpoint.checkpoint``.
+    the arguments are kept, as references. What the function writes in place (running statistics)
+    it writes once. Memory for time (Chen et al., "Training deep nets with sublinear memory cost",
+    2016). PyTorch: ``torch.utils.checkpoint.checkpoint``.
 
     ``policy``: what to keep all the same. ``"cheap_ops"`` recomputes the cheap ops only: it keeps
     the results of products and convolutions. Or a function ``policy(op, args)`` of an op's
     declaration (``op.name``, ``op.amp``, …) and its arguments, true to keep the result.
+    ``memory_budget``: bytes that the kept results of this call may take; which ones, is chosen so
+    that the least work is done again.
     ``context_fn``: returns two context managers, for the first run and for the second.
-    ``determinism_check``: ``"default"`` compares shapes, dtypes and devices of the two runs,
-    ``"none"`` does not. ``preserve_rng_state=False``: the second run draws new random numbers.
-    ``debug``: errors list the ops of both runs. ``early_stop``: the second run ends as soon as
-    all that is wanted is there. ``use_reentrant=True``: PyTorch's older form, which takes no
-    keyword arguments and does not work with ``autograd.grad``.
+    ``determinism_check``: ``"default"`` compares the ops of the two runs, their shapes, dtypes and
+    devices, and on the CPU, in one call of 61, their values; ``"values"`` compares the values in
+    each call; ``"none"`` compares nothing. ``preserve_rng_state=False``: the second run draws new
+    random numbers. ``debug``: errors list the ops of both runs. ``early_stop``: the second run ends
+    as soon as all that is wanted is there. ``use_reentrant=True``: PyTorch's older form, which
+    takes no keyword arguments and does not work with ``autograd.grad``.
 
-    Raises CheckpointError in backward if the second run saves other values than the first, and
-    RuntimeError if an argument or a weight was changed in place in between.
+    Raises CheckpointError in backward if the second run is not like the first, and RuntimeError if
+    what it reads was changed in place in between.
 
     >>> import anadrome as ad
     >>> from anadrome.utils.checkpoint import checkpoint
@@ -92,15 +98,15 @@ def checkpoint(
                 f"Unexpected keyword arguments: {','.join(kwargs)}; use_reentrant=True takes none, "
                 "use_reentrant=False does"
             )
-        if context_fn is not noop_context_fn or debug or policy is not None:
+        if context_fn is not noop_context_fn or debug or policy is not None or memory_budget:
             raise ValueError(
-                "Passing `context_fn`, `debug` or `policy` is only supported when "
+                "Passing `context_fn`, `debug`, `policy` or `memory_budget` is only supported when "
                 "use_reentrant=False."
             )
         return reentrant(function, args, preserve_rng_state)
-    if determinism_check not in ("default", "none"):
+    if determinism_check not in CHECKS:
         raise ValueError(
-            f"determinism_check should be one of ['default', 'none'], but got {determinism_check!r}"
+            f"determinism_check should be one of {list(CHECKS)}, but got {determinism_check!r}"
         )
     if not is_grad_enabled():
         return function(*args, **kwargs)
@@ -111,15 +117,16 @@ def checkpoint(
         args,
         kwargs,
         again=None if context_fn is noop_context_fn else again,
-        check=determinism_check == "default",
+        check=determinism_check != "none",
+        look=determinism_check == "values" or (determinism_check == "default" and sampled()),
         early_stop=early_stop if forced[1] is None else forced[1],
-        policy=_policy(policy),
+        keeping=keeping(policy, memory_budget, first),
         debug=debug if forced[0] is None else forced[0],
     )
     keys = recorded_keys() if preserve_rng_state else nullcontext()
-    with keys as segment.keys, segment.watching, segment.hooks(), first:
+    with keys as segment.keys, segment.watching or nullcontext(), segment, first:
         out = function(*args, **kwargs)
-    segment.watching.finish()
+    segment.finish()
     return out
 
 
@@ -160,13 +167,3 @@ def _sequence(functions: list[Any]) -> Callable[[Any], Any]:
         return value
 
     return run
-
-
-def _policy(policy: str | Policy | None) -> Policy | None:
-    if policy is None or callable(policy):
-        return policy
-    if policy == "cheap_ops":
-        return cheap_ops
-    raise ValueError(
-        f"policy should be None, 'cheap_ops' or a function of (op, args), but got {policy!r}"
-    )

@@ -1,58 +1,43 @@
 """One checkpointed call: what it takes to run it again, and the values that backward will want.
 
-While the segment first runs, `saved_tensors_hooks` give each value that an op saves a placeholder.
-When backward asks for one, the segment runs again, once for all of them, and the values are taken
-as they pass by in the same order. The second run is under the settings of the first: its modes, its
-random keys, recording on. What it records is thrown away; the graph of the first run remains.
+While the segment first runs, it takes what each recorded call saves, and leaves a mark that it
+owes them. When backward comes to one, the segment runs again, once for all of them, and the same
+calls of the second run are taken as they pass by, in the same order; backward plays their rules.
+The second run is under the settings of the first: its modes, its random keys, recording on, memory
+as it was. What it records is thrown away; the graph of the first run remains.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 from anadrome import Tensor
+from anadrome.graph import Owed, tick
 from anadrome.modes import Mode, State, current, reset_state, saved_tensors_hooks, set_state
 from anadrome.random import replayed_keys
+from anadrome.rerun import Overwritten, settle, written
 
+from .comparing import CheckpointError, Fact, advice, difference, may_be_cached, of_node, of_value
+from .inputs import Inputs, changed
+from .keeping import Keeping
 from .watching import Replaying, Watching
-
-
-class CheckpointError(RuntimeError):
-    """The second run of a checkpointed segment was not like the first."""
 
 
 class Stop(BaseException):
     """Ends the second run: all is there. Not an Exception, so that no segment catches it."""
 
 
-class Facts(NamedTuple):
-    """What is known of a value of the first run, to recognise it in the second."""
+class Segment(saved_tensors_hooks):
+    """A call of ``function`` whose values are recomputed when backward asks for them.
 
-    shape: tuple[int, ...]
-    dtype: Any
-    device: Any
-    version: int
-
-    def __str__(self) -> str:
-        return f"{{'shape': {self.shape}, 'dtype': {self.dtype!r}, 'device': {self.device!r}}}"
-
-
-class Holder:
-    """A placeholder: stands in the graph for a value that the segment owes."""
-
-    __slots__ = ("__weakref__", "index", "segment")
-
-    def __init__(self, segment: Segment, index: int) -> None:
-        self.segment = segment
-        self.index = index
-
-
-class Segment:
-    """A call of ``function`` whose values are recomputed when backward asks for them."""
+    It is what packs the saved values of its first run. ``check``: whether the ops of the two runs
+    are compared; ``look``: their values too.
+    """
 
     def __init__(
         self,
@@ -62,8 +47,9 @@ class Segment:
         *,
         again: AbstractContextManager[Any] | None,
         check: bool,
+        look: bool,
         early_stop: bool,
-        policy: Callable[[Any, tuple[Any, ...]], bool] | None,
+        keeping: Keeping | None,
         debug: bool,
     ) -> None:
         state = current()
@@ -72,64 +58,113 @@ class Segment:
         self.inputs = Inputs(args, kwargs, state)
         self.again = again
         self.check = check
+        self.look = look
         self.early_stop = early_stop
         self.debug = debug
         #: Filled by the tape of random keys, if there is one.
         self.keys: list[Any] | None = None
-        self.holders: list[weakref.ref[Holder]] = []
-        self.facts: list[Facts] = []
-        self.watching = Watching(self.holders, policy, debug)
+        self.owed: list[weakref.ref[Owed]] = []
+        #: See ``comparing.Fact``.
+        self.facts: list[tuple[Any, ...]] = []
+        self.overwritten = Overwritten()
+        #: What an outer segment, which is being run again now, had written to.
+        self.outer = tuple(h.segment.overwritten for h in state.saved_hooks if isinstance(h, Run))
+        self.keeping = keeping
+        self.watching = Watching(self, keeping, debug) if keeping or debug else None
         self.lock = threading.RLock()
-        #: Recomputed values that backward has not asked for yet, with their versions.
-        self.values: dict[int, tuple[Tensor, int]] = {}
+        #: Recomputed calls and values that backward has not asked for yet.
+        self.twins: dict[int, Any] = {}
+        #: When the first run ended; until then it is without end.
+        self.finished = sys.maxsize
+        #: The last that is owed, if it is an op's: its declaration, and the outline of its result.
+        self.last: Any = None
+        self.last_outline: Any = None
 
-    def hooks(self) -> saved_tensors_hooks:
-        """Placeholders for what is saved in the first run."""
-        return saved_tensors_hooks(self.pack, unpack)
+    # -- the first run ----------------------------------------------------------------------------
+    def take(self, node: Any, data: Any) -> bool:
+        frees = node.frees
+        if frees or not may_be_cached(node):
+            self.facts.append(of_node(node, data, self.look))
+        if frees:
+            node.saved = Owed(self, len(self.owed))
+            self.owed.append(weakref.ref(node.saved))
+            self.last = getattr(node, "op", None)
+            self.last_outline = node.shape, node.dtype
+        return True
 
-    def pack(self, value: Tensor) -> Holder:
-        """A placeholder for one value."""
-        holder = Holder(self, len(self.holders))
-        self.holders.append(weakref.ref(holder))
-        self.facts.append(_facts(value))
-        return holder
+    def pack(self, value: Tensor) -> Owed:
+        """A mark for one value, such as an argument of an inner segment."""
+        self.facts.append(of_value(value, self.look))
+        owed = Owed(self, len(self.owed))
+        self.owed.append(weakref.ref(owed))
+        self.last = None
+        return owed
 
-    def value(self, index: int) -> Tensor:
-        """The value of a placeholder; runs the segment again unless it is there already."""
+    def writing(self, tensor: Tensor) -> None:
+        self.overwritten.note(tensor)
+
+    def rebinding(self, owner: Any, name: str) -> None:
+        self.overwritten.note_buffer(owner, name)
+
+    def finish(self) -> None:
+        """The first run is over."""
+        self.overwritten.finish()
+        if self.keeping is not None:
+            self.keeping.finish(self.last)
+        self.finished = tick()
+
+    # -- what backward asks for -------------------------------------------------------------------
+    def twin(self, owed: Owed, node: Any) -> Any:
+        """The node of the second run that corresponds to ``node`` of the first."""
+        twin, _ = self._recomputed(owed.index)
+        if type(twin) is not type(node) or any(
+            mine is not None and other is None for mine, other in zip(node.edges, twin.edges)
+        ):
+            raise CheckpointError(
+                f"anadrome.utils.checkpoint: the recomputation recorded {twin.where()} where the "
+                f"original forward recorded {node.where()}, or another of its inputs required a "
+                "gradient then." + advice(self.keys is None, self.debug)
+            )
+        return twin
+
+    def unpack(self, owed: Owed) -> Tensor:  # type: ignore[override]
+        """The value that a mark stands for."""
+        value, when = self._recomputed(owed.index)
+        site = written(value, when, sys.maxsize)
+        if site is not None:
+            raise changed(value, site, "after an op of the checkpointed function had saved it")
+        return value
+
+    def _recomputed(self, index: int) -> Any:
+        """What is owed under a number; runs the segment again unless it is there already."""
         with self.lock:
-            found = self.values.pop(index, None)
+            found = self.twins.pop(index, None)
             if found is None:
                 self.recompute()
-                found = self.values.pop(index)
-        value, version = found
-        if value._version != version:
-            raise _written(value, "after an op of the checkpointed function had saved it")
-        return value
+                found = self.twins.pop(index)
+        return found
 
     def recompute(self) -> None:
         """Run the function again, under the settings of its first run."""
         run = Run(self)
-        args, kwargs = self.inputs.again()
+        args, kwargs = self.inputs.again(self.overwritten, self.finished, run.started)
         here = tuple(
             m
             for m in current().modes
             if not (m.forward_only or m in self.modes or isinstance(m, (Watching, Replaying)))
         )
-        replaying = Replaying(self.watching, run, self.early_stop)
-        hooks = saved_tensors_hooks(run.pack, _as_it_is)
-        token = set_state(
-            State(grad=True, modes=(*here, *self.modes, replaying), saved_hooks=(hooks,))
-        )
-        try:
-            keys = replayed_keys(self.keys) if self.keys is not None else nullcontext()
-            with keys, self.again or nullcontext():
-                self.function(*args, **kwargs)
-        except Stop:
-            pass
-        except CheckpointError as error:
-            raise self.explained(error, replaying) from error
-        finally:
-            reset_state(token)
+        replaying = Replaying(run, self.keeping, self.debug)
+        state = State(grad=True, modes=(*here, *self.modes, replaying), saved_hooks=(run,))
+        keys = replayed_keys(self.keys) if self.keys is not None else nullcontext()
+        with self.overwritten.undone() if self.overwritten else nullcontext():
+            token = set_state(state)
+            try:
+                with keys, self.again or nullcontext():
+                    self.function(*args, **kwargs)
+            except Stop:
+                pass
+            finally:
+                reset_state(token)
         try:
             run.finish()
         except CheckpointError as error:
@@ -137,7 +172,7 @@ class Segment:
 
     def explained(self, error: CheckpointError, replaying: Mode) -> CheckpointError:
         """With ``debug``, the error says which ops ran the first time, and which the second."""
-        if not self.debug:
+        if self.watching is None or not self.debug:
             return error
         first = "\n".join(self.watching.log)
         second = "\n".join(replaying.log)  # type: ignore[attr-defined]
@@ -147,140 +182,117 @@ class Segment:
         )
 
 
-class Run:
-    """A second run: takes the values as they come."""
+class Run(saved_tensors_hooks):
+    """A second run: takes the recorded calls as they come."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-        self.wanted = len(segment.holders)
+        self.started = tick()
+        self.finished = segment.finished
+        self.wanted = len(segment.owed)
         self.count = 0
-        self.different: list[str] = []
+        self.position = 0
+        #: Whether the call at hand is made without computing its result.
+        self.hollow = False
+        self.error: Exception | None = None
+
+    # -- as hooks ---------------------------------------------------------------------------------
+    def take(self, node: Any, data: Any) -> bool:
+        """Take the next call; its values stay in place, since the function may run backward."""
+        segment = self.segment
+        frees = node.frees
+        if segment.check and (frees or not may_be_cached(node)):
+            self._compare(of_node(node, data, segment.look and not self.hollow))
+        if not frees:
+            return True
+        if self._is_wanted():
+            if segment.overwritten:
+                node.saved = settle(node.saved, segment.overwritten)
+            segment.twins[self.count - 1] = node, 0
+        self._stop_if_complete()
+        return True
 
     def pack(self, value: Tensor) -> Tensor:
-        """Take the next value; also left in place, since the function may itself run backward."""
+        """Take the next value."""
+        if self.segment.check:
+            self._compare(of_value(value, self.segment.look))
+        if self._is_wanted():
+            value = settle(value, self.segment.overwritten)
+            self.segment.twins[self.count - 1] = value, tick()
+        self._stop_if_complete()
+        return value
+
+    def unpack(self, value: Tensor) -> Tensor:  # type: ignore[override]
+        return value
+
+    # -- the comparison ---------------------------------------------------------------------------
+    def fail(self, error: Exception) -> None:
+        """End the run with an error, which the function cannot catch."""
+        self.error = error
+        raise Stop
+
+    def _compare(self, now: Any) -> None:
+        segment = self.segment
+        position = self.position
+        self.position += 1
+        if position < len(segment.facts):
+            then = segment.facts[position]
+            if then[:4] != now[:4] or segment.look:
+                different = difference(Fact(*then), Fact(*now), position, not self.hollow)
+                if different is not None:
+                    why = advice(segment.keys is None, segment.debug)
+                    self.fail(CheckpointError(different + why))
+
+    def _is_wanted(self) -> bool:
+        """Count one that is owed; whether anybody still waits for it."""
         segment = self.segment
         index = self.count
         self.count += 1
-        if index >= self.wanted:
-            if segment.watching.complete:
-                raise CheckpointError(
+        if index < self.wanted:
+            return segment.owed[index]() is not None
+        if segment.finished < sys.maxsize:
+            self.fail(
+                CheckpointError(
                     "anadrome.utils.checkpoint: trying to save more tensors during recomputation "
-                    "than during the original forward pass." + _advice(segment)
+                    "than during the original forward pass."
+                    + advice(segment.keys is None, segment.debug)
                 )
-            return value
-        then, now = segment.facts[index], _facts(value)
-        if now.version > then.version:
-            raise _written(value, "between the checkpointed function's first run and its second")
-        if segment.check and now[:3] != then[:3]:
-            self.different.append(
-                f"tensor at position {index}:\nsaved metadata: {then}\nrecomputed metadata: {now}"
             )
-        if segment.holders[index]() is not None:
-            segment.values[index] = (value, now.version)
-        if segment.early_stop and self.count == self.wanted:
+        return False
+
+    def _stop_if_complete(self) -> None:
+        if self.count == self.wanted and self.segment.early_stop:
             raise Stop
-        return value
+
+    def check_unchanged(self, args: tuple[Any, ...], op: str) -> None:
+        """End the run if somebody wrote to what an op reads, after the first run had read it."""
+        segment = self.segment
+        for x in args:
+            if not isinstance(x, Tensor) or x in segment.overwritten:
+                continue
+            site = written(x, segment.finished, self.started)
+            if site is not None:
+                when = "between the checkpointed function's first run and its second, where "
+                self.fail(changed(x, site, f"{when}{op} reads it"))
+            if any(x in outer for outer in segment.outer):
+                self.fail(
+                    CheckpointError(
+                        f"anadrome.utils.checkpoint: {op} of a nested checkpoint reads a Tensor of "
+                        f"shape {tuple(x.shape)} that the outer one writes in place, so it cannot "
+                        "be run again on its own. Read it outside of the inner checkpoint."
+                    )
+                )
 
     def finish(self) -> None:
-        """Compare the two runs."""
-        if self.count < self.wanted or (
-            self.count > self.wanted and self.segment.watching.complete
-        ):
+        """Raise what ended the run, or if there was less than is owed."""
+        if self.error is not None:
+            raise self.error
+        if self.count < self.wanted:
+            segment = self.segment
             raise CheckpointError(
                 "anadrome.utils.checkpoint: A different number of tensors was saved during the "
                 "original forward and recomputation.\n"
-                f"Number of tensors saved during forward: {self.wanted}\n"
-                f"Number of tensors saved during recomputation: {self.count}."
-                + _advice(self.segment)
+                f"Number of ops that saved tensors during forward: {self.wanted}\n"
+                f"Number of ops that saved tensors during recomputation: {self.count}."
+                + advice(segment.keys is None, segment.debug)
             )
-        if self.different:
-            raise CheckpointError(
-                "anadrome.utils.checkpoint: Recomputed values for the following tensors have "
-                "different metadata than during the forward pass.\n"
-                + "\n".join(self.different)
-                + _advice(self.segment)
-            )
-
-
-class Inputs:
-    """The arguments of a segment, for its second run.
-
-    Within ``saved_tensors_hooks`` (those of an outer checkpoint, say) the Tensors among them are
-    given to these, as any saved value is: so an inner segment keeps nothing that an outer one will
-    recompute.
-    """
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], state: State) -> None:
-        hooks = state.saved_hooks[-1] if state.saved_hooks else None
-        token = set_state(State(grad=False))  # no mode is told of these detaches
-        try:
-            self.args = [_Kept(a, hooks) if isinstance(a, Tensor) else a for a in args]
-            self.kwargs = {
-                k: _Kept(a, hooks) if isinstance(a, Tensor) else a for k, a in kwargs.items()
-            }
-        finally:
-            reset_state(token)
-
-    def again(self) -> tuple[list[Any], dict[str, Any]]:
-        """The same arguments, with the Tensors cut off from the graph of the first run."""
-        token = set_state(State(grad=False))
-        try:
-            return (
-                [a.again() if isinstance(a, _Kept) else a for a in self.args],
-                {k: a.again() if isinstance(a, _Kept) else a for k, a in self.kwargs.items()},
-            )
-        finally:
-            reset_state(token)
-
-
-class _Kept:
-    """A Tensor argument: its memory (not a copy of it), or what hooks made of it."""
-
-    __slots__ = ("handle", "requires_grad", "unpack", "version")
-
-    def __init__(self, x: Tensor, hooks: saved_tensors_hooks | None) -> None:
-        alias = x.detach()
-        self.requires_grad = x.requires_grad
-        self.version = alias._version
-        self.unpack = None if hooks is None else hooks.unpack
-        self.handle = alias if hooks is None else hooks.pack(alias)
-
-    def again(self) -> Tensor:
-        if self.unpack is not None:
-            alias = self.unpack(self.handle).detach()
-        else:
-            alias = self.handle.detach()
-            if alias._version != self.version:
-                raise _written(alias, "after it had been passed to the checkpointed function")
-        return alias.requires_grad_(self.requires_grad)
-
-
-def unpack(holder: Holder) -> Tensor:
-    """The value that a placeholder stands for."""
-    return holder.segment.value(holder.index)
-
-
-def _as_it_is(value: Tensor) -> Tensor:
-    return value
-
-
-def _facts(value: Tensor) -> Facts:
-    return Facts(tuple(value.shape), value.dtype, value.device, value._version)
-
-
-def _written(value: Tensor, when: str) -> RuntimeError:
-    return RuntimeError(
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: a Tensor of shape {tuple(value.shape)} was changed {when}. Use the "
-        "out-of-place form there, or change it after backward."
-    )
-
-
-def _advice(segment: Segment) -> str:
-    if segment.debug:
-        return ""
-    return (
-        "\nThe function must do the same both times: it may not depend on what changes in between "
-        "(a global, a counter, a cache, the training mode). Pass `debug=True` to checkpoint to see "
-        "the ops of both runs."
-    )

@@ -1,0 +1,111 @@
+"""The results that a policy keeps, so that the second run need not compute them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from anadrome import Tensor
+from anadrome.errors import ModifiedInPlaceError
+from anadrome.graph import tick
+from anadrome.modes import current
+from anadrome.rerun import alias, written
+
+#: ``policy(op, args)``: whether to keep what an op, by its declaration, makes of its arguments.
+Policy = Callable[[Any, tuple[Any, ...]], bool]
+
+#: Which call it is: the how manieth recorded one, or the how manieth of an op that is not recorded
+#: (a mask, say, that the first run computes and caches).
+Key = tuple[Any, int]
+
+
+class Keeping:
+    """The kept results of one call of a segment."""
+
+    #: Whether a kept result that was changed in place is taken as it is.
+    allow_mutation = False
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.kept: dict[Key, Kept] = {}
+        self.counts: dict[Any, int] = {}
+        #: How many results were kept when the last op began that saved something.
+        self.end = 0
+
+    def key(self, counts: dict[Any, int], op: Any, args: tuple[Any, ...]) -> Key:
+        """The key of the call at hand, in a run that has come as far as ``counts``."""
+        group = None if is_recorded(args) else op.name
+        number = counts[group] = counts.get(group, 0) + 1
+        return group, number
+
+    def ask(self, key: Key, op: Any, args: Any, kwargs: Any, out: Any) -> None:
+        """Keep what the call returned, if it is wanted."""
+        if op.mutates:
+            return
+        kept = self.kept_of(op, args, kwargs, out)
+        if kept is not None:
+            self.kept[key] = kept
+
+    def kept_of(self, op: Any, args: Any, kwargs: Any, out: Any) -> Kept | None:
+        """What is kept of a call."""
+        return Kept(op.name, out) if self.policy(op, args) else None
+
+    def finish(self, last: Any) -> None:
+        """Forget the results that the second run will not come to. ``last``: the last op owed."""
+        if last is not None:
+            end = self.end + 1 if last.saves_outputs else self.end
+            self.kept = dict(list(self.kept.items())[:end])
+
+    def result(self, key: Key) -> Any:
+        """What the call returned in the first run; None if it is to be computed again."""
+        kept = self.kept.get(key)
+        if kept is None:
+            return None
+        if not (self.allow_mutation or kept.is_whole()):
+            return self.spoiled(kept)
+        return kept.result()
+
+    def spoiled(self, kept: Kept) -> Any:
+        """The answer for a result that was changed in place since."""
+        raise ModifiedInPlaceError(
+            "Tensor cached during selective activation checkpoint has been mutated: a result of "
+            f"{kept.name} was changed in place. Use the out-of-place form, or a policy that does "
+            "not keep it."
+        )
+
+
+class Kept:
+    """A result that a policy keeps: its memory, not a copy of it; or a copy on the host."""
+
+    __slots__ = ("devices", "name", "results", "several", "when", "work")
+
+    def __init__(self, name: str, out: Any, on_host: bool = False) -> None:
+        self.name = name
+        self.work = 0.0
+        self.several = isinstance(out, tuple)
+        self.results = tuple(alias(x) for x in (out if self.several else (out,)))
+        self.devices = tuple(x.device for x in self.results) if on_host else None
+        if on_host:
+            self.results = tuple(x.to("cpu") for x in self.results)
+        self.when = tick()
+
+    def size(self) -> int:
+        """Bytes."""
+        return sum(x.numel() * x.element_size() for x in self.results)
+
+    def is_whole(self) -> bool:
+        """Whether nobody wrote to it since."""
+        return all(written(x, self.when, sys.maxsize) is None for x in self.results)
+
+    def result(self) -> Any:
+        """What the op returned in the first run."""
+        results = self.results
+        if self.devices is not None:
+            results = tuple(x.to(device) for x, device in zip(results, self.devices))
+        return results if self.several else results[0]
+
+
+def is_recorded(args: tuple[Any, ...]) -> bool:
+    """Whether a call of an op with a rule is recorded here."""
+    return current().grad and any(isinstance(a, Tensor) and a.requires_grad for a in args)
