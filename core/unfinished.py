@@ -51,7 +51,7 @@ def undo(
     if isinstance(error, Exception):
         where = _told(at)
         if where not in str(error):
-            note(error, f"{_raiser(error)}while the backward was at {where}")
+            note(error, f"{_raiser(error.__traceback__)}while the backward was at {where}")
     if isinstance(error, MemoryError):
         let_go(error.__traceback__)
 
@@ -66,9 +66,22 @@ def let_go(traceback: TracebackType | None) -> None:
         traceback = traceback.tb_next
 
 
-def of_hook(error: Exception, kind: str, owner: Any) -> None:
-    """Name the user's hook that raised: a ``kind`` of hook of ``owner``."""
-    note(error, f"{_raiser(error)}in a {kind} of {owner}")
+class naming:
+    """Around the call of a user's hook: an error of it says which hook, and whose, it was."""
+
+    __slots__ = ("_kind", "_owner")
+
+    def __init__(self, kind: str, owner: Any) -> None:
+        self._kind = kind
+        self._owner = owner
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, Exception):
+            who = _raiser(traceback)
+            note(error, f"{who}in a {self._kind} of {type(self._owner).__name__}")
 
 
 def _told(node: Node | None) -> str:
@@ -79,9 +92,8 @@ def _told(node: Node | None) -> str:
     return node.where()
 
 
-def _raiser(error: BaseException) -> str:
+def _raiser(traceback: TracebackType | None) -> str:
     """``raised by `clip` (train.py:12, `return g / 0`) ``: the first of the user's own frames."""
-    traceback = error.__traceback__
     inside = False
     while traceback is not None:
         frame = traceback.tb_frame

@@ -22,8 +22,10 @@ from ..graph import tick
 from ..op import KEEP, NONE, op
 from ..samples import Arr, call
 from ..tensor import Tensor, unwrap
+from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
+from .undivided import undivided
 
 
 def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:
@@ -172,29 +174,51 @@ class FlatOptimizer(Optimizer):
         if closure is not None:
             with modes.enable_grad():
                 loss = closure()
+        work: list[tuple[dict[str, Any], Any]] = []
         for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p._grad is not None]
             if not params:
                 continue
             if group.get("differentiable"):
                 self._recorded_update(group, params)
-            else:
-                for unit in self._plan(number, group, params).units:
+            else:  # all state is made before the first parameter is changed
+                work += [(group, unit) for unit in self._plan(number, group, params).units]
+        with undivided():
+            made = 0
+            try:
+                for group, unit in work:
                     self._update(group, unit)
+                    made += 1
+            except BaseException as error:
+                _tell(error, made, [unit for _, unit in work])
+                raise
         return loss
 
     def _update(self, group: dict[str, Any], unit: Unit) -> None:
-        numbers = self._numbers_now(group, unit)
         params = unit.params
         seen = bool(modes.current().modes)
         call = _through_modes if seen else _straight
-        if not unit.flat:
-            call(self.update, params[0], params[0]._grad, *unit.state, **numbers)
-        else:
-            flat = call(flat_gather, *params)
-            grads = call(flat_gather, *[p._grad for p in params])
-            call(self.update, flat, grads, *unit.state, **numbers)
-            call(flat_scatter, *params, flat)
+        try:
+            numbers = self._numbers_now(group, unit)
+            if not unit.flat:
+                unit.torn = True
+                call(self.update, params[0], params[0]._grad, *unit.state, **numbers)
+                unit.done()
+            else:
+                flat = call(flat_gather, *params)
+                grads = call(flat_gather, *[p._grad for p in params])
+                unit.torn = bool(unit.state)
+                call(self.update, flat, grads, *unit.state, **numbers)
+                unit.done()
+                try:
+                    call(flat_scatter, *params, flat)
+                except BaseException:  # their state is of the new step, so must they be
+                    call(flat_scatter, *params, flat)
+                    raise
+        except BaseException:
+            with modes.aside():
+                unit.retreat()
+            raise
         if not seen:
             _note_writes(params)
 
@@ -263,6 +287,23 @@ class _OnCopies:
 
         function = getattr(anadrome, name)
         return lambda *args: function(*[a.clone() if isinstance(a, Tensor) else a for a in args])
+
+
+def _tell(error: BaseException, made: int, units: list[Unit]) -> None:
+    """A step was left in the middle: say what has taken it. Before the first write it is silent."""
+    torn = [unit for unit in units if unit.torn]
+    if not made and not torn:
+        return
+    told = f"{made} of {len(units)} updates of this step were made"
+    for unit in torn:
+        unit.torn = False
+        shapes = ", ".join(str(tuple(p.shape)) for p in unit.params[:8])
+        more = ", ..." if len(unit.params) > 8 else ""
+        told += (
+            f", and one was left in the middle: parameters of shape {shapes}{more}, or their "
+            "state, may be partly written"
+        )
+    note(error, f"{told}; load a saved state to be at one step again")
 
 
 def _through_modes(function: Any, *tensors: Any, **numbers: Any) -> Any:

@@ -31,7 +31,10 @@ class Unit:
     parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part.
     """
 
-    __slots__ = ("_counters", "_rows", "_start", "_started", "flat", "key", "params", "state")
+    __slots__ = (
+        "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "params", "state",
+        "torn",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +49,10 @@ class Unit:
         self.key = key
         self.flat = len(params) > 1
         self._started = _all_there(held, names)
+        #: Whether an update has begun to write, and has not come to its end.
+        self.torn = False
+        #: Steps taken and the scalars before the update that is under way.
+        self._past: Any = None
         #: Of each scalar, ``"step"`` first, those of all the parameters in one array on the host.
         self._counters = {name: _joined_scalars(name, held, v) for name, v in counters.items()}
         self.state = [_joined(name, params, held, self.flat, start(name)) for name in names]
@@ -113,12 +120,31 @@ class Unit:
 
     def advance(self) -> int:
         """Count one more update; returns its number."""
-        number = self.taken() + 1
+        past = self.taken()
+        self._past = past, self.scalars() if len(self._counters) > 1 else {}
+        number = past + 1
         if not self._counters:
             self._started = True
         else:
             self._counters["step"]._data[...] = number
         return number
+
+    def done(self) -> None:
+        """The update is made."""
+        self._past = None
+        self.torn = False
+
+    def retreat(self) -> None:
+        """The update was not made: as many steps as before, and the scalars of then."""
+        if self._past is None:
+            return
+        number, scalars = self._past
+        self._past = None
+        if not self._counters:
+            self._started = bool(number)
+        else:
+            self._counters["step"]._data[...] = number
+            self.keep(scalars)
 
     def scalars(self) -> dict[str, float]:
         """The scalars that are kept besides the count of steps."""

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ..unfinished import naming
+
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """A subclass's ``step`` with everything that is called around it."""
@@ -14,22 +16,23 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def around(self: Any, *args: Any, **keywords: Any) -> Any:
         if self.__dict__.get("_stepping"):  # `super().step()` inside a step
             return step(self, *args, **keywords)
+        self._opt_called = True
         if self._step_pre_hooks:
             args, keywords = _prepared(self, args, keywords)
         manager = _manager()
         if manager.before_step is not None:
             args, keywords = _announced(self, manager.before_step, args, keywords)
-        self._stepping = True
         try:
+            self._stepping = True
             out = step(self, *args, **keywords)
         finally:
             self._stepping = False
-        self._opt_called = True
         if manager.after_step is not None:
             manager.after_step(self)
         if self._step_post_hooks:
             for hook in list(self._step_post_hooks.values()):
-                hook(self, args, keywords)
+                with naming("step post-hook", self):
+                    hook(self, args, keywords)
         return out
 
     return around
@@ -46,7 +49,8 @@ def was_skipped(result: Any) -> bool:
 def _prepared(optimizer: Any, args: Any, keywords: Any) -> Any:
     """The arguments of the step, after the optimizer's own hooks have seen them."""
     for hook in list(optimizer._step_pre_hooks.values()):
-        changed = hook(optimizer, args, keywords)
+        with naming("step pre-hook", optimizer):
+            changed = hook(optimizer, args, keywords)
         if changed is None:
             continue
         if not (isinstance(changed, tuple) and len(changed) == 2):
