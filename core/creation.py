@@ -13,6 +13,7 @@ from .making import creates, finished, shape_of, uniform_array, uniform_like
 from .ranges import arange as arange
 from .ranges import linspace as linspace
 from .ranges import logspace as logspace
+from .refusals import refusing
 from .tensor import Tensor, wrap
 
 _PLAIN = frozenset({bool, int, float, complex})
@@ -143,6 +144,7 @@ def _inferred(backend: backends.Backend, data: Any, device: Device | None) -> An
     return array
 
 
+@refusing
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """As ``tensor``, but without a copy where there is nothing to change (``torch.as_tensor``).
 
@@ -162,6 +164,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return _from_data(data, None if dtype is None else dtypes.as_dtype(dtype), device)
 
 
+@refusing
 def asarray(
     obj: Any,
     *,
@@ -189,6 +192,7 @@ def asarray(
     return finished(out, requires_grad and not out.requires_grad)
 
 
+@refusing
 def from_numpy(array: Any) -> Tensor:
     """A Tensor that shares the memory of a NumPy array (``torch.from_numpy``)."""
     backend = backends.get("numpy")
@@ -199,6 +203,7 @@ def from_numpy(array: Any) -> Tensor:
     return wrap(checked)
 
 
+@refusing
 def scalar_tensor(s: Any, **keywords: Any) -> Tensor:
     """A 0-dimensional Tensor of the default dtype (``torch.scalar_tensor``)."""
     return full((), s, **{"dtype": dtypes.get_default_dtype(), **keywords})
@@ -316,6 +321,7 @@ def eye(
     return finished(wrap(array), requires_grad)
 
 
+@refusing
 def _new_tensor(
     self: Tensor,
     data: Any,

@@ -9,6 +9,7 @@ from . import dtypes
 from .border import enclose_functions
 from .errors import DeviceError
 from .making import finished
+from .refusals import refusing
 from .tensor import Tensor, wrap
 
 #: DLPack's numbers of the device types that backends serve.
@@ -86,6 +87,7 @@ def frombuffer(
     return finished(wrap(array), requires_grad)
 
 
+@refusing
 def _dlpack(self: Tensor, **keywords: Any) -> Any:
     """The memory for another library; the Tensor must not require a gradient."""
     if self.requires_grad:

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import dtypes
 from .ops.strided import _address, compact, strides_of
+from .refusals import refusing
 from .tensor import Tensor
 
 
@@ -31,6 +32,7 @@ channels_last_3d = memory_format("channels_last_3d")
 
 
 # -- memory ---------------------------------------------------------------------------------------
+@refusing
 def _stride(self: Tensor, dim: int | None = None) -> Any:
     """Elements between neighbours along each dimension, or along one."""
     steps = strides_of(self._data)
@@ -68,11 +70,13 @@ def _data_ptr(self: Tensor) -> int:
     return _address(self._data) if self.numel() else 0
 
 
+@refusing
 def _is_same_size(self: Tensor, other: Tensor) -> bool:
     """Whether the shapes are equal."""
     return self.shape == other.shape
 
 
+@refusing
 def _get_device(self: Tensor) -> int:
     """The index of the device; -1 on the CPU."""
     device = self.device
@@ -98,6 +102,7 @@ def legacy_name(kind: dtypes.dtype, place: str) -> str:
     return f"{dtypes.shown_as}.{where}{LEGACY[kind.name]}Tensor"
 
 
+@refusing
 def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keywords: Any) -> Any:
     """Without argument, the name of the type; else this Tensor in that type."""
     if dtype is None:
@@ -123,36 +128,43 @@ def is_storage(obj: Any) -> bool:
     return False
 
 
+@refusing
 def is_floating_point(input: Tensor) -> bool:
     """Whether the elements are floating-point numbers (``torch.is_floating_point``)."""
     return input.dtype.is_floating_point
 
 
+@refusing
 def is_signed(input: Tensor) -> bool:
     """Whether the elements can be negative (``torch.is_signed``)."""
     return input.dtype.is_signed
 
 
+@refusing
 def is_nonzero(input: Tensor) -> bool:
     """Whether the single element is not zero (``torch.is_nonzero``)."""
     return bool(input)
 
 
+@refusing
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether the shapes are equal (``torch.is_same_size``)."""
     return input.shape == other.shape
 
 
+@refusing
 def is_inference(input: Tensor) -> bool:
     """Whether it was made in inference mode (``torch.is_inference``)."""
     return input._inference
 
 
+@refusing
 def numel(input: Tensor) -> int:
     """The number of elements (``torch.numel``)."""
     return input.numel()
 
 
+@refusing
 def get_device(input: Tensor) -> int:
     """The index of the Tensor's device; -1 on the CPU (``torch.get_device``)."""
     return _get_device(input)
@@ -167,6 +179,7 @@ def typename(obj: Any) -> str:
     return cls.__qualname__ if module in ("", "builtins") else f"{module}.{cls.__qualname__}"
 
 
+@refusing
 def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
     """The dtype of an operation on the two, Tensors or numbers (``torch.result_type``).
 
@@ -183,6 +196,7 @@ def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
     return dtypes.result_type(kinds)
 
 
+@refusing
 def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     """A Tensor of this one's dtype from a size or from data (PyTorch's older ``Tensor.new``)."""
     from .legacy import made

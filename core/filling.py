@@ -11,6 +11,7 @@ from .errors import DtypeError
 from .functional import copy_
 from .inplace import check_writable, write
 from .random import draw
+from .refusals import refusing
 from .sampling import bernoulli
 from .tensor import Tensor, wrap
 
@@ -37,6 +38,7 @@ def _made(
     return _filled(self, change(values))
 
 
+@refusing
 def uniform_(
     self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None, **other: float
 ) -> Tensor:
@@ -51,6 +53,7 @@ def uniform_(
     return _made(self, "uniform", "uniform", generator, lambda u: u * (b - a) + a)
 
 
+@refusing
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with normal values."""
     if std < 0:
@@ -58,6 +61,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
     return _made(self, "normal", "normal", generator, lambda n: n * std + mean)
 
 
+@refusing
 def random_(
     self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None, **other: int
 ) -> Tensor:
@@ -89,6 +93,7 @@ def _largest(kind: dtypes.dtype) -> int:
     return dtypes.iinfo(kind).max
 
 
+@refusing
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with values of the exponential distribution of that rate."""
     if lambd <= 0:
@@ -96,6 +101,7 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
     return _made(self, "exponential", "uniform", generator, lambda u: (-u).log1p() / -lambd)
 
 
+@refusing
 def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with values of the Cauchy distribution."""
     if sigma <= 0:
@@ -104,6 +110,7 @@ def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator:
                  lambda u: ((u - 0.5) * math.pi).tan() * sigma + median)  # fmt: skip
 
 
+@refusing
 def log_normal_(
     self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None
 ) -> Tensor:
@@ -113,6 +120,7 @@ def log_normal_(
     return _made(self, "log_normal", "normal", generator, lambda n: (n * std + mean).exp())
 
 
+@refusing
 def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
     """Fill with the number of trials up to the first success, each of probability ``p``."""
     if not 0 < p < 1:
@@ -121,6 +129,7 @@ def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
     return _filled(self, ((-u).log1p() / math.log1p(-p)).ceil().clamp(min=1.0))
 
 
+@refusing
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 of probability ``p`` (a number, or a Tensor of each one's), else 0."""
     if isinstance(p, Tensor):

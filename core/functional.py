@@ -9,6 +9,7 @@ from .forms import inplace_composite
 from .inplace import assign, check_writable, write
 from .ops import arithmetic, convert
 from .out import takes_out
+from .refusals import refusing
 from .tensor import Tensor
 
 
@@ -54,6 +55,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
     )
 
 
+@refusing
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
@@ -61,6 +63,7 @@ def allclose(
     return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
 
 
+@refusing
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
@@ -91,6 +94,7 @@ def isclose(
         return out | (input.isnan() & other.isnan()) if equal_nan else out
 
 
+@refusing
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shape and all values are the same (``torch.equal``)."""
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
@@ -99,6 +103,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input.shape == other.shape and bool((input == other).all().item())
 
 
+@refusing
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sums of products in Einstein's notation (``torch.einsum``), pairwise from the left.
 
@@ -112,6 +117,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
 
 # -- in-place forms that are no op's ------------------------------------------------------------
+@refusing
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write ``src``, broadcast and cast, into this Tensor; its gradient flows to ``src``."""
     check_writable(self)
@@ -126,6 +132,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return assign(self, src, "copy_")
 
 
+@refusing
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
     check_writable(self)
@@ -144,6 +151,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return (input - other).norm(p)
 
 
+@refusing
 def fill(input: Tensor, value: Any) -> Tensor:
     """A Tensor like ``input`` with one value everywhere (``torch.fill``)."""
     if isinstance(value, Tensor):

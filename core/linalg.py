@@ -39,6 +39,7 @@ from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
 from .out import takes_out
+from .refusals import refusing
 from .returned import returned
 from .tensor import Tensor
 
@@ -66,6 +67,7 @@ def inv(A: Tensor) -> Tensor:
     return linalg_solve.inv(A)
 
 
+@refusing
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """``inv`` that reports singular matrices in ``info`` (``torch.linalg.inv_ex``).
 
@@ -83,6 +85,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     return InvEx(_instead(linalg_solve.inv, A, failed), failed)
 
 
+@refusing
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """``solve`` that reports singular matrices in ``info`` (``torch.linalg.solve_ex``)."""
     square("linalg.solve", A)
@@ -121,6 +124,7 @@ def _instead(function: Any, A: Tensor, failed: Tensor, vector: bool = False) -> 
     return out.masked_fill(bad.squeeze(-1) if vector else bad, float("inf"))
 
 
+@refusing
 def is_vector(A: Tensor, B: Tensor) -> bool:
     """Whether ``solve`` takes B for a vector, or a batch of them."""
     return B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1]))
@@ -190,6 +194,7 @@ def solve_triangular(
     return op(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
 
 
+@refusing
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
     """The X for which ``A @ X - B`` is smallest (PyTorch: ``torch.linalg.lstsq``).
 
@@ -242,6 +247,7 @@ def det(A: Tensor) -> Tensor:
     return linalg_solve.det(A)
 
 
+@refusing
 def slogdet(A: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its size (``torch.linalg.slogdet``)."""
     square("linalg.slogdet", A)
@@ -262,6 +268,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return linalg_factor.cholesky(A, upper=upper)
 
 
+@refusing
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """``cholesky`` that reports failures in ``info`` (``torch.linalg.cholesky_ex``)."""
     square("linalg.cholesky_ex", A)
@@ -273,6 +280,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     return CholeskyEx(cholesky(A, upper=upper), failed)
 
 
+@refusing
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``A = Q @ R`` (PyTorch: ``torch.linalg.qr``); ``mode``: "reduced", "complete" or "r"."""
     matrices("linalg.qr", A)
@@ -287,6 +295,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     return QR(q, r)
 
 
+@refusing
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues, in rising order, and eigenvectors of symmetric (Hermitian) matrices.
 
@@ -304,6 +313,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO)[0]
 
 
+@refusing
 def eig(A: Tensor) -> Any:
     """Eigenvalues and eigenvectors, complex, of square matrices (``torch.linalg.eig``)."""
     square("linalg.eig", A)
@@ -316,6 +326,7 @@ def eigvals(A: Tensor) -> Tensor:
     return eig(A)[0]
 
 
+@refusing
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
 

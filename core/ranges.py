@@ -9,6 +9,7 @@ from . import backend as backends
 from . import dtypes
 from .device import device as Device
 from .making import creates, finished
+from .refusals import refusing
 from .tensor import Tensor, wrap
 
 
@@ -72,6 +73,7 @@ def arange(
     return finished(wrap(array), requires_grad)
 
 
+@refusing
 def range(
     start: float, end: float, step: float = 1, *, dtype: Any = None, **keywords: Any
 ) -> Tensor:

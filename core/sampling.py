@@ -10,6 +10,7 @@ from .errors import UnsupportedError
 from .making import creates, finished, shape_of
 from .out import takes_out
 from .random import draw
+from .refusals import refusing
 from .tensor import Tensor, wrap
 
 
@@ -55,6 +56,7 @@ def randn(
 
 
 @creates
+@refusing
 def rand_like(
     input: Tensor,
     *,
@@ -69,6 +71,7 @@ def rand_like(
 
 
 @creates
+@refusing
 def randn_like(
     input: Tensor,
     *,
@@ -82,6 +85,7 @@ def randn_like(
     return randn(tuple(input.shape), **given, generator=generator, requires_grad=requires_grad)
 
 
+@refusing
 def randint(
     low: Any = None,
     high: Any = None,
@@ -126,6 +130,7 @@ def randint(
     return into(out, result, "randint")
 
 
+@refusing
 def randint_like(
     input: Tensor,
     low: Any,

@@ -6,10 +6,12 @@ import warnings
 from typing import Any
 
 from ..ops.joining import cat
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import functional as F
 
 
+@refusing
 def multi_head_attention_forward(
     query: Tensor,
     key: Tensor,

@@ -22,6 +22,7 @@ _hardswish_ = inplace_form(ops.hardswish.op)
 _threshold_ = inplace_form(ops.threshold.op)
 
 
+@refusing
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
@@ -38,31 +39,37 @@ def hardtanh(
     return (_hardtanh_ if inplace else ops.hardtanh)(input, min_val=min_val, max_val=max_val)
 
 
+@refusing
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """In-place form of ``hardtanh``."""
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
+@refusing
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)`` (``torch.nn.functional.relu6``; arXiv:1704.04861)."""
     return (_hardtanh_ if inplace else ops.hardtanh)(input, min_val=0.0, max_val=6.0)
 
 
+@refusing
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(input + 3) / 6``, a sigmoid of straight pieces (arXiv:1905.02244)."""
     return (_hardsigmoid_ if inplace else ops.hardsigmoid)(input)
 
 
+@refusing
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * hardsigmoid(input)`` (arXiv:1905.02244)."""
     return (_hardswish_ if inplace else ops.hardswish)(input)
 
 
+@refusing
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input``, and zero where it is within ``lambd`` of zero (``torch.hardshrink``)."""
     return ops.hardshrink(input, lambd=lambd)
 
 
+@refusing
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved toward zero by ``lambd``, and zero where it is nearer than that.
 
@@ -76,6 +83,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return ops.softshrink(input, lambd=lambd)
 
 
+@refusing
 def tanhshrink(input: Tensor) -> Tensor:
     """``input - tanh(input)`` (``torch.nn.functional.tanhshrink``)."""
     return input - input.tanh()
@@ -92,6 +100,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return (_threshold_ if inplace else ops.threshold)(input, threshold=threshold, value=value)
 
 
+@refusing
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """In-place form of ``threshold``."""
     return _threshold_(input, threshold=threshold, value=value)
@@ -153,6 +162,7 @@ def rrelu(
     return in_place("rrelu_", lambda x: x * slopes, input) if inplace else input * slopes
 
 
+@refusing
 def rrelu_(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
 ) -> Tensor:

@@ -8,11 +8,13 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops import picking
 from ..ops.convolve import size_of
+from ..refusals import refusing
 from ..tensor import Tensor
 from ._pooling import average, max_pool1d, max_pool2d, max_pool3d
 from ._spatial import batched, by, ntuple
 
 
+@refusing
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -29,6 +31,7 @@ def max_unpool1d(
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@refusing
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -51,6 +54,7 @@ def max_unpool2d(
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@refusing
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
@@ -108,6 +112,7 @@ def _max_unpool(
     return out if whole else out.squeeze(0)
 
 
+@refusing
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -115,6 +120,7 @@ def lp_pool1d(
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@refusing
 def lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Tensor:
@@ -127,6 +133,7 @@ def lp_pool2d(
     return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@refusing
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
 ) -> Tensor:

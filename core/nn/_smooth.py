@@ -35,21 +35,25 @@ def in_place(name: str, function: Callable[[Tensor], Tensor], input: Tensor) -> 
     return assign(input, function(source), name)
 
 
+@refusing
 def relu_(input: Tensor) -> Tensor:
     """In-place form of ``relu``."""
     return input.relu_()
 
 
+@refusing
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """In-place form of ``elu``."""
     return elu(input, alpha, inplace=True)
 
 
+@refusing
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """In-place form of ``leaky_relu``."""
     return leaky_relu(input, negative_slope, inplace=True)
 
 
+@refusing
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input / alpha) - 1)`` (arXiv:1704.07483).
 
@@ -60,11 +64,13 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return (_elu_ if inplace else activation.elu)(input, alpha=alpha, input_scale=1.0 / alpha)
 
 
+@refusing
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """In-place form of ``celu``."""
     return celu(input, alpha, inplace=True)
 
 
+@refusing
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """``elu`` scaled so that mean 0 and variance 1 are kept (arXiv:1706.02515).
 
@@ -74,16 +80,19 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return function(input, alpha=SELU_ALPHA, scale=SELU_SCALE)
 
 
+@refusing
 def selu_(input: Tensor) -> Tensor:
     """In-place form of ``selu``."""
     return selu(input, inplace=True)
 
 
+@refusing
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * tanh(softplus(input))`` (``torch.nn.functional.mish``; arXiv:1908.08681)."""
     return (_mish_ if inplace else piecewise.mish)(input)
 
 
+@refusing
 def softsign(input: Tensor) -> Tensor:
     """``input / (1 + |input|)`` (``torch.nn.functional.softsign``)."""
     return input / (input.abs() + 1)

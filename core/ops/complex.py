@@ -164,11 +164,13 @@ def _parts(name: str, a: Tensor, b: Tensor) -> None:
         )
 
 
+@refusing
 def _real(self: Tensor) -> Tensor:
     """The real part, a view (PyTorch: ``torch.real``); a real Tensor itself."""
     return real(self) if is_complex(self) else self
 
 
+@refusing
 def _imag(self: Tensor) -> Tensor:
     """The imaginary part, a view (PyTorch: ``torch.imag``); complex Tensors only."""
     if not is_complex(self):
@@ -210,6 +212,7 @@ def _never(self: Tensor) -> bool:
     return False
 
 
+@refusing
 def _view_as_real(self: Tensor) -> Tensor:
     """The parts along a new last dimension of two, a view (PyTorch: ``torch.view_as_real``).
 
@@ -224,6 +227,7 @@ def _view_as_real(self: Tensor) -> Tensor:
     return view_as_real(self)
 
 
+@refusing
 def _view_as_complex(self: Tensor) -> Tensor:
     """A last dimension of two as the parts of complex values (``torch.view_as_complex``).
 

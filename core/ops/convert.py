@@ -8,6 +8,7 @@ from .. import backend as backends
 from .. import dtypes, modes
 from ..device import device as Device
 from ..op import KEEP, ZERO, op
+from ..refusals import refusing
 from ..samples import Arr, call, unary
 from ..tensor import Tensor
 
@@ -115,6 +116,7 @@ def _caster(name: str, d: dtypes.dtype) -> Any:
     return method
 
 
+@refusing
 def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, **ignored: Any) -> Tensor:
     """On a GPU; self if it is there."""
     if device is None:
@@ -122,11 +124,13 @@ def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, **ignore
     return to(self, Device("cuda", device) if isinstance(device, int) else device)
 
 
+@refusing
 def _cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """On the CPU; self if it is there."""
     return to(self, "cpu")
 
 
+@refusing
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
     """In the dtype and on the device of another Tensor."""
     return to(self, other)

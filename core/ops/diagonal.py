@@ -161,6 +161,7 @@ def triu_indices(
     return _indices("triu", row, col, offset, dtype, device)
 
 
+@refusing
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """Write one value on the main diagonal, in place (PyTorch: ``Tensor.fill_diagonal_``)."""
     from .strided import as_strided, compact, strides_of

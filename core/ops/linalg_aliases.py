@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import linalg
 from ..out import takes_out
+from ..refusals import refusing
 from ..returned import returned
 from ..tensor import Tensor
 from . import linalg_factor, linalg_solve
@@ -30,6 +31,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return linalg.pinv(input, rcond)
 
 
+@refusing
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant (PyTorch: ``torch.logdet``); NaN where that is negative."""
     square("logdet", input)
@@ -69,11 +71,13 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     return cholesky_solve(one.expand(L.shape), L, upper)
 
 
+@refusing
 def qr(input: Tensor, some: bool = True) -> Any:
     """``linalg.qr`` (PyTorch: ``torch.qr``); complete unless ``some``."""
     return linalg.qr(input, "reduced" if some else "complete")
 
 
+@refusing
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``linalg.svd`` that gives V, not its adjoint (PyTorch: ``torch.svd``)."""
     u, s, v = linalg.svd(input, full_matrices=not some)
@@ -93,6 +97,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
 
 
+@refusing
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of the values of a vector, falling unless ``increasing`` (``torch.vander``)."""
     if x.ndim != 1:
@@ -104,6 +109,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return out if increasing else out.flip(-1)
 
 
+@refusing
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor`` under its old name (PyTorch: ``torch.lu``)."""
     found = lu_factor_ex(A, pivot=pivot)
@@ -116,6 +122,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return solve_factored(LU_data, LU_pivots, b)
 
 
+@refusing
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:

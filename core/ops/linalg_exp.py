@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..op import FLOAT, FULL, op
+from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor
 from .joining import cat_arrays
@@ -62,6 +63,7 @@ def _exp_rule(g: Any, x: Any) -> Any:
     return matrix_exponential(cat_arrays(top, bottom, dim=-2))[..., :n, n:]
 
 
+@refusing
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential of square matrices (PyTorch: ``torch.linalg.matrix_exp``).
 

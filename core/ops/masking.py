@@ -44,6 +44,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return masked_fill_op(input, mask, value=value)
 
 
+@refusing
 def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     """In-place form of ``masked_fill``; returns self."""
     if isinstance(value, Tensor):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..refusals import refusing
 from ..tensor import Tensor
 from .linalg_norms import vector_norm
 from .norms import norm
 from .scan import cumsum
 
 
+@refusing
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: Any = None
 ) -> Tensor:
@@ -72,6 +74,7 @@ def _weights(fweights: Any, aweights: Any, count: int) -> Any:
     return fweights if aweights is None else fweights * aweights
 
 
+@refusing
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of variables, one a row (PyTorch: ``torch.corrcoef``)."""
     if input.ndim > 2:
@@ -92,6 +95,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
+@refusing
 def trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral by the trapezoidal rule (PyTorch: ``torch.trapezoid``, ``torch.trapz``).
 
@@ -104,6 +108,7 @@ def trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int = -1) -> Ten
     return _pieces("trapezoid", y, x, dx, dim).sum(dim)
 
 
+@refusing
 def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integrals up to each value but the first (PyTorch: ``torch.cumulative_trapezoid``)."""
     return cumsum(_pieces("cumulative_trapezoid", y, x, dx, dim), dim)
@@ -136,6 +141,7 @@ def _pieces(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Tensor:
     return (y.narrow(dim, 1, length) + y.narrow(dim, 0, length)) * apart / 2.0
 
 
+@refusing
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Slices along ``dim`` whose p-norm is above ``maxnorm``, shortened (``torch.renorm``)."""
     if input.ndim < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..forms import form
+from ..refusals import refusing
 from ..tensor import Tensor
 from .indexing import getitem
 from .reduce import axes_of
@@ -65,6 +66,7 @@ def split(
     return _pieces(input, bounds, axis)
 
 
+@refusing
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given sizes; views (PyTorch: ``torch.split_with_sizes``)."""
     return split(input, list(split_sizes), dim)
@@ -146,17 +148,20 @@ def _split_along(name: str, x: Tensor, what: Any, axis: int, least: int) -> tupl
     return tensor_split(x, what, axis)
 
 
+@refusing
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Split along the second dimension, or the only one (PyTorch: ``torch.hsplit``)."""
     axis = 0 if input.ndim == 1 else 1
     return _split_along("hsplit", input, indices_or_sections, axis, 1)
 
 
+@refusing
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Split along the first dimension of two or more (PyTorch: ``torch.vsplit``)."""
     return _split_along("vsplit", input, indices_or_sections, 0, 2)
 
 
+@refusing
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """Split along the third dimension (PyTorch: ``torch.dsplit``)."""
     return _split_along("dsplit", input, indices_or_sections, 2, 3)

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from .. import fft
+from ..refusals import refusing
 from ..tensor import Tensor
 from .complex import _view_as_complex, _view_as_real, is_complex
 
@@ -43,6 +44,7 @@ def _lengths(name: str, n_fft: int, hop: Any, win: Any) -> tuple[int, int]:
     return hop, win
 
 
+@refusing
 def stft(
     input: Tensor,
     n_fft: int,
@@ -97,6 +99,7 @@ def stft(
     return out if return_complex else _view_as_real(out)
 
 
+@refusing
 def istft(
     input: Tensor,
     n_fft: int,

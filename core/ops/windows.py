@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import creation
 from ..dtypes import get_default_dtype
+from ..refusals import refusing
 from ..tensor import Tensor
 
 
@@ -29,6 +30,7 @@ def _made(name: str, length: int, periodic: bool, shape: Any, keywords: dict[str
     return shape(place)[:length].clone().requires_grad_(requires_grad)
 
 
+@refusing
 def bartlett_window(window_length: int, periodic: bool = True, **keywords: Any) -> Tensor:
     """A triangle (PyTorch: ``torch.bartlett_window``)."""
     return _made(
@@ -36,6 +38,7 @@ def bartlett_window(window_length: int, periodic: bool = True, **keywords: Any) 
     )
 
 
+@refusing
 def hann_window(window_length: int, periodic: bool = True, **keywords: Any) -> Tensor:
     """A raised cosine (PyTorch: ``torch.hann_window``).
 
@@ -46,6 +49,7 @@ def hann_window(window_length: int, periodic: bool = True, **keywords: Any) -> T
     return hamming_window(window_length, periodic, 0.5, 0.5, _name="hann_window", **keywords)
 
 
+@refusing
 def hamming_window(
     window_length: int,
     periodic: bool = True,
@@ -63,6 +67,7 @@ def hamming_window(
     return _made(_name, window_length, periodic, shape, keywords)
 
 
+@refusing
 def blackman_window(window_length: int, periodic: bool = True, **keywords: Any) -> Tensor:
     """Two cosines (PyTorch: ``torch.blackman_window``)."""
 
