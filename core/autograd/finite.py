@@ -60,7 +60,10 @@ class NonFinite:
         gradient = f"gradient ({self.dtype.name} {self.shape})"
         place = "a leaf" if self.site is None else describe(self.site)
         if self.input is None:
-            return f"{self.node} ({place}): {what} in the {gradient} that arrived there"
+            return (
+                f"{self.node} ({place}): {what} in the {gradient} that arrived there, by rounding "
+                "or in a sum"
+            )
         return f"{self.node} ({place}): {what} in the {gradient} of its input {self.input}"
 
     def __repr__(self) -> str:
