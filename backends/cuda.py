@@ -1,4 +1,4 @@
-"""cuda: PyTorch's switches for products and attention on the GPU; accepted, without effect."""
+"""cuda: PyTorch's switches for the GPU; those for attention are accepted, without effect."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from anadrome import settings
+
 
 class _Matmul:
-    allow_tf32 = False
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether float32 products may round their factors to TF32, on a GPU that has it."""
+        return settings.get_float32_matmul_precision() != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        settings.set_float32_matmul_precision("high" if allowed else "highest")
+
     allow_fp16_reduced_precision_reduction = True
     allow_bf16_reduced_precision_reduction = True
 

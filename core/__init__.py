@@ -62,7 +62,7 @@ from .dtypes import (
     short,
     uint8,
 )
-from .errors import AnadromeError
+from .errors import AnadromeError, OutOfMemoryError
 from .hookspecs import API_VERSION, hookimpl
 from .modes import (
     Mode,

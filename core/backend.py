@@ -10,12 +10,23 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 from .device import chosen_device, device
 from .dtypes import BY_NAME, bfloat16, dtype, float16, float32
 from .errors import BackendError
 from .modes import current
+
+
+class MemoryInfo(NamedTuple):
+    """Memory of a device, in bytes."""
+
+    allocated: int = 0
+    reserved: int = 0
+    peak_allocated: int = 0
+    peak_reserved: int = 0
+    free: int = 0
+    total: int = 0
 
 
 class Backend:
@@ -130,8 +141,41 @@ class Backend:
         """What its maker calls a device."""
         return f"{self.device_types[0]}:{index}"
 
-    def set_threads(self, count: int) -> None:
-        """Bound the threads of one operation, where the library can be told while it runs."""
+    def device_properties(self, index: int) -> dict[str, Any]:
+        """``name``, ``total_memory``, ``major``, ``minor``, ``multi_processor_count``."""
+        raise NotImplementedError
+
+    def memory_info(self, index: int) -> MemoryInfo:
+        """What is held on a device."""
+        return MemoryInfo()
+
+    def reset_peak_memory(self, index: int) -> None:
+        """Count peaks anew."""
+
+    def release_memory(self) -> None:
+        """Give back what is kept for later arrays."""
+
+    def stream(self, index: int, priority: int) -> Any:
+        """A queue of work: a context manager that makes it the current one, with ``ptr``,
+        ``done``, ``synchronize()`` and ``wait_event(event)``."""
+        raise NotImplementedError
+
+    def current_stream(self, index: int, default: bool = False) -> Any:
+        """The queue that work goes into, now or by default."""
+        raise NotImplementedError
+
+    def event(self, timing: bool, blocking: bool) -> Any:
+        """A mark: ``record(stream or None)``, ``done``, ``synchronize()``."""
+        raise NotImplementedError
+
+    def elapsed(self, start: Any, end: Any) -> float:
+        """Milliseconds between two marks."""
+        raise NotImplementedError
+
+    def configure(self, setting: str, value: Any) -> None:
+        """What the program sets for the process: ``"threads"`` of one operation, a number;
+        ``"matmul_precision"``, PyTorch's word; ``"deterministic"``, whether the same input must
+        give the same bits. Told of each when it is set, or on loading. Others are ignored."""
 
     def describe(self) -> dict[str, str]:
         """Facts for ``anadrome info``: versions, devices, BLAS, threads."""
@@ -210,6 +254,7 @@ Extension = Callable[[Backend], Mapping[str, Callable[..., Any]]]
 _lazy: dict[str, LazyBackend] = {}
 _extensions: dict[str, list[Extension]] = {}
 _loaded: dict[str, Backend] = {}
+_settings: dict[str, Any] = {}
 
 
 class _ByType(dict):
@@ -265,9 +310,18 @@ def get(name: str) -> Backend:
     backend = lazy.load()
     _loaded[name] = backend
     adopt(backend)
+    for setting, value in _settings.items():
+        backend.configure(setting, value)
     for extension in _extensions.get(name, ()):
         _extend(backend, extension)
     return backend
+
+
+def configure(setting: str, value: Any) -> None:
+    """Tell every backend of a setting: those that are loaded now, the others when they are."""
+    _settings[setting] = value
+    for backend in list(_loaded.values()):
+        backend.configure(setting, value)
 
 
 def extend(name: str, extension: Extension) -> None:

@@ -43,6 +43,10 @@ class DeviceError(AnadromeError, RuntimeError):
     """Arrays of two devices in one op, or a device that is not there."""
 
 
+class OutOfMemoryError(AnadromeError, MemoryError, RuntimeError):
+    """A device has no memory left for an array (PyTorch: ``torch.OutOfMemoryError``)."""
+
+
 class DtypeError(AnadromeError, RuntimeError, TypeError):
     """An element type that the op does not take."""
 

@@ -1,7 +1,7 @@
 """settings: what a program may set for the whole process; accepted where it changes nothing here.
 
-Results here depend on the inputs and the seed alone, on the CPU, so what PyTorch's switches for
-determinism ask for holds anyway.
+Backends are told of what they can act on (``Backend.configure``). Results on the CPU depend on the
+inputs and the seed alone, so what PyTorch's switches for determinism ask for holds there anyway.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from . import backend as backends
 from .border import enclose_functions
 
 _state: dict[str, object] = {
@@ -21,9 +22,13 @@ _state: dict[str, object] = {
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for the same result each time (``torch.use_deterministic_algorithms``)."""
+    """Ask for the same result each time (``torch.use_deterministic_algorithms``).
+
+    On a GPU, sums into places that occur twice are then made in order, which is slower.
+    """
     _state["deterministic"] = bool(mode)
     _state["warn_only"] = bool(warn_only)
+    backends.configure("deterministic", bool(mode))
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -51,15 +56,17 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """How exact float32 products must be; ours always are (``torch.set_float32_matmul_precision``).
+    """How exact float32 products must be (``torch.set_float32_matmul_precision``).
 
-    Raises ValueError for anything but "highest", "high" and "medium".
+    "high" and "medium" let a GPU round their factors to TF32; on the CPU nothing changes. Raises
+    ValueError for anything but these and "highest".
     """
     if precision not in ("highest", "high", "medium"):
         raise ValueError(
             f"float32 matmul precision must be 'highest', 'high' or 'medium', not {precision!r}"
         )
     _state["matmul"] = precision
+    backends.configure("matmul_precision", precision)
 
 
 def get_float32_matmul_precision() -> str:
@@ -90,12 +97,8 @@ def set_num_threads(int: int) -> None:
     """
     if int < 1:
         raise RuntimeError("set_num_threads expects a positive integer")
-    from . import backend as backends
-
     _state["threads"] = int
-    for name in backends.names():
-        if backends.is_loaded(name):
-            backends.get(name).set_threads(int)
+    backends.configure("threads", int)
 
 
 def get_num_interop_threads() -> int:

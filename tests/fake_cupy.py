@@ -119,11 +119,15 @@ class Event:
 
     reached = True
 
-    def __init__(self, disable_timing: bool = False) -> None:
-        pass
+    time = 0.0
 
-    def record(self) -> None:
-        pass
+    def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.timing = not disable_timing
+
+    def record(self, stream: Any = None) -> None:
+        Event.time += 1.5
+        self.at = Event.time
+        self.stream = Stream.current if stream is None else stream
 
     def synchronize(self) -> None:
         if not Event.reached:
@@ -137,8 +141,83 @@ class Event:
 class Stream:
     """``cupy.cuda.Stream``."""
 
-    def __init__(self, non_blocking: bool = False) -> None:
-        pass
+    null: Stream
+    current: Stream
+    count = 0
+    done = True
+
+    def __init__(self, non_blocking: bool = False, priority: int | None = None) -> None:
+        self.ptr = Stream.count
+        Stream.count += 1
+        self.device_id = Device.current
+        self.waited_for: list[Any] = []
+
+    def __enter__(self) -> Stream:
+        self._before = Stream.current
+        Stream.current = self
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        Stream.current = self._before
+
+    def synchronize(self) -> None:
+        Waiting.note()
+
+    def wait_event(self, event: Any) -> None:
+        self.waited_for.append(event)
+
+
+Stream.null = Stream.current = Stream()
+
+
+class OutOfMemoryError(MemoryError):
+    """``cupy.cuda.memory.OutOfMemoryError``."""
+
+
+class MemoryHook:
+    """``cupy.cuda.MemoryHook``: those entered see what the pool does."""
+
+    entered: list[Any] = []
+
+    def __enter__(self) -> None:
+        MemoryHook.entered.append(self)
+
+
+class Pool:
+    """``cupy.cuda.MemoryPool`` of a device with ``room`` bytes; blocks are bare numbers."""
+
+    def __init__(self, room: int = 1000) -> None:
+        self.room, self.used, self.cached, self.freed = room, 0, 0, 0
+
+    def malloc(self, size: int) -> int:
+        if size > self.cached:
+            if self.used + self.cached + size > self.room:
+                raise OutOfMemoryError(size)
+            self.cached += size
+            self._tell("alloc_postprocess", size)
+        self.cached -= size
+        self.used += size
+        self._tell("malloc_postprocess", size)
+        return size
+
+    def free(self, block: int) -> None:
+        self.used -= block
+        self.cached += block
+        self._tell("free_postprocess", block)
+
+    def _tell(self, name: str, size: int) -> None:
+        for hook in MemoryHook.entered:
+            getattr(hook, name)(device_id=Device.current, size=size, mem_size=size, mem_ptr=1)
+
+    def used_bytes(self) -> int:
+        return self.used
+
+    def total_bytes(self) -> int:
+        return self.used + self.cached
+
+    def free_all_blocks(self) -> None:
+        self.cached = 0
+        self.freed += 1
 
 
 class CUDARuntimeError(RuntimeError):
@@ -240,6 +319,9 @@ PLAYED: dict[str, Any] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "silu": lambda x: x / (1 + np.exp(-x)),
     "threshold": lambda g, y: np.where(y <= 0, 0, g),
+    "ordered_add": lambda places, order, source, count, target: _ordered_add(
+        places, order, source, target
+    ),
     "dropout": lambda x, seed, number, limit, scale: np.where(
         _word(x.size, seed, number).reshape(x.shape) < limit, x * float(scale), 0
     ),
@@ -252,9 +334,14 @@ class ElementwiseKernel:
     def __init__(self, inputs: str, outputs: str, body: str, name: str, preamble: str = "") -> None:
         self.function = PLAYED[name.removeprefix("anadrome_")]
         self.generic = "T out" in outputs
+        self.writes = outputs.startswith("raw")
         self.kinds = [part.split()[0] for part in inputs.split(",")]
 
     def __call__(self, *args: Any, size: int | None = None) -> Any:
+        if self.writes:
+            assert len(args) == len(self.kinds) + 1
+            self.function(*args)
+            return args[-1]
         assert len(args) == len(self.kinds)
         if not self.generic:
             return dressed(self.function(size, *args))
@@ -270,6 +357,17 @@ class ElementwiseKernel:
 _COUNTING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "unique_inverse"}
 
 
+def _ordered_add(places: Any, order: Any, source: Any, target: Any) -> None:
+    """One sum a run of equal places, in their order, in the wide type."""
+    wide = np.float64 if target.dtype == np.float64 else np.float32
+    plain = target.view(np.ndarray)
+    sums: dict[int, Any] = {}
+    for place, number in zip(np.asarray(places), np.asarray(order)):
+        sums[int(place)] = sums.get(int(place), plain[place].astype(wide)) + wide(source[number])
+    for place, total in sums.items():
+        plain[place] = total
+
+
 def _wrapped(function: Any, name: str) -> Any:
     if isinstance(function, type) or not callable(function):
         return function
@@ -277,6 +375,8 @@ def _wrapped(function: Any, name: str) -> Any:
     def run(*args: Any, **keywords: Any) -> Any:
         if name in _COUNTING:
             Waiting.note()
+        if name == "take":  # CuPy does not look whether an index is in range
+            keywords["mode"] = "wrap"
         return dressed(function(*args, **keywords))
 
     return run
@@ -319,7 +419,16 @@ def modules() -> dict[str, Any]:
         runtimeGetVersion=lambda: 12090,
         getDeviceProperties=lambda index: {
             "name": b"Imagined GPU", "totalGlobalMem": 8 * 2**30, "major": 9, "minor": 0,
+            "multiProcessorCount": 132,
         },
+    )  # fmt: skip
+    pool, pinned = Pool(), Pool()
+    runtime.memGetInfo = lambda: (pool.room - pool.total_bytes(), pool.room)
+    allocator = [pool.malloc]
+    MemoryHook.entered = []
+    products = types.SimpleNamespace(
+        COMPUTE_TYPE_DEFAULT=1, COMPUTE_TYPE_TF32=5, chosen={},
+        set_compute_type=lambda kind, how: products.chosen.update({np.dtype(kind).name: how}),
     )  # fmt: skip
     cupy.__dict__.update(
         __version__="14.2.0",
@@ -333,7 +442,24 @@ def modules() -> dict[str, Any]:
         cuda=types.SimpleNamespace(
             Device=Device, Event=Event, Stream=Stream, runtime=runtime,
             nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
+            memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+            MemoryHook=MemoryHook,
+            get_allocator=lambda: allocator[0],
+            set_allocator=lambda function: allocator.__setitem__(0, function),
+            get_current_stream=lambda index=-1: Stream.current,
+            get_elapsed_time=lambda a, b: b.at - a.at,
         ),
+        get_default_memory_pool=lambda: pool,
+        get_default_pinned_memory_pool=lambda: pinned,
     )  # fmt: skip
     standard = _Module("array_api_compat.cupy")
-    return {"cupy": cupy, "array_api_compat.cupy": standard}
+    core = types.ModuleType("cupy._core")
+    core.__path__ = []
+    core._routines_linalg = products  # type: ignore[attr-defined]
+    cupy.__dict__["_core"] = core
+    return {
+        "cupy": cupy,
+        "array_api_compat.cupy": standard,
+        "cupy._core": core,
+        "cupy._core._routines_linalg": products,
+    }

@@ -18,7 +18,9 @@ from anadrome.backends.cupy import presence
 from anadrome.errors import DeviceError
 from anadrome.op import table
 
-PARTS = ("adapter", "kernels", "namespace", "pending", "random")
+PARTS = (
+    "adapter", "kernels", "memory", "namespace", "pending", "precision", "random", "scatter",
+)  # fmt: skip
 
 
 @pytest.fixture

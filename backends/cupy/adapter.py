@@ -12,20 +12,13 @@ import ml_dtypes
 import numpy as np
 
 from anadrome import Backend, device
+from anadrome.backend import MemoryInfo
 from anadrome.dtypes import dtype
 from anadrome.errors import DeviceError
 
-from . import namespace, pending
+from . import memory, namespace, pending, precision, scatter
 from .kernels import KERNELS, OUT_KERNELS
 from .random import Draws
-
-_HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
-#: What CuPy's atomic addition lacks, and what is added in its place.
-_ADDED_AS: dict[Any, Any] = {
-    np.dtype(np.int64): np.dtype(np.uint64),  # the same bits: addition wraps around
-    **{half: np.dtype(np.float32) for half in _HALVES},
-    **{np.dtype(k): np.dtype(np.int32) for k in (np.int8, np.int16, np.uint8, np.bool_)},
-}
 
 
 @functools.cache
@@ -42,6 +35,11 @@ class CupyBackend(Backend):
     xp = namespace
     kernels = KERNELS
     out_kernels = OUT_KERNELS
+
+    _deterministic = False
+
+    def __init__(self) -> None:
+        memory.install()
 
     def native_dtype(self, d: dtype) -> Any:
         return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
@@ -77,16 +75,13 @@ class CupyBackend(Backend):
         return bool(cupy.may_share_memory(a, b))
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
-        kind = target.dtype
-        wide = _ADDED_AS.get(kind)
-        if wide is None:
-            cupy.add.at(target, index, source)
-        elif wide.itemsize == kind.itemsize:
-            cupy.add.at(target.view(wide), index, cupy.asarray(source, dtype=kind).view(wide))
-        else:  # summed in the wider type, rounded once
-            total = cupy.zeros(target.shape, dtype=wide)
-            cupy.add.at(total, index, cupy.asarray(source).astype(wide))
-            target += total.astype(kind)
+        (scatter.in_order if self._deterministic else scatter.atomically)(target, index, source)
+
+    def configure(self, setting: str, value: Any) -> None:
+        if setting == "deterministic":
+            self._deterministic = value
+        elif setting == "matmul_precision":
+            precision.allow_tf32(value != "highest")
 
     def require(self, holds: Any, error: Callable[[], Exception]) -> None:
         pending.require(holds, error)
@@ -116,8 +111,42 @@ class CupyBackend(Backend):
         cupy.cuda.Device(index).use()
 
     def device_name(self, index: int) -> str:
+        return str(self.device_properties(index)["name"])
+
+    def device_properties(self, index: int) -> dict[str, Any]:
         self.placed(_numbered(index))
-        return str(cupy.cuda.runtime.getDeviceProperties(index)["name"].decode())
+        facts = cupy.cuda.runtime.getDeviceProperties(index)
+        return {
+            "name": facts["name"].decode(),
+            "total_memory": int(facts["totalGlobalMem"]),
+            "major": int(facts["major"]),
+            "minor": int(facts["minor"]),
+            "multi_processor_count": int(facts["multiProcessorCount"]),
+        }
+
+    # -- memory and streams -------------------------------------------------------------------
+    def memory_info(self, index: int) -> MemoryInfo:
+        return memory.info(index)
+
+    def reset_peak_memory(self, index: int) -> None:
+        memory.reset_peak(index)
+
+    def release_memory(self) -> None:
+        memory.release()
+
+    def stream(self, index: int, priority: int) -> Any:
+        with cupy.cuda.Device(index):
+            # As PyTorch's: it does not wait for the default stream.
+            return cupy.cuda.Stream(non_blocking=True, priority=priority)
+
+    def current_stream(self, index: int, default: bool = False) -> Any:
+        return cupy.cuda.Stream.null if default else cupy.cuda.get_current_stream(index)
+
+    def event(self, timing: bool, blocking: bool) -> Any:
+        return cupy.cuda.Event(block=blocking, disable_timing=not timing)
+
+    def elapsed(self, start: Any, end: Any) -> float:
+        return float(cupy.cuda.get_elapsed_time(start, end))
 
     def describe(self) -> dict[str, str]:
         runtime = cupy.cuda.runtime
@@ -127,9 +156,9 @@ class CupyBackend(Backend):
             "CUDA driver": _version(runtime.driverGetVersion()),
         }
         for index in range(self.device_count()):
-            facts = runtime.getDeviceProperties(index)
+            facts = self.device_properties(index)
             out[f"cuda:{index}"] = (
-                f"{self.device_name(index)}, {facts['totalGlobalMem'] / 2**30:.0f} GiB, "
+                f"{facts['name']}, {facts['total_memory'] / 2**30:.0f} GiB, "
                 f"compute capability {facts['major']}.{facts['minor']}"
             )
         return out

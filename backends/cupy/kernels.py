@@ -30,7 +30,7 @@ _DIRECT = {
 }  # fmt: skip
 
 #: ``wide<T>::type`` is what is computed in: double for double, float for all others.
-_WIDE = """
+WIDE = """
 template <typename U> struct wide { typedef float type; };
 template <> struct wide<double> { typedef double type; };
 """
@@ -44,7 +44,7 @@ _TANH = (
 
 def _fused(name: str, inputs: str, body: str, preamble: str = "") -> Any:
     return cupy.ElementwiseKernel(
-        inputs, "T out", body, f"anadrome_{name}", preamble=_WIDE + preamble
+        inputs, "T out", body, f"anadrome_{name}", preamble=WIDE + preamble
     )
 
 

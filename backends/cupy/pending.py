@@ -7,6 +7,7 @@ user reads a value. CuPy wraps an index that is out of range, so nothing is harm
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,16 @@ _checks: deque[tuple[Any, Any, Callable[[], Exception], sites.Site]] = deque()
 _side: dict[int, Any] = {}
 
 
+#: ``ANADROME_STRICT_INDEX=1``: each check is waited for, so that it raises where it is made.
+strict = os.environ.get("ANADROME_STRICT_INDEX", "") not in ("", "0")
+
+
 def require(holds: Any, error: Callable[[], Exception]) -> None:
     """Have ``error()`` raised, soon, unless all of ``holds`` is true. Does not wait."""
+    if strict:
+        if not bool(holds.all()):
+            raise error()
+        return
     settle(wait=False)
     outcome = holds.all()
     event = cupy.cuda.Event(disable_timing=True)
@@ -41,7 +50,10 @@ def settle(wait: bool = True) -> None:
         if not _read(outcome):
             raised = error()
             where = sites.describe(site)
-            raise type(raised)(f"{raised} (at {where}; noticed when its outcome came in)")
+            raise type(raised)(
+                f"{raised} (at {where}; noticed when its outcome came in; with "
+                "ANADROME_STRICT_INDEX=1 in the environment it is raised there)"
+            )
 
 
 def _read(outcome: Any) -> bool:

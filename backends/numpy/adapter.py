@@ -90,8 +90,9 @@ class NumpyBackend(Backend):
 
         return Draws()
 
-    def set_threads(self, count: int) -> None:
-        parallel.threads = count
+    def configure(self, setting: str, value: Any) -> None:
+        if setting == "threads":
+            parallel.threads = value
 
     def describe(self) -> dict[str, str]:
         config: Any = np.show_config(mode="dicts")
