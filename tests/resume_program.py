@@ -1,8 +1,8 @@
 """A training that saves itself every few steps; tests/test_resume_killed.py kills it.
 
-``resume_program.py FOLDER [CALL]`` trains from where the file in the folder stands, to the end, and
-writes ``final.safetensors``. With CALL it kills itself in that call of the system that a save
-makes, a write after half of what it was to write.
+``resume_program.py FOLDER [NAME NUMBER]`` trains from where the file in the folder stands, to the
+end, and writes ``final.safetensors``. With a name, such as "replace" or "any", it kills itself in
+the call of the system of that number, of those that a save makes: a write half done.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import anadrome as ad
 from anadrome import nn
 from anadrome.utils.data import DataLoader, Dataset
 
-STEPS = 60
+STEPS = 61
 EVERY = 4
 #: What a save asks the system for.
 CALLS = ("open", "write", "fsync", "link", "replace", "unlink")
@@ -105,15 +105,15 @@ def main(folder: Path) -> None:
     ad.save_training(folder / "final.safetensors", **parts, step=step, extra=losses, keep=1)
 
 
-def die_in(call: int) -> None:
-    """Let the process be killed in its ``call``-th call of those in CALLS."""
+def die_in(names: tuple[str, ...], number: int) -> None:
+    """Let the process be killed in the call of that number of those of these names."""
     count = 0
 
     def counted(name: str, function: Any) -> Any:
         def wrapper(*args: Any, **keywords: Any) -> Any:
             nonlocal count
             count += 1
-            if count == call:
+            if count == number:
                 if name == "write":
                     function(args[0], memoryview(args[1])[: len(args[1]) // 2])
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -121,11 +121,11 @@ def die_in(call: int) -> None:
 
         return wrapper
 
-    for name in CALLS:
+    for name in names:
         setattr(os, name, counted(name, getattr(os, name)))
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        die_in(int(sys.argv[2]))
+        die_in(CALLS if sys.argv[2] == "any" else (sys.argv[2],), int(sys.argv[3]))
     main(Path(sys.argv[1]))
