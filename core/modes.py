@@ -57,24 +57,35 @@ current: Callable[[], State] = _state.get
 
 
 class Scope:
-    """A context manager, and decorator, that changes the state while it is open."""
+    """A context manager, and decorator, that changes the state while it is open.
+
+    A Ctrl-C (or any exception of a signal) may come between two of its lines, so each puts back the
+    state that it found itself: also what a scope inside, interrupted in its ``__exit__``, left on.
+    """
 
     def change(self, state: State) -> State:
         """The state inside, from the state outside."""
         raise NotImplementedError
 
     def __enter__(self) -> Any:
-        tokens = self.__dict__.setdefault("_tokens", [])
-        tokens.append(_state.set(self.change(current())))
-        return self
+        before = current()
+        self.__dict__.setdefault("_before", []).append(before)
+        try:
+            _state.set(self.change(before))
+            return self
+        except BaseException:
+            _state.set(before)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        _state.reset(self.__dict__["_tokens"].pop())
+        before = self.__dict__["_before"]
+        _state.set(before[-1])
+        before.pop()
 
     def clone(self) -> Scope:
         """A fresh one with the same settings; a decorated function opens one a call."""
         fresh = object.__new__(type(self))
-        fresh.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_tokens"})
+        fresh.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_before"})
         return fresh
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,8 +94,12 @@ class Scope:
 
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self.clone():
-                return function(*args, **kwargs)
+            before = current()
+            try:
+                with self.clone():
+                    return function(*args, **kwargs)
+            finally:
+                _state.set(before)
 
         return inside
 
@@ -269,11 +284,11 @@ class Mode(Scope):
 
 def intercepted(state: State, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand the call to the innermost mode, with that mode off."""
-    token = _state.set(state.below())
     try:
+        _state.set(state.below())
         return state.modes[-1].intercept(op, args, kwargs)
     finally:
-        _state.reset(token)
+        _state.set(state)
 
 
 class saved_tensors_hooks(Scope):
@@ -322,13 +337,15 @@ def aside() -> Iterator[None]:
 
     For what a first step sets up, such as an optimizer's state; a captured step does not repeat it.
     """
-    token = tape.set(None)
-    scope = _state.set(_state.get().but(modes=()))
+    recording = tape.get()
+    state = _state.get()
     try:
+        tape.set(None)
+        _state.set(state.but(modes=()))
         yield
     finally:
-        _state.reset(scope)
-        tape.reset(token)
+        _state.set(state)
+        tape.set(recording)
 
 
 def live(fresh: Callable[[], Any]) -> Any:

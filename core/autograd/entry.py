@@ -220,7 +220,7 @@ def _run(
     observe: Callable[..., None] | None,
 ) -> list[Any]:
     """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
-    state = modes.current()
+    before = state = modes.current()
     partial = wanted is not None
     over_tensors = create_graph
     if state.modes or state.inference or create_graph or partial:
@@ -231,15 +231,19 @@ def _run(
             seeds = [wrap(seed) for seed in seeds]
     else:
         state = _WHOLE
-    scope = modes.set_state(state)
     try:
-        edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
-        if around is None:
-            return engine.run(edges, keep, over_tensors, wanted, accumulate, _observers(observe))
-        with around(roots):
-            return engine.run(edges, keep, over_tensors, wanted, accumulate, _observers(observe))
-    finally:
-        modes.reset_state(scope)
+        try:
+            modes.set_state(state)
+            edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
+            observe = _observers(observe)
+            if around is None:
+                return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
+            with around(roots):
+                return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
+        finally:
+            modes.set_state(before)
+    finally:  # once more: a Ctrl-C may come before the line above
+        modes.set_state(before)
 
 
 def _observers(narrator: Callable[..., None] | None) -> Callable[..., None] | None:
