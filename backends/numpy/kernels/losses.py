@@ -56,6 +56,27 @@ def cross_entropy_backward(
     return out
 
 
+def nll_backward(
+    grad: Any,
+    target: Any,
+    weight: Any = None,
+    x: Any = None,
+    *,
+    shape: Any,
+    ignore_index: int,
+    reduction: str,
+) -> Any:
+    """Each row's share of the gradient, negative, at its class."""
+    rows = np.broadcast_to(np.zeros((), grad.dtype), shape)
+    if not _plain(rows, target, weight, ignore_index):
+        return declared("nll_backward")(
+            grad, target, weight, x, shape=shape, ignore_index=ignore_index, reduction=reduction
+        )
+    out = np.zeros(shape, grad.dtype)
+    out[np.arange(len(target)), target] = -(grad / len(target) if reduction == "mean" else grad)
+    return out
+
+
 def mse_loss(x: Any, y: Any, *, reduction: str) -> Any:
     """The squares of the differences, or their sum or mean."""
     if x.dtype not in BLAS or x.dtype is not y.dtype:
@@ -74,4 +95,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "cross_entropy_backward": cross_entropy_backward,
     "mse_loss": mse_loss,
+    "nll_backward": nll_backward,
 }

@@ -7,11 +7,14 @@ a quarter of the values. ``np.where`` is left out: it mispredicts a branch a val
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from anadrome.ops.picking import parts
 from anadrome.ops.pool import inner, lowest, pooled_sizes, spread, surrounded
 
 from ..parallel import side_by_side
@@ -20,6 +23,8 @@ from .masking import BITS
 
 #: Below this many elements the declared forward is as fast.
 _SMALL = 1024
+#: Parts of a plane up to which each is looked at for itself.
+_CELLS = 256
 #: Elements of the output that are worked on at a time.
 _PIECE = 65536
 
@@ -99,6 +104,26 @@ def max_pool_backward(
     return out.reshape(*shape[:2], *lengths)[inner(shape, padding)]
 
 
+def adaptive_max_pool(x: Any, *, size: Any) -> Any:
+    """The largest value of each of ``size`` equal parts of every dimension, and where it was."""
+    cells = math.prod(size)
+    if x.size < _SMALL or x.dtype not in BLAS or x.ndim < 3 or not 0 < cells <= _CELLS:
+        return declared("adaptive_max_pool")(x, size=size)
+    lead, spatial = x.shape[:2], x.shape[2:]
+    planes = np.arange(math.prod(spatial)).reshape(spatial)
+    values = np.empty((*lead, cells), x.dtype)
+    places = np.empty(values.shape, np.int64)
+    bounds = [[slice(*p) for p in parts(n, count)] for n, count in zip(spatial, size)]
+    for i, cell in enumerate(itertools.product(*bounds)):
+        rows = x[(..., *cell)].reshape(*lead, -1)
+        found = rows.argmax(-1)
+        values[..., i] = np.take_along_axis(rows, found[..., None], -1)[..., 0]
+        places[..., i] = planes[cell].reshape(-1).take(found)
+    if np.isnan(np.maximum.reduce(values, None)):  # of these the last is taken
+        return declared("adaptive_max_pool")(x, size=size)
+    return values.reshape(*lead, *size), places.reshape(*lead, *size)
+
+
 def _pieces(part: slice, like: Any) -> list[slice]:
     """The part in pieces of some 65,536 elements of an array that has ``like``'s planes."""
     step = max(_PIECE * len(like) // max(like.size, 1), 1)
@@ -108,4 +133,5 @@ def _pieces(part: slice, like: Any) -> list[slice]:
 KERNELS: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "max_pool_backward": max_pool_backward,
+    "adaptive_max_pool": adaptive_max_pool,
 }

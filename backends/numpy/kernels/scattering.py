@@ -88,6 +88,16 @@ def _reached(x: Any, index: Any, dim: int) -> Any:
     ]
 
 
+def index_copy(x: Any, index: Any, source: Any, *, dim: int) -> Any:
+    """``x`` with the slices of ``source`` where a one-dimensional index says; the last stays."""
+    fits = _fits(x, index, dim) and index.ndim == 1 and source.ndim == x.ndim
+    if not fits or source.dtype is not x.dtype:
+        return declared("index_copy")(x, index, source, dim=dim)
+    out = x.copy()
+    out[(slice(None),) * (dim % x.ndim) + (index,)] = source
+    return out
+
+
 _UFUNCS = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 
 
@@ -127,4 +137,5 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "scatter": scatter,
     "scatter_value": scatter_value,
     "scatter_reduce": scatter_reduce,
+    "index_copy": index_copy,
 }

@@ -1,0 +1,106 @@
+"""NumPy's kernels of corners, running values and places give what is declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_checks import DTYPES, KERNELS, LAYOUTS, check, made
+
+from anadrome.op import table
+
+SHAPES = st.sampled_from([(40, 50), (2, 17, 130), (70, 300), (3, 0), (5,), (2000,)])
+SPECIAL = st.sampled_from(["", "nan", "inf -inf", "0.5 -1"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, DTYPES, LAYOUTS, SPECIAL, st.integers(0, 999))
+def test_activations(shape: Any, dtype: Any, layout: str, special: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, g = made(rng, shape, dtype, layout, special), made(rng, shape, dtype)
+    for slope in (0.01, 0.0, -0.5, 1.5):
+        check("leaky_relu", x, negative_slope=slope)
+    check("elu", x, tolerance=4)
+    check("elu", x, alpha=0.7, scale=1.5, input_scale=0.4, tolerance=4)
+    for how in (
+        {"high": 0.0, "inner": 0.25},
+        {"low": -1.0, "high": 0.5, "inner": 1.0, "outer": 0.0, "open": True},
+        {"low": -1.0, "high": 0.5},
+    ):
+        check("pieces_backward", g, x, **how)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([(40, 50), (3, 70, 4), (2, 300), (200, 2), (6, 0), (1, 9)]), DTYPES,
+       SPECIAL, st.integers(0, 999))  # fmt: skip
+def test_running_values(shape: Any, dtype: Any, special: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, a = made(rng, shape, dtype, "C", special), made(rng, shape, dtype) * dtype.type(0.4)
+    whole = rng.integers(-3, 3, shape)
+    for dim in range(-len(shape), len(shape)):
+        if shape[dim]:
+            for name in ("cummax", "cummin"):
+                check(name, x, dim=dim)
+                check(name, whole, dim=dim)
+        if not special and dtype.kind == "f" and dtype.itemsize > 2:
+            check("linear_scan", a, x, dim=dim, tolerance=20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([(2, 3, 15, 16), (1, 4, 400), (2, 2, 7, 8, 9), (1, 1, 40, 40)]),
+    st.integers(1, 5), DTYPES, LAYOUTS, SPECIAL, st.integers(0, 999),
+)  # fmt: skip
+def test_adaptive_maxima(
+    shape: Any, size: int, dtype: Any, layout: str, special: str, seed: int
+) -> None:
+    x = made(np.random.default_rng(seed), shape, dtype, layout, special)
+    check("adaptive_max_pool", x, size=(size, size + 1, 2)[: x.ndim - 2])
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_index_copy_keeps_the_last(dim: int) -> None:
+    x, source = np.zeros((4, 4)), np.arange(12.0).reshape((3, 4) if dim == 0 else (4, 3))
+    check("index_copy", x, np.array([2, 0, 2]), source, dim=dim)
+
+
+def test_index_copy_refuses_what_is_not_there() -> None:
+    with pytest.raises(IndexError, match="out of bounds"):
+        KERNELS["index_copy"](np.zeros((4, 2)), np.array([4]), np.ones((1, 2)), dim=0)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("ignored", [-100, 1])
+def test_the_gradient_of_nll(reduction: str, ignored: int) -> None:
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 5, 40)
+    grad = rng.standard_normal(40) if reduction == "none" else np.asarray(0.7)
+    how = {"ignore_index": ignored, "reduction": reduction, "shape": (40, 5)}
+    check("nll_backward", grad, target, None, None, **how)
+    check("nll_backward", grad, target, rng.random(5), None, **how)
+
+
+def test_the_common_case_is_not_left_to_the_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the tests above compare a thing with itself."""
+    x = np.random.default_rng(0).standard_normal((128, 64)).astype(np.float32)
+    calls = {
+        "leaky_relu": ((x,), {}),
+        "elu": ((x,), {}),
+        "pieces_backward": ((x, x), {"high": 0.0, "inner": 0.5}),
+        "cummax": ((x,), {"dim": 1}),
+        "linear_scan": ((x, x), {"dim": 1}),
+        "adaptive_max_pool": ((x.reshape(2, 4, 32, 32),), {"size": (3, 3)}),
+        "index_copy": ((x, np.arange(3), x[:3]), {"dim": 0}),
+        "nll_backward": (
+            (np.ones((), np.float32), np.zeros(128, np.int64)),
+            {"shape": (128, 64), "ignore_index": -100, "reduction": "sum"},
+        ),
+    }
+    for name, (args, keywords) in calls.items():
+        module = __import__("sys").modules[KERNELS[name].__module__]
+        monkeypatch.setattr(module, "declared", lambda op: pytest.fail(f"{op} was declared"))
+        KERNELS[name](*args, **keywords)
+        assert name in table
