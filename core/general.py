@@ -188,6 +188,8 @@ def uncomputed(op: Op, shape: Any, dtype: Any) -> Callable[..., Any]:
 def _with_result(op: Op, result: Callable[[type], Any]) -> Callable[..., Any]:
     call = _stand_ins.get(op)
     if call is None:
+        if op.node_type is None:
+            op.first_node_type()  # so that both have the same
         stand_in = copy.copy(op)
         stand_in.implementations = _Given()
         call = _stand_ins[op] = general(stand_in)

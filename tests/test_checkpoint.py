@@ -109,6 +109,9 @@ OPTIONS = (
     {"policy": lambda op, args: op.name in ("tanh", "sigmoid", "max_dim")},
     {"early_stop": False},
     {"debug": True},
+    {"determinism_check": "values"},
+    {"memory_budget": 100},
+    {"memory_budget": 10_000},
 )
 
 

@@ -12,7 +12,7 @@ import anadrome as ad
 from anadrome.modes import is_grad_enabled
 from anadrome.random import recorded_keys
 
-from .comparing import CHECKS, sampled
+from .comparing import CHECKS, how_closely
 from .keeping import Policy
 from .policies import keeping
 from .reentrant import reentrant
@@ -118,7 +118,7 @@ def checkpoint(
         kwargs,
         again=None if context_fn is noop_context_fn else again,
         check=determinism_check != "none",
-        look=determinism_check == "values" or (determinism_check == "default" and sampled()),
+        look=how_closely(determinism_check),
         early_stop=early_stop if forced[1] is None else forced[1],
         keeping=keeping(policy, memory_budget, first),
         debug=debug if forced[0] is None else forced[0],

@@ -11,6 +11,7 @@ from anadrome.backend import by_type
 from anadrome.dtypes import from_native
 from anadrome.errors import AnadromeError
 from anadrome.graph import AccumulateGrad
+from anadrome.modes import tape
 
 #: With ``determinism_check="default"`` the values of one call in so many are compared. A prime, so
 #: that the calls of a model with any number of segments take turns.
@@ -66,15 +67,23 @@ class Fact(NamedTuple):
         )
 
 
-def sampled() -> bool:
-    """Whether it is the turn of this call to have its values compared."""
-    return _turn() % ONE_IN == 0
+#: What is looked at of the values: nothing; those on the host, whose turn it is; all of them.
+NOTHING, SAMPLE, ALL = range(3)
 
 
-def of_node(node: Any, data: Any, look: bool) -> tuple[Any, ...]:
+def how_closely(check: str) -> int:
+    """What one call of a segment looks at. In a captured step that is nothing."""
+    if tape.get() is not None:
+        return NOTHING
+    if check == "values":
+        return ALL
+    return SAMPLE if check == "default" and _turn() % ONE_IN == 0 else NOTHING
+
+
+def of_node(node: Any, data: Any, look: int) -> tuple[Any, ...]:
     """The fields of a Fact (which is made when one is printed) for a node and what it computed.
 
-    ``look``: the values too.
+    ``look``: how closely, at the values.
     """
     return (
         node.__class__,
@@ -83,15 +92,20 @@ def of_node(node: Any, data: Any, look: bool) -> tuple[Any, ...]:
         getattr(data, "device", None),
         node.code,
         node.instruction,
-        summary(data) if look else None,
+        summary(data, look == ALL) if look else None,
     )
 
 
-def of_value(value: Tensor, look: bool) -> tuple[Any, ...]:
+def of_value(value: Tensor, look: int) -> tuple[Any, ...]:
     """What is noted of a value that is kept for the second run."""
-    held = value.detach() if look else None
-    seen = None if held is None else _summary(held.cpu().numpy())
+    seen = None
+    if look == ALL or (look and value.device.type == "cpu"):
+        seen = _summary(value.detach().cpu().numpy())
     return None, tuple(value.shape), value.dtype, value.device, *sites.caller(2), seen
+
+
+#: So many values are noted; the last one only to know that there are more.
+_SHOWN = 4
 
 
 class Summary:
@@ -107,20 +121,28 @@ class Summary:
         return isinstance(other, Summary) and self.crc == other.crc
 
     def __str__(self) -> str:
-        told = ", ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in self.first)
-        return f"[{told}, …] (crc32 {self.crc:08x})"
+        told = [f"{v:.6g}" if isinstance(v, float) else str(v) for v in self.first]
+        if len(told) == _SHOWN:
+            told[-1] = "…"
+        return f"[{', '.join(told)}] (crc32 {self.crc:08x})"
 
 
-def summary(data: Any) -> Any:
-    """A hash of an array's bits and its first values, or of each of several arrays."""
+def summary(data: Any, everywhere: bool) -> Any:
+    """A hash of an array's bits and its first values, or of each of several arrays.
+
+    ``everywhere``: also of arrays that are not on the host, for which it waits for the device.
+    """
     if isinstance(data, tuple):
-        return tuple(summary(d) for d in data)
-    return _summary(by_type[data.__class__].to_host(data))
+        return tuple(summary(d, everywhere) for d in data)
+    backend = by_type[data.__class__]
+    if getattr(data, "level", 0) or not (everywhere or backend.device_of(data).type == "cpu"):
+        return None
+    return _summary(backend.to_host(data))
 
 
 def _summary(host: Any) -> Summary:
     flat = host.ravel()
-    first = flat[:3]
+    first = flat[:_SHOWN]
     if host.dtype.kind not in "biufc":  # half precision that NumPy does not know
         first = first.astype("float32")
     return Summary(zlib.crc32(flat.view("uint8")), first.tolist())

@@ -36,7 +36,7 @@ class Segment(saved_tensors_hooks):
     """A call of ``function`` whose values are recomputed when backward asks for them.
 
     It is what packs the saved values of its first run. ``check``: whether the ops of the two runs
-    are compared; ``look``: their values too.
+    are compared; ``look``: how closely, their values.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Segment(saved_tensors_hooks):
         *,
         again: AbstractContextManager[Any] | None,
         check: bool,
-        look: bool,
+        look: int,
         early_stop: bool,
         keeping: Keeping | None,
         debug: bool,
@@ -67,8 +67,6 @@ class Segment(saved_tensors_hooks):
         #: See ``comparing.Fact``.
         self.facts: list[tuple[Any, ...]] = []
         self.overwritten = Overwritten()
-        #: What an outer segment, which is being run again now, had written to.
-        self.outer = tuple(h.segment.overwritten for h in state.saved_hooks if isinstance(h, Run))
         self.keeping = keeping
         self.watching = Watching(self, keeping, debug) if keeping or debug else None
         self.lock = threading.RLock()
@@ -202,7 +200,7 @@ class Run(saved_tensors_hooks):
         segment = self.segment
         frees = node.frees
         if segment.check and (frees or not may_be_cached(node)):
-            self._compare(of_node(node, data, segment.look and not self.hollow))
+            self._compare(of_node(node, data, 0 if self.hollow else segment.look))
         if not frees:
             return True
         if self._is_wanted():
@@ -274,14 +272,6 @@ class Run(saved_tensors_hooks):
             if site is not None:
                 when = "between the checkpointed function's first run and its second, where "
                 self.fail(changed(x, site, f"{when}{op} reads it"))
-            if any(x in outer for outer in segment.outer):
-                self.fail(
-                    CheckpointError(
-                        f"anadrome.utils.checkpoint: {op} of a nested checkpoint reads a Tensor of "
-                        f"shape {tuple(x.shape)} that the outer one writes in place, so it cannot "
-                        "be run again on its own. Read it outside of the inner checkpoint."
-                    )
-                )
 
     def finish(self) -> None:
         """Raise what ended the run, or if there was less than is owed."""

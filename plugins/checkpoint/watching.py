@@ -57,8 +57,7 @@ class Replaying(Mode):
         declared = op.op
         if self.debug:
             self.log.append(_line(op, args))
-        x = first_written(args, run.finished, run.started)
-        if x is not None or run.segment.outer:
+        if first_written(args, run.finished, run.started) is not None:
             run.check_unchanged(args, f"`{declared.name}`")
         keeping = self.keeping
         if keeping is not None:
