@@ -11,6 +11,7 @@ import sys
 import types
 from typing import Any
 
+from . import backend as backends
 from .random import Generator, default_generator
 from .tensor import Tensor
 
@@ -26,7 +27,7 @@ def shared(numpy: bool = False) -> dict[str, Any]:
     """
     out: dict[str, Any] = {"anadrome": default_generator, "python": random}
     if numpy or "numpy.random" in sys.modules:
-        out["numpy"] = sys.modules["numpy"].random
+        out["numpy"] = backends.get("numpy").xp.random
     return out
 
 
@@ -135,5 +136,5 @@ def _lively(value: Any) -> Any:
     if not isinstance(value, tuple):
         return value
     if value and value[0] == "array":
-        return sys.modules["numpy"].frombuffer(value[2], dtype=value[1]).copy()
+        return backends.get("numpy").xp.frombuffer(value[2], dtype=value[1]).copy()
     return {k: _lively(v) for k, v in value}
