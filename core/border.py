@@ -15,6 +15,8 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from .backend import by_type
+from .device import device
+from .dtypes import dtype
 from .errors import (
     AnadromeError,
     ArgumentError,
@@ -188,7 +190,7 @@ def _told(value: Any, depth: int = 0) -> str:
         inner = ", ".join(_told(v, depth + 1) for v in value[:4])
         inner += ", ..." if len(value) > 4 else ""
         return f"[{inner}]" if type(value) is list else f"({inner})"
-    if value is None or isinstance(value, (bool, int, float, complex, str)):
+    if value is None or isinstance(value, (bool, int, float, complex, str, dtype, device)):
         text = repr(value)
         return text if len(text) <= 40 else text[:37] + "..."
     return f"a {type(value).__name__}"

@@ -14,7 +14,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from . import sites
-from .errors import AlreadyFreedError, ModifiedInPlaceError
+from .errors import AlreadyFreedError, ArgumentError, ModifiedInPlaceError
 from .modes import saved_tensors_hooks as saved_tensors_hooks  # PyTorch's place for it
 
 if TYPE_CHECKING:
@@ -219,6 +219,10 @@ class RemovableHandle:
     _ids = itertools.count()
 
     def __init__(self, table: dict[int, Any], hook: Any) -> None:
+        if not isinstance(table, dict):
+            raise ArgumentError(
+                f"RemovableHandle(): argument 'hooks_dict' must be dict, not {type(table).__name__}"
+            )
         self.id = next(self._ids)
         while self.id in table:  # an unpickled table has ids of another process
             self.id = next(self._ids)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes
+from .border import bordered
 from .creation import empty
 from .creation import tensor as from_data
 from .tensor import Size, Tensor, wrap
 
 
+@bordered
 def made(args: tuple[Any, ...], kind: dtypes.dtype, device: Any = None) -> Tensor:
     """What ``FloatTensor(*args)`` is: of a size given as integers, or of data."""
     if len(args) == 1 and not isinstance(args[0], (int, Size)):

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import backend as backends
 from . import dtypes
+from .border import on_purpose, refuse
 from .device import device as Device
 from .modes import current
 from .out import into
@@ -24,18 +25,23 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
-        if not keywords:
-            return function(*args)
-        out = keywords.pop("out", None)
-        for name in ("layout", "memory_format", "pin_memory"):
-            keywords.pop(name, None)
-        if gathers and "size" in keywords and not args:
-            args = (keywords.pop("size"),)
-        if out is None:
-            return function(*args, **keywords)
-        if keywords.get("dtype") is None:
-            keywords["dtype"] = out.dtype
-        return into(out, function(*args, **keywords), function.__name__)
+        try:
+            if not keywords:
+                return function(*args)
+            out = keywords.pop("out", None)
+            for name in ("layout", "memory_format", "pin_memory"):
+                keywords.pop(name, None)
+            if gathers and "size" in keywords and not args:
+                args = (keywords.pop("size"),)
+            if out is None:
+                return function(*args, **keywords)
+            if keywords.get("dtype") is None:
+                keywords["dtype"] = out.dtype
+            return into(out, function(*args, **keywords), function.__name__)
+        except Exception as error:
+            if on_purpose(error):
+                raise
+            refuse(function.__name__, error, args, keywords)
 
     return call
 

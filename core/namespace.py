@@ -305,6 +305,7 @@ from .pointwise import (
     rsub,
 )
 from .ranges import range
+from .refusals import refusing
 from .tensor import Tensor
 
 multiply, subtract, divide, concat = mul, sub, div, cat
@@ -320,4 +321,4 @@ _IN_PLACE = """abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin 
     floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal
     round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
 globals().update({f"{_name}_": getattr(Tensor, f"{_name}_") for _name in _IN_PLACE.split()})
-detach = Tensor.detach
+detach, detach_ = refusing(Tensor.detach), refusing(Tensor.detach_)

@@ -49,11 +49,17 @@ def ndtr(input: Tensor) -> Tensor:
     return erfc(input * -math.sqrt(0.5)) * 0.5
 
 
+#: What ``multigammaln`` adds up, term by term.
+MOST_TERMS = 1 << 16
+
+
 @takes_out
 def multigammaln(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function (``torch.special.multigammaln``)."""
     if p < 1:
         raise RuntimeError(f"p has to be greater than or equal to 1, but got {p}")
+    if p > MOST_TERMS:
+        raise RuntimeError(f"p is the number of terms, at most {MOST_TERMS}, but got {p}")
     shifts = [gammaln(input - 0.5 * k) for k in range(p)]
     total = shifts[0]
     for term in shifts[1:]:

@@ -343,6 +343,10 @@ class Tensor(Values, Operators):
             return self.shape
         try:
             return self._data.shape[dim]
+        except TypeError:
+            raise TypeError(
+                f"size(): argument 'dim' (position 1) must be int, not {type(dim).__name__}"
+            ) from None
         except IndexError:
             n = max(self._data.ndim, 1)
             raise IndexError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import modes
 from ..dtypes import float32
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..ops import normalise
 from ..ops.convert import to
@@ -27,7 +27,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     ``input``: (*, in), ``weight``: (out, in) or (in,), ``bias``: (out,); the result is (*, out).
     """
-    rows, table = input._data.shape, weight._data.shape
+    try:
+        rows, table = input._data.shape, weight._data.shape
+    except AttributeError:
+        wrong = input if isinstance(weight, Tensor) else weight
+        raise ArgumentError(
+            f"linear(): arguments 'input' and 'weight' must be Tensor, not {type(wrong).__name__}"
+        ) from None
     if len(table) != 2 or not rows or rows[-1] != table[1]:
         return _unusual_linear(input, weight, bias)
     if input._data.dtype is not weight._data.dtype:

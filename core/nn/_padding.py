@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..errors import ShapeError
-from ..ops.resample import Taps, resample
+from ..ops.resample import Taps, listed, resample
 from ..ops.shape import pad_constant
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -100,6 +100,7 @@ def _check(input: Tensor, dim: int, before: int, after: int, mode: str) -> None:
 @functools.lru_cache(maxsize=256)
 def _around(n: int, before: int, after: int, mode: str) -> Taps:
     """Padding of a dimension with values of its own."""
+    listed(n + before + after)
     places = range(-before, n + after)
     if mode == "replicate":
         taken = [min(max(i, 0), n - 1) for i in places]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ShapeError
-from ..ops.resample import Taps, maps_of, resample
+from ..ops.resample import Taps, listed, maps_of, resample
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._adaptive import mean_of_parts
@@ -168,6 +168,7 @@ def _applied(input: Tensor, maps: Any, mode: str) -> Tensor:
 @functools.lru_cache(maxsize=512)
 def _taps(n: int, size: int, factor: float | None, mode: str, align: bool) -> Taps:
     """The map from ``n`` to ``size`` values; ``factor``: what the size was asked for by."""
+    listed(size)
     scale = 1.0 / factor if factor else n / size
     if mode.startswith("nearest"):
         return Taps(n, [{i: 1.0} for i in _nearest(n, size, scale, mode == "nearest-exact")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..forms import form
 from ..op import WIDEST, op
 from ..samples import Arr, Sample
@@ -112,7 +112,13 @@ def stack(tensors: Any, dim: int = 0) -> Any:
 def _several(name: str, tensors: Any) -> list[Any]:
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}() takes a sequence of Tensors, not one Tensor: {name}([a, b])")
-    out = list(tensors)
+    try:
+        out = list(tensors)
+    except TypeError:
+        raise ArgumentError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
+        ) from None
     if not out:
         raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
     for i, t in enumerate(out):
@@ -140,6 +146,7 @@ def _each_at_least(ndim: int, tensors: Any) -> Any:
         return _at_least(ndim, tensors[0])
     if len(tensors) == 1:
         tensors = tensors[0]
+    tensors = _several(f"atleast_{ndim}d", tensors)
     return tuple(_at_least(ndim, t) for t in tensors)
 
 
@@ -195,7 +202,7 @@ def block_diag(*tensors: Any) -> Any:
     """Matrices along the diagonal of one, zero elsewhere (PyTorch: ``torch.block_diag``)."""
     from .shape import pad_constant
 
-    blocks = [_at_least(2, t) for t in tensors]
+    blocks = [_at_least(2, t) for t in _several("block_diag", tensors)]
     for t in blocks:
         if t.ndim > 2:
             raise RuntimeError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import dtypes, modes
-from ..errors import DtypeError, RangeError
+from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import form, inplace_composite
 from ..op import KEEP, NONE, op
 from ..refusals import refusing
@@ -135,12 +135,19 @@ def _where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any 
     """
     if input is None:
         return nonzero(condition, as_tuple=True)
-    if condition.dtype.name not in ("bool", "uint8"):
+    try:
+        kind = condition.dtype.name
+    except AttributeError:
+        raise ArgumentError(
+            "where(): argument 'condition' (position 1) must be Tensor, not "
+            f"{type(condition).__name__}"
+        ) from None
+    if kind not in ("bool", "uint8"):
         raise DtypeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{condition.dtype.name}; write e.g. `condition != 0`"
+            f"{kind}; write e.g. `condition != 0`"
         )
-    if condition.dtype.name == "uint8":
+    if kind == "uint8":
         condition = condition != 0
     if not isinstance(input, Tensor) and not isinstance(other, Tensor):
         from ..creation import tensor

@@ -47,6 +47,8 @@ bitwise_right_shift = op("bitwise_right_shift", lambda xp, a, b: _shifted(xp, a,
                          samples=call(Arr((4,), 0, 9, "int"), Arr((4,), 0, 4, "int")))
 gcd = op("gcd", lambda xp, a, b: _gcd(xp, a, b), a=NONE, b=NONE, inplace=True,
          only_tensors=("a", "b"),
+         refuses={"float": "gcd is not implemented for floating-point numbers; only for integers",
+                  "complex": "gcd is not implemented for complex numbers; only for integers"},
          samples=call(Arr((4,), 1, 99, "int"), Arr((4,), 1, 99, "int")))
 
 clamp_low = op("clamp_low", lambda xp, x, low: xp.maximum(x, low),

@@ -13,6 +13,7 @@ from ..errors import ShapeError
 from ..op import KEEP, NONE, op
 from ..samples import Arr, Sample, call
 from .convolve import size_of
+from .resample import listed
 
 # fmt: off
 pool_scatter = op("pool_scatter", lambda xp, grad, indices, *, shape:
@@ -41,14 +42,9 @@ adaptive_max_pool = op("adaptive_max_pool",
 # fmt: on
 
 
-#: Parts that a dimension may be divided into: they are listed one by one.
-MOST_PARTS = 1 << 24
-
-
 def parts(n: int, count: int) -> list[tuple[int, int]]:
     """Where each of ``count`` parts of a dimension begins and ends; they may overlap."""
-    if not 0 <= count <= MOST_PARTS:
-        raise ShapeError(f"a dimension is divided into 0 to {MOST_PARTS} parts, not {count}")
+    listed(count)
     return [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
 
 

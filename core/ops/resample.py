@@ -12,9 +12,20 @@ from typing import Any, NamedTuple
 
 from ..align import cast
 from ..dtypes import float32, from_native, get_default_dtype
+from ..errors import ShapeError
 from ..op import op
 from ..samples import Arr, Sample
 from .products import product
+
+#: The longest dimension whose places are listed one by one.
+MOST_LISTED = 1 << 24
+
+
+def listed(count: int) -> int:
+    """A length of a dimension whose places can be listed; the error for one that cannot."""
+    if not 0 <= count <= MOST_LISTED:
+        raise ShapeError(f"a dimension of {count} is made here; it can have 0 to {MOST_LISTED}")
+    return count
 
 
 class Taps:

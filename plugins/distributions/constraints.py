@@ -89,6 +89,8 @@ class independent(Constraint):
     """Another constraint, of all entries of the last dimensions together."""
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
+        if not isinstance(base_constraint, Constraint):
+            raise TypeError(f"independent() takes a Constraint, not {base_constraint!r}")
         self.base_constraint = base_constraint
         self.reinterpreted_batch_ndims = reinterpreted_batch_ndims
 

@@ -50,7 +50,7 @@ def transpose(x: Any, *, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged."""
     try:
         return x.swapaxes(dim0, dim1)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return declared("transpose")(x, dim0=dim0, dim1=dim1)
 
 
