@@ -26,7 +26,10 @@ from .tensor import Tensor
 
 Key = tuple[int, int]
 
-_tape: contextvars.ContextVar[_Tape | None] = contextvars.ContextVar("random_tape", default=None)
+#: What gives, or notes, the keys that are drawn here.
+_tape: contextvars.ContextVar[recorded_keys | replayed_keys | None] = contextvars.ContextVar(
+    "random_tape", default=None
+)
 
 
 class Generator(Bordered):
@@ -101,32 +104,8 @@ class Generator(Bordered):
             return self._seed, number
 
 
-class _Tape:
-    """The keys that a piece of code drew, to draw them again when it is run again."""
-
-    __slots__ = ("keys", "outer", "position", "recording")
-
-    def __init__(self, keys: list[Key] | None = None, outer: _Tape | None = None) -> None:
-        self.recording = keys is None
-        self.keys: list[Key] = [] if keys is None else keys
-        self.position = 0
-        self.outer = outer
-
-    def key(self, generator: Generator) -> Key:
-        if self.recording:
-            key = generator._advance() if self.outer is None else self.outer.key(generator)
-            self.keys.append(key)
-            return key
-        if self.position == len(self.keys):
-            raise RuntimeError(
-                "the recomputed code draws more random numbers than its first run did"
-            )
-        self.position += 1
-        return self.keys[self.position - 1]
-
-
 class recorded_keys:
-    """Note the keys drawn inside, here and in nested calls; for what may be run again.
+    """Note the keys drawn inside, here and in nested calls, for what may be run again.
 
     >>> import anadrome as ad
     >>> from anadrome.random import recorded_keys, replayed_keys
@@ -137,25 +116,47 @@ class recorded_keys:
     True
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ("_token", "keys", "outer")
 
     def __enter__(self) -> list[Key]:
-        tape = _Tape(outer=_tape.get())
-        self._token = _tape.set(tape)
-        return tape.keys
+        self.keys: list[Key] = []
+        self.outer = _tape.get()
+        self._token = _tape.set(self)
+        return self.keys
 
     def __exit__(self, *exc: object) -> None:
         _tape.reset(self._token)
 
+    def key(self, generator: Generator) -> Key:
+        """The next key of the generator, noted."""
+        key = generator._advance() if self.outer is None else self.outer.key(generator)
+        self.keys.append(key)
+        return key
 
-@contextlib.contextmanager
-def replayed_keys(keys: list[Key]) -> Iterator[None]:
+
+class replayed_keys:
     """Draw the noted keys again inside; the generators do not move."""
-    token = _tape.set(_Tape(list(keys)))
-    try:
-        yield
-    finally:
-        _tape.reset(token)
+
+    __slots__ = ("_token", "keys", "position")
+
+    def __init__(self, keys: list[Key]) -> None:
+        self.keys = list(keys)
+
+    def __enter__(self) -> None:
+        self.position = 0
+        self._token = _tape.set(self)
+
+    def __exit__(self, *exc: object) -> None:
+        _tape.reset(self._token)
+
+    def key(self, generator: Generator) -> Key:
+        """The next noted key."""
+        if self.position == len(self.keys):
+            raise RuntimeError(
+                "the recomputed code draws more random numbers than its first run did"
+            )
+        self.position += 1
+        return self.keys[self.position - 1]
 
 
 default_generator = Generator()

@@ -1,9 +1,10 @@
 """Sentinel: looks once a backward whether all is finite, and finds where what is not came from.
 
-Reading order: `ops` (the flag), `watching` (what looks at it), `structure` (what a freed graph can
-still tell); then what happens on a hit: `replaying` (the step once more), `recording` (what it does,
-op by op, as a `trace`), `ranges` (values in a line), `diagnosing` and `advice` (the op to blame and
-what to write); and `files`, `running` and `command` (a trace kept in a file, and run from it).
+Reading order: `ops` (the flag), `watching` (what looks at it), `structure` (what a graph tells of a
+plain loop). What happens on a hit: `replaying` (the step once more), `recording` (what it does, op
+by op, as a `trace`, with `naming` for what the user calls things), `ranges` (an array in a line),
+`diagnosing` and `advice` (the op to blame, what to write). `files`, `running`, `command`: a trace
+kept in a file, and run from it.
 """
 
 from __future__ import annotations
@@ -39,33 +40,17 @@ def register_exports() -> Mapping[str, Any]:
 
 @hookimpl
 def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
-    """Look at what it started from and at what it gave, when it is over."""
-    run = current.get()
-    return None if run is None else run.backward(tensors)
-
-
-@hookimpl
-def grad_ready(tensor: Tensor) -> None:
-    """A gradient to look at."""
-    run = current.get()
-    if run is not None:
-        run.reached(tensor)
+    """A backward, and what it starts from."""
+    watch = current.get()
+    return None if watch is None else watch.backward(tensors)
 
 
 @hookimpl
 def before_step(optimizer: Any) -> None:
-    """In a replay no parameter is changed."""
-    run = current.get()
-    if run is not None:
-        run.stepping(optimizer)
-
-
-@hookimpl
-def after_step(optimizer: Any) -> None:
-    """From here on the parameters are not those of the step's start."""
-    run = current.get()
-    if run is not None:
-        run.stepped(optimizer)
+    """Look at the gradients before they are used."""
+    watch = current.get()
+    if watch is not None:
+        watch.stepping(optimizer)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

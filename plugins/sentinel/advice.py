@@ -52,8 +52,8 @@ def for_forward(op: str, inputs: list[Range], result: Range) -> list[str]:
         return [f"`{op}` leaves float32 beyond about 88: subtract the maximum first, or use "
                 "`softmax`, `logsumexp`, `softplus`"]  # fmt: skip
     if "softmax" in op:
-        return ["A row in which everything is masked out (-inf) has no softmax: leave one entry, or "
-                "set such rows to 0 afterwards with the masked-in branch only"]  # fmt: skip
+        return ["A row in which everything is masked out (-inf) has no softmax: leave an entry in "
+                "each, or mask with a large finite number (`-1e4`)"]  # fmt: skip
     return []
 
 

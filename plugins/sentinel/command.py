@@ -11,7 +11,8 @@ from anadrome.errors import AnadromeError
 from .diagnosing import diagnose
 from .files import load
 from .ranges import Range
-from .running import ReplayError, run as run_trace
+from .running import ReplayError
+from .running import run as run_trace
 from .trace import Call
 
 

@@ -54,7 +54,8 @@ class Finding:
         if self.phase == "given":
             return f"  It was there before the step: {self.op} is {self.result}"
         inside = f", in {self.module}" if self.module else ""
-        part = "the backward of " if self.phase == "backward" else ""
+        sums = self.op.startswith("a sum of gradients")
+        part = "the backward of " if self.phase == "backward" and not sums else ""
         return f"  First made by {part}{self.op} at {self.where}{inside}"
 
 
@@ -102,20 +103,26 @@ def diagnose(seen: Seen) -> Finding | None:
 def _finding(seen: Seen, bad: list[int], what: str) -> Finding:
     """The origin that was first in time, of all that is bad."""
     trace = seen.trace
-    what = f"{what}, after {trace.where}" if trace.where else what
+    what = f"{what}, {trace.where}" if trace.where else what
+    # Where gradients first went bad says it best if it was by what they met there.
+    turns = [t for n in bad if (t := _turn(seen, n)) is not None]
+    masked = [(call, node) for call, node in turns if node in seen.masked]
+    if masked:
+        call, node = min(masked)
+        return _of_node(seen, node, call, what, [])
     # A NaN says more than an infinity, which may be what is left of it elsewhere.
     chosen = [n for n in bad if seen.ranges[n].nan] or bad
     origins = [_origin(seen, n) for n in chosen]
     origin, chain = min(origins, key=lambda pair: seen.makers.get(pair[0], -1))
-    call = seen.makers.get(origin)
-    if call is None:
+    maker = seen.makers.get(origin)
+    if maker is None:
         return _of_given(seen, origin, what, chain)
-    node = seen.node_of(call)
-    made = trace.calls[call]
+    node = seen.node_of(maker)
+    made = trace.calls[maker]
     if node is not None:
-        return _of_node(seen, node, call, what, chain)
+        return _of_node(seen, node, maker, what, chain)
     if made.played:
-        finding = Finding(what, "forward", f"the sum of gradients ({made.op})", made.where)
+        finding = Finding(what, "backward", f"a sum of gradients ({made.op})", made.where)
     else:
         finding = Finding(what, "forward", made.op, made.where, made.module)
     finding.inputs = _inputs(seen, made)
@@ -124,6 +131,23 @@ def _finding(seen: Seen, bad: list[int], what: str) -> Finding:
     finding.advice = advice.for_forward(made.op, [r for _, r in finding.inputs], finding.result)
     finding.notes = trace.notes
     return finding
+
+
+def _turn(seen: Seen, number: int) -> tuple[int, int] | None:
+    """Where the gradients that lead to a bad one went bad: the rule's call, and its node."""
+    while True:
+        maker = seen.makers.get(number)
+        if maker is None or not seen.trace.calls[maker].played:
+            return None
+        node = seen.node_of(maker)
+        sources = [
+            n
+            for n in _values(seen.trace.calls[maker])
+            if seen.ranges[n].bad and n in seen.makers and seen.trace.calls[seen.makers[n]].played
+        ]
+        if not sources:
+            return None if node is None else (maker, node)
+        number = min(sources)
 
 
 def _origin(seen: Seen, number: int) -> tuple[int, list[str]]:

@@ -65,7 +65,7 @@ class Names:
 
 
 def _variables(step: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The variables that a function refers to, and those that the user's functions among them do."""
+    """The variables that a function refers to, and those of the user's functions among them."""
     while isinstance(step, functools.partial):
         step = step.func
     owner = getattr(step, "__self__", None)

@@ -19,21 +19,33 @@ all_finite = op("all_finite", _all_finite, tensors=NONE, dtype=KEEP, method=Fals
                 samples=call(Arr((2, 3)), Arr((4,)), Arr(())))  # fmt: skip
 
 
-def is_finite(tensors: list[Tensor]) -> bool:
+def is_finite(arrays: list[Any]) -> bool:
     """The flag, read: waits for each device once. No mode sees it."""
-    implementations = all_finite.op.implementations
-    arrays = [unwrap(t) for t in tensors]
-    cls = arrays[0].__class__
-    if all([a.__class__ is cls for a in arrays]) and by_type[cls].device_count() == 1:
-        return bool(implementations[cls](*arrays))
+    classes = {a.__class__ for a in arrays}
+    if len(classes) == 1:
+        (cls,) = classes
+        if by_type[cls].device_count() == 1:
+            return bool(all_finite.op.implementations[cls](*arrays))
     places: dict[Any, list[Any]] = {}
-    for t, array in zip(tensors, arrays):
-        places.setdefault(t.device, []).append(array)
-    flags = [implementations[there[0].__class__](*there) for there in places.values()]
-    return all([bool(flag) for flag in flags])
+    for a in arrays:
+        backend = by_type[a.__class__]
+        places.setdefault((backend.name, str(backend.device_of(a))), []).append(a)
+    flags = [all_finite.op.implementations[there[0].__class__](*there) for there in places.values()]
+    return all(bool(flag) for flag in flags)
+
+
+def runs_ahead(tensor: Tensor) -> bool:
+    """Whether its device does so, and reading a value means waiting."""
+    return by_type[unwrap(tensor).__class__].device_types != ("cpu",)
+
+
+def is_scaled(root: Tensor) -> bool:
+    """Whether a `GradScaler` made this of a loss: it notes that on the node."""
+    node = root.grad_fn
+    return node is not None and node.hooks is not None and "amp_scale" in node.hooks.notes
 
 
 def has_nan(tensors: tuple[Tensor, ...]) -> bool:
     """Whether any of the Tensors holds a NaN."""
     arrays = [unwrap(t) for t in tensors]
-    return any([bool(by_type[a.__class__].xp.any(a != a)) for a in arrays])
+    return any(bool(by_type[a.__class__].xp.any(a != a)) for a in arrays)

@@ -1,4 +1,4 @@
-"""ranges: an array's values in a line of text: type, shape, lowest and highest, what is not finite."""
+"""ranges: an array in a line of text: type, shape, lowest and highest value, what is not finite."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ class Recorder(Mode):
 
     sees_rules = True
 
-    def __init__(self, names: Names, backend: str) -> None:
-        self.trace = Trace(backend)
+    def __init__(self, names: Names) -> None:
+        self.trace = Trace()
         self.ranges: dict[int, Range] = {}
         #: Copies of the given values, on the host.
         self.arrays: dict[int, Any] = {}
@@ -65,6 +65,8 @@ class Recorder(Mode):
         self._passed = 0
         #: In a backward: whether it records a graph itself.
         self._backwards: list[bool] = []
+        #: Leaves whose gradient the step replaced, with what it was.
+        self.reset: dict[int, tuple[Tensor, Tensor | None]] = {}
         #: What the step wrote in place, as it was before.
         self._before: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -93,6 +95,8 @@ class Recorder(Mode):
 
     def _bind(self, array: Any, digest: int | None = None) -> int:
         number = len(self._digests)
+        if not self.trace.backend:
+            self.trace.backend = by_type[array.__class__].name
         digest = _digest(array) if digest is None else digest
         self._digests.append(digest)
         self._known[id(array)] = Known(array, number, digest)
@@ -150,6 +154,7 @@ class Recorder(Mode):
 
     def touched(self, tensor: Any, new_grad: bool) -> None:
         if new_grad:
+            self.reset.setdefault(id(tensor), (tensor, tensor.grad))
             return
         self._keep(tensor)
         # `assign` and `out=` announce the Tensor that is written, then what is written.

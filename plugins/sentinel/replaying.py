@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from anadrome import Tensor, sites
-from anadrome.backend import by_type
+from anadrome import Tensor
+from anadrome.modes import aside, reset_state, set_state
 from anadrome.modes import current as state_now
-from anadrome.modes import reset_state, set_state
 from anadrome.random import replayed_keys
-from anadrome.tensor import unwrap
 
 from .diagnosing import Finding, Seen, diagnose
 from .naming import Names
+from .ops import is_scaled
 from .recording import Recorder
 from .registry import current
+from .structure import leaves_of
 from .watching import Hit, NonFiniteError
 
 
@@ -26,102 +26,115 @@ class Enough(BaseException):
 
 
 class Replay:
-    """In the place of a `Run` while its step is run again."""
+    """In the place of a `Watch` while its step is run again."""
 
-    def __init__(self, recorder: Recorder, last: int) -> None:
+    def __init__(self, recorder: Recorder, hit: Hit) -> None:
         self.recorder = recorder
-        self.last = last
-        self.count = 0
-        self.leaves: list[Tensor] = []
-        self._hidden: list[tuple[Tensor, Tensor | None]] = []
+        self.hit = hit
+        self.backwards = 0
+        self.updates = 0
+        #: Leaves, with the gradients that they had before the replay.
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
 
     @contextlib.contextmanager
     def backward(self, tensors: tuple[Tensor, ...]) -> Iterator[None]:
-        """Around a backward; after the last one nothing more is run."""
-        self.leaves = []
+        """Around a backward: nothing more is run once something is bad."""
         trace = self.recorder.trace
+        self.backwards += 1
+        leaves = leaves_of(tensors)
+        for leaf in leaves:
+            if id(leaf) not in self.grads and id(leaf) not in self.recorder.reset:
+                # What it has is this very gradient, or one that was looked at before.
+                self.grads[id(leaf)] = (leaf, leaf.grad)
+                with aside():
+                    leaf.grad = None
         trace.roots = [self.recorder.number(t) for t in tensors]
         with self.recorder.backward():
             yield
-        self.count += 1
-        if self.count == self.last:
+        self._note(leaves)
+        if is_scaled(tensors[0]):
+            trace.leaves = []
+        seen = self.recorder.ranges
+        bad = any(seen[n].bad for n in (*trace.roots, *(n for _, n in trace.leaves)))
+        last = self.backwards == self.hit.backwards and self.updates == self.hit.updates
+        if bad or last:
             raise Enough
-        for leaf in self.leaves:  # leaves may share what the rules gave them
+        for leaf in leaves:  # they may share what the rules gave them
             if leaf.grad is not None:
                 leaf.grad = leaf.grad.detach().clone()
 
-    def reached(self, leaf: Tensor) -> None:
-        """A leaf has taken a gradient."""
-        self.leaves.append(leaf)
+    def _note(self, leaves: Iterable[Tensor]) -> None:
+        recorder = self.recorder
+        recorder.trace.leaves = [
+            (recorder.names.of(leaf), recorder.number(leaf.grad))
+            for leaf in leaves
+            if leaf.grad is not None
+        ]
 
     def stepping(self, optimizer: Any) -> None:
-        """An earlier optimizer of the step has changed its parameters already: without gradients
-        it has nothing to do."""
-        self._hidden = [(p, p.grad) for g in optimizer.param_groups for p in g["params"]]
-        for p, _ in self._hidden:
-            p.grad = None
+        """Nothing is written. Where the hit was further on, the parameters have been changed
+        already, and without gradients an optimizer has nothing to do."""
+        self.updates += 1
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        if self.updates == self.hit.updates:
+            self._note(params)
+            raise Enough
+        hidden = [(p, p.grad) for p in params]
+        with aside():
+            for p in params:
+                p.grad = None
 
-    def stepped(self, optimizer: Any) -> None:
-        """The gradients are seen again."""
-        for p, grad in self._hidden:
-            p.grad = grad
+        def shown(*_: Any) -> None:
+            handle.remove()
+            with aside():
+                for p, grad in hidden:
+                    p.grad = grad
+
+        handle = optimizer.register_step_post_hook(shown)
 
 
 def explained(
     step: Callable[..., Any], args: Any, kwargs: Any, keys: list[Any], hit: Hit
 ) -> NonFiniteError:
     """The error for a step that was hit, with what its replay shows."""
-    run = hit.run
-    backend = by_type[unwrap(hit.backward.roots[0]).__class__].name
-    recorder = Recorder(Names(step, args, kwargs), backend)
+    recorder = Recorder(Names(step, args, kwargs))
     trace = recorder.trace
-    trace.where = f"the backward at {sites.describe(hit.site)}"
-    if run.steps:
+    trace.where = hit.where
+    if hit.updates > 1:
         trace.notes.append(
             "An optimizer had stepped earlier in this step, so the replay began with changed "
             "parameters: watch each update as a step of its own"
         )
-    replay = Replay(recorder, run.backwards)
-    failed = _run_again(step, args, kwargs, keys, run.leaves, replay)
+    failed = _run_again(step, args, kwargs, keys, Replay(recorder, hit))
     if failed is not None:
         trace.notes.append(f"The replay broke off with {type(failed).__name__}: {failed}")
     finding = diagnose(Seen(trace, recorder.ranges, recorder.masked))
     if finding is None:
         return NonFiniteError(_unseen(trace.where, failed))
-    return _saved(finding, recorder, run.guard.file)
+    return _saved(finding, recorder, hit.watch.guard.file)
 
 
-def _run_again(
-    step: Any, args: Any, kwargs: Any, keys: Any, leaves: list[Tensor], replay: Replay
-) -> Exception | None:
+def _run_again(step: Any, args: Any, kwargs: Any, keys: Any, replay: Replay) -> Exception | None:
     """Run the step, and leave everything as it was found; the exception that it ended with."""
     recorder = replay.recorder
-    grads = {id(leaf): (leaf, leaf.grad) for leaf in leaves}
-    for leaf, _ in grads.values():
-        leaf.grad = None
     state = state_now()
     # Outermost: what autocast and its like make of an op is what is recorded.
     scope = set_state(state.but(modes=(recorder, *state.modes)))
     token = current.set(replay)
-    failed: Exception | None = None
     try:
         with replayed_keys(keys), recorder.modules():
             step(*args, **kwargs)
     except Enough:
-        for leaf in {id(x): x for x in replay.leaves}.values():
-            if leaf.grad is not None:
-                recorder.trace.leaves.append(
-                    (recorder.names.of(leaf), recorder.number(leaf.grad))
-                )
+        pass
     except Exception as error:
-        failed = error
+        return error
     finally:
         current.reset(token)
         reset_state(scope)
         recorder.undo()
-        for leaf, grad in grads.values():
+        for leaf, grad in (*replay.grads.values(), *recorder.reset.values()):
             leaf.grad = grad
-    return failed
+    return None
 
 
 def _saved(finding: Finding, recorder: Recorder, file: str | None) -> NonFiniteError:

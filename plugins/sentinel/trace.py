@@ -74,16 +74,18 @@ class Given:
 
 @dataclasses.dataclass(slots=True)
 class Trace:
-    """A step. `roots`: what its last backward started from; `leaves`: the gradients, by name."""
+    """A step. `roots`: what its last backward started from; `leaves`: the gradients, by name.
 
-    backend: str
+    `where`: the user's line where something was seen. `text`: what was said of it then.
+    """
+
+    backend: str = ""
     calls: list[Call] = dataclasses.field(default_factory=list)
     played: list[Played] = dataclasses.field(default_factory=list)
     given: dict[int, Given] = dataclasses.field(default_factory=dict)
     roots: list[int] = dataclasses.field(default_factory=list)
     leaves: list[tuple[str, int]] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
-    #: The user's line of the backward, and what was said of the step.
     where: str = ""
     text: str = ""
 

@@ -12,11 +12,19 @@ from anadrome import Tensor, sites
 from anadrome.errors import AnadromeError
 from anadrome.modes import tape
 from anadrome.random import recorded_keys
+from anadrome.tensor import unwrap
 
-from .ops import has_nan, is_finite
+from .ops import has_nan, is_finite, is_scaled, runs_ahead
 from .registry import current
+from .structure import after, before, leaves_of
 
 FILE = "anadrome-replay.safetensors"
+
+# When it was seen.
+_BEFORE = "seen before the backward"
+_AFTER = "seen after the backward"
+_STEPPING = "seen before the optimizer's step"
+_OVER = "seen after the step that was called"
 
 
 class NonFiniteError(AnadromeError, FloatingPointError):
@@ -35,9 +43,10 @@ class NonFiniteError(AnadromeError, FloatingPointError):
 class sentinel:
     """Stop a training step that gives NaN or infinity, and say where that came from.
 
-    Once a backward it looks whether what the backward started from and the gradients that it gave
-    are all finite: one flag, read once. If they are not, it raises ``NonFiniteError`` before the
-    optimizer has written anything. ``file``: where the replay is saved; None for nowhere.
+    Before an optimizer writes, it looks whether the loss and the gradients are all finite: one
+    flag, read once. If they are not, it raises ``NonFiniteError``, and nothing is written. (Where
+    no optimizer takes the gradients it looks at the end of the backward.) ``file``: where the
+    replay is saved, a name that ends in ``.safetensors``; None for nowhere.
 
     Around a step, given as a function, it runs that step again before it raises (same arguments,
     same random keys) and watches every op. The error names the first to blame, the user's line, the
@@ -69,7 +78,7 @@ class sentinel:
         if callable(file):
             raise TypeError("sentinel() takes the file for the replay: write `@ad.sentinel()`")
         self.file = file
-        #: How many backwards it has looked at.
+        #: How often it has looked.
         self.looks = 0
         self._tokens: list[Any] = []
 
@@ -77,7 +86,7 @@ class sentinel:
         return Watched(step, self)
 
     def __enter__(self) -> sentinel:
-        self._tokens.append(current.set(Run(self)))
+        self._tokens.append(current.set(Watch(self)))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -91,19 +100,26 @@ class Watched:
         functools.update_wrapper(self, step)
         self.guard = guard
         self._step = step
-        self._silent = False
+        self._told = False
+        #: Watches of calls that are over. Calls may overlap: threads, recursion.
+        self._idle: list[Watch] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        run = Run(self.guard, self)
-        token = current.set(run)
+        idle = self._idle
+        watch = idle.pop() if idle else Watch(self.guard, self)
+        token = current.set(watch)
         try:
             with recorded_keys() as keys:
                 out = self._step(*args, **kwargs)
-            if not run.backwards and not self._silent:
+            if watch.roots:
+                watch.end()
+            if not watch.backwards and not self._told:
                 self._tell()
+            watch.backwards = watch.updates = 0
+            idle.append(watch)
             return out
         except Hit as hit:
-            if hit.run is not run:
+            if hit.watch is not watch:
                 raise
             found = hit
         finally:
@@ -116,105 +132,139 @@ class Watched:
         return self if instance is None else types.MethodType(self, instance)
 
     def _tell(self) -> None:
-        self._silent = True
+        self._told = True
         warnings.warn(
-            "ad.sentinel() has seen no backward in this step, so nothing was looked at. A step that "
-            "`ad.capture` replays has none: watch the step without capture, or look at the loss",
+            "ad.sentinel() has seen no backward in this step, so nothing was looked at. A step "
+            "that `ad.capture` replays has none: watch the step without capture",
             stacklevel=3,
         )
 
 
 class Hit(BaseException):
-    """Leaves the step. Not an Exception, so that no step catches it."""
+    """Leaves the step. Not an Exception, so that no step catches it.
 
-    def __init__(self, run: Run, backward: Backward, site: sites.Site) -> None:
-        self.run = run
-        self.backward = backward
-        self.site = site
+    `where`: at which line. `backwards`, `updates`: how many there were, this one included.
+    """
+
+    def __init__(self, watch: Watch, where: str) -> None:
+        self.watch = watch
+        self.where = where
+        self.backwards = watch.backwards
+        self.updates = watch.updates
 
 
-class Run:
+class Watch:
     """One call of a step, or a whole loop (then `step` is None)."""
 
-    __slots__ = ("backward_now", "backwards", "guard", "leaves", "step", "steps")
+    __slots__ = ("backwards", "careful", "graph", "guard", "leaves", "roots", "step", "updates")
 
     def __init__(self, guard: sentinel, step: Watched | None = None) -> None:
         self.guard = guard
         self.step = step
         self.backwards = 0
-        #: Optimizer steps taken.
-        self.steps = 0
-        self.backward_now: Backward | None = None
-        #: The leaves of a step's earlier backwards.
-        self.leaves: list[Tensor] = []
+        #: How often an optimizer was about to step.
+        self.updates = 0
+        #: What a backward started from, until it has been looked at; in a loop, until a step.
+        self.roots: tuple[Tensor, ...] = ()
+        self.graph: tuple[Tensor, ...] = ()
+        #: Whether to look at the end of a backward, since no optimizer is known to take what it
+        #: gives. `leaves`: those it gave something, by id.
+        self.careful = True
+        self.leaves: set[int] = set()
 
-    def backward(self, tensors: tuple[Tensor, ...]) -> Backward:
-        """Around a backward."""
-        return Backward(self, tensors)
-
-    def reached(self, leaf: Tensor) -> None:
-        """A leaf has taken a gradient."""
-        now = self.backward_now
-        if now is not None:
-            now.leaves.append(leaf)
+    def backward(self, tensors: tuple[Tensor, ...]) -> Backward | None:
+        """A backward begins."""
+        if self.roots:
+            self.look_at_roots(_BEFORE)
+        self.backwards += 1
+        self.roots = tensors
+        if self.step is None:
+            self.graph = tensors
+            if not runs_ahead(tensors[0]):
+                self.look_at_roots(_BEFORE)
+        return Backward(self, tensors) if self.careful else None
 
     def stepping(self, optimizer: Any) -> None:
-        """Nothing to do: what it is about to write with has been looked at."""
+        """An optimizer is about to step: the one look of an ordinary step."""
+        self.updates += 1
+        roots = self.roots
+        if roots and is_scaled(roots[0]):
+            self.look_at_roots(_STEPPING)
+            roots = ()
+        arrays = [
+            unwrap(grad)
+            for group in optimizer.param_groups
+            for p in group["params"]
+            if (grad := p.grad) is not None
+        ]
+        for root in roots:
+            arrays.append(unwrap(root))
+        if arrays:
+            self.look(arrays, _STEPPING)
+        if self.careful and self.leaves:
+            self.leaves -= {id(p) for group in optimizer.param_groups for p in group["params"]}
+            self.careful = bool(self.leaves)
+        self.roots = self.graph = ()
 
-    def stepped(self, optimizer: Any) -> None:
-        """Count it."""
-        self.steps += 1
+    def look(self, arrays: list[Any], when: str) -> None:
+        """Stop if the arrays are not finite."""
+        if tape.get() is None:
+            self.guard.looks += 1
+            if not is_finite(arrays):
+                self.hit(when)
+
+    def look_at_roots(self, when: str) -> None:
+        """Stop if what the last backward started from is not finite. A scaled loss may be infinite:
+        then the scaler leaves the step out."""
+        roots = self.roots
+        self.roots = ()
+        if not is_scaled(roots[0]):
+            self.look([unwrap(root) for root in roots], when)
+        elif tape.get() is None:
+            self.guard.looks += 1
+            if has_nan(roots):
+                self.hit(when)
+
+    def end(self) -> None:
+        """The step is over, and no optimizer has taken what its last backward gave."""
+        scaled = is_scaled(self.roots[0])
+        leaves = [] if scaled else leaves_of(self.roots)
+        self.look_at_roots(_OVER)
+        grads = [unwrap(leaf.grad) for leaf in leaves if leaf.grad is not None]
+        if grads:
+            self.careful = True
+            self.look(grads, _OVER)
+
+    def hit(self, when: str) -> None:
+        """Stop the step, or the loop."""
+        where = f"{when} at {sites.describe(sites.caller(2))}"
+        if self.step is not None:
+            raise Hit(self, where)
+        self.roots = ()
+        explain = before if when is _BEFORE else after
+        raise NonFiniteError(explain(self.graph, where))
 
 
 class Backward:
-    """One backward: the leaves that it reaches, and the look at its end."""
+    """Around a backward of whose gradients nobody else takes care."""
 
-    __slots__ = ("leaves", "outer", "roots", "run")
+    __slots__ = ("roots", "watch")
 
-    def __init__(self, run: Run, roots: tuple[Tensor, ...]) -> None:
-        self.run = run
+    def __init__(self, watch: Watch, roots: tuple[Tensor, ...]) -> None:
+        self.watch = watch
         self.roots = roots
-        self.leaves: list[Tensor] = []
 
     def __enter__(self) -> None:
-        run = self.run
-        self.outer = run.backward_now
-        run.backward_now = self
+        pass
 
     def __exit__(self, failed: Any, *exc: object) -> None:
-        run = self.run
-        run.backward_now = self.outer
         if failed is not None:
             return
-        run.backwards += 1
-        run.guard.looks += 1
-        if run.step is not None:
-            run.leaves += self.leaves
-        if tape.get() is None and not self.is_fine():
-            self.hit()
-
-    def is_fine(self) -> bool:
-        """Whether what the step is going to use is finite."""
-        if any(t.grad_fn is not None and is_scaled(t.grad_fn) for t in self.roots):
-            return not has_nan(self.roots)
-        looked_at = list(self.roots)
-        for leaf in self.leaves:
-            grad = leaf.grad
-            if grad is not None:
-                looked_at.append(grad)
-        return is_finite(looked_at)
-
-    def hit(self) -> None:
-        """Stop the step."""
-        site = sites.caller(2)
-        if self.run.step is not None:
-            raise Hit(self.run, self, site)
-        from .structure import told
-
-        raise NonFiniteError(told(self.roots, self.leaves, site))
-
-
-def is_scaled(node: Any) -> bool:
-    """Whether a `GradScaler` made this of a loss: it notes that on the node."""
-    hooks = node.hooks
-    return hooks is not None and "amp_scale" in hooks.notes
+        watch = self.watch
+        leaves = leaves_of(self.roots)
+        watch.leaves = {id(leaf) for leaf in leaves}
+        scaled = is_scaled(self.roots[0])
+        watch.look_at_roots(_AFTER)
+        grads = [unwrap(leaf.grad) for leaf in leaves if leaf.grad is not None]
+        if grads and not scaled:
+            watch.look(grads, _AFTER)

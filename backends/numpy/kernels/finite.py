@@ -11,16 +11,30 @@ import numpy as np
 from .common import BLAS
 
 
+#: Arrays up to this size are looked at together: a call costs more than their values do.
+_SMALL = 16384
+
+
 def all_finite(*tensors: Any) -> Any:
+    kind = tensors[0].dtype
+    if kind not in BLAS:
+        return np.bool_(all(np.isfinite(t).all() for t in tensors))
+    small = []
     total = 0.0
     for t in tensors:
-        if t.ndim == 0 and t.dtype.kind == "f":
-            total += abs(float(t))
-        elif t.dtype in BLAS:
+        if t.dtype is not kind:
+            if not all_finite(t):
+                return np.False_
+        elif t.size == 1:
+            total += abs(t.item())
+        elif t.size <= _SMALL:
+            small.append(t)
+        else:
             flat = t.ravel("K")
-            total += float(flat.dot(flat))
-        elif not np.isfinite(t).all():
-            return np.False_
+            total += flat.dot(flat).item()
+    if small:
+        flat = np.concatenate(small, None)
+        total += flat.dot(flat).item()
     # A sum of squares is finite only if all of them are; it may overflow though they are.
     return np.bool_(math.isfinite(total) or all(np.isfinite(t).all() for t in tensors))
 
