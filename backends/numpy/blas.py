@@ -27,6 +27,20 @@ _inside = 0
 _before = 1
 
 
+def _forget() -> None:
+    """In a forked child no thread of its parent's is inside, and none will leave."""
+    global _lock, _inside
+    _lock = threading.Lock()
+    functions = _threads() if _inside else None
+    _inside = 0
+    if functions is not None:
+        functions[1](_before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 @functools.cache
 def _threads() -> tuple[Any, Any] | None:
     """OpenBLAS's functions that get and set how many threads it uses; None if it is another."""

@@ -9,12 +9,14 @@ change here, delete the ``*.nbi`` beside the loops.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 #: NaN and infinities are what they are; sums may be reordered, and products fused with them.
@@ -60,6 +62,15 @@ _S = tuple(
         5.8000006675720215,
     )
 )  # fmt: skip
+
+
+# A child that is forked while a thread compiles would wait for that thread, which it has not got.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def compiled(function: Any) -> Any:
