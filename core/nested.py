@@ -18,6 +18,10 @@ from .tensor import Tensor
 
 #: Kinds of NumPy's that are values: booleans, integers, floats, complex numbers.
 _KINDS = "biufc"
+#: How deeply values may be nested: less than what JSON's reader can follow anywhere.
+_DEPTH = 100
+#: What may come of reading what somebody else has made up.
+DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def describe(value: Any, arrays: dict[str, Any], where: str) -> Any:
@@ -25,6 +29,16 @@ def describe(value: Any, arrays: dict[str, Any], where: str) -> Any:
 
     Raises ``SerializationError`` that names the place of whatever is not a value.
     """
+    try:
+        return _node(value, arrays, where, _DEPTH)
+    except RecursionError as error:
+        raise SerializationError(f"{where} is nested too deeply, or in itself") from error
+
+
+def _node(value: Any, arrays: dict[str, Any], where: str, depth: int) -> Any:
+    if not depth:
+        raise RecursionError
+    depth -= 1
     numpy = backends.get("numpy").xp
     if isinstance(value, Tensor):
         if value.dtype is dtypes.complex128:  # which the files have no word for
@@ -42,21 +56,22 @@ def describe(value: Any, arrays: dict[str, Any], where: str) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {"float": repr(float(value))}
     if isinstance(value, complex):
-        return {"complex": [describe(value.real, arrays, ""), describe(value.imag, arrays, "")]}
+        return {"complex": [_node(x, arrays, where, depth) for x in (value.real, value.imag)]}
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": bytes(value).hex()}
     if isinstance(value, dict):
-        return {"dict": [
-            [describe(k, arrays, f"a key of {where}"), describe(v, arrays, f"{where}[{k!r}]")]
-            for k, v in value.items()
-        ]}  # fmt: skip
+        entries = []
+        for k, v in value.items():
+            key = _node(k, arrays, f"a key of {where}", depth)
+            entries.append([key, _node(v, arrays, f"{where}[{k!r}]", depth)])
+        return {"dict": entries}
     if isinstance(value, (list, tuple)):
-        items = [describe(v, arrays, f"{where}[{i}]") for i, v in enumerate(value)]
+        items = [_node(v, arrays, f"{where}[{i}]", depth) for i, v in enumerate(value)]
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, (set, frozenset)):
         # Equal sets give equal files.
         ordered = sorted(value, key=lambda v: (type(v).__name__, repr(v)))
-        return {"set": [describe(v, arrays, f"an element of {where}") for v in ordered]}
+        return {"set": [_node(v, arrays, f"an element of {where}", depth) for v in ordered]}
     raise SerializationError(
         f"{where} is a {type(value).__name__}; files hold Tensors, numbers, strings, booleans, "
         "None, and dicts, lists and tuples of them"
@@ -72,8 +87,7 @@ def _put(arrays: dict[str, Any], value: Any) -> str:
 def rebuild(node: Any, arrays: dict[str, Any]) -> Any:
     """What ``describe`` described. ``arrays``: Tensors by name.
 
-    Raises ``ValueError``, ``TypeError``, ``KeyError`` or ``AttributeError`` for what it never
-    wrote.
+    Raises one of ``DAMAGED`` for what it never wrote.
     """
     if isinstance(node, list):
         return [rebuild(v, arrays) for v in node]

@@ -15,7 +15,7 @@ from typing import Any
 from .atomic import write_atomically
 from .dtypes import complex128
 from .errors import SerializationError
-from .nested import describe, rebuild
+from .nested import DAMAGED, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import on_host, parse, pieces
 
@@ -111,6 +111,6 @@ def load(
         state = rebuild(note["structure"], tensors)
         if not isinstance(state, dict):
             raise ValueError(f"a state is a dict, not a {type(state).__name__}")
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except DAMAGED as error:
         raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
     return state

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from anadrome import streams
 from anadrome.errors import SerializationError
+from anadrome.nested import DAMAGED
 
 from . import parts, rotation, saving
 from .snapshot import LaterVersionError, Saved, of_generators, read
@@ -110,7 +111,7 @@ def _check(saved: Saved, given: dict[str, Any], own: dict[str, Any], strict: boo
         if name in saved.parts:
             try:
                 found += [f"{name}: {told}" for told in parts.problems(part, saved.parts[name])]
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except DAMAGED as error:
                 found.append(f"{name}: its state is damaged: {error!r}")
     if found:
         lines = "\n\t".join(found)
@@ -126,7 +127,7 @@ def _sources(saved: Saved, own: dict[str, Any], random: bool) -> list[tuple[Any,
     for source, state in out:
         try:
             streams.check(source, state)
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGED as error:
             raise SerializationError(f"{saved.name!r}: {error}") from error
     return out
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import anadrome as ad
 from anadrome import streams
 from anadrome.errors import SerializationError
-from anadrome.nested import describe, rebuild
+from anadrome.nested import DAMAGED, describe, rebuild
 from anadrome.tensor_file import on_host, parse, pieces
 
 from . import parts
@@ -96,7 +96,7 @@ def read(name: str, data: bytes) -> Saved:
             part["class"], part["state"]
         if not isinstance(saved.step, (int, type(None))):
             raise ValueError("its step is not a number")
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except DAMAGED as error:
         raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
     return saved
 
