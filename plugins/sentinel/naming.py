@@ -32,6 +32,7 @@ class Names:
         for name, t in tensors.items():
             self._note(t, f"{name} (argument)", "argument")
         found = [*arguments.items(), *_variables(step, _DEPTH, set())]
+        found += [(f"{n}.{k}", v) for n, value in found for k, v in _attributes(value)]
         for name, value in found:
             if isinstance(value, ad.nn.Module):
                 self._note_module(name, value)
@@ -64,6 +65,14 @@ class Names:
         return f"a leaf of shape {tuple(tensor.shape)}" if given is None else given.name
 
 
+def _attributes(value: Any) -> list[tuple[str, Any]]:
+    """Those of an object of the user's own, such as a trainer."""
+    plain = not isinstance(value, (Tensor, ad.nn.Module, type, types.ModuleType))
+    if not plain or inspect.isroutine(value) or type(value).__module__.startswith("anadrome"):
+        return []
+    return list(getattr(value, "__dict__", {}).items())
+
+
 def _variables(step: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
     """The variables that a function refers to, and those of the user's functions among them."""
     while isinstance(step, functools.partial):
@@ -71,7 +80,6 @@ def _variables(step: Any, depth: int, seen: set[int]) -> Iterator[tuple[str, Any
     owner = getattr(step, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):
         yield "self", owner
-        yield from getattr(owner, "__dict__", {}).items()
     if not inspect.isroutine(step):
         step = getattr(type(step), "__call__", step)  # noqa: B004
     try:

@@ -56,6 +56,7 @@ class Recorder(Mode):
         self.names = names
         self._modules: list[Any] = []
         self._known: dict[int, Known] = {}
+        self._by_content: dict[Any, int] = {}
         #: What a Tensor would hold after a write in place that was announced.
         self._announced: dict[int, int] = {}
         self._last_touched: Any = None
@@ -84,8 +85,13 @@ class Recorder(Mode):
             if announced is not None and self._digests[announced] == digest:
                 known.number, known.digest = announced, digest
                 return announced
-        number = self._bind(array, digest)
+        digest = _digest(array) if digest is None else digest
         given = self.names.arrays.get(id(array))
+        copied = self._by_content.get((digest, array.shape, array.dtype))
+        if given is None and copied is not None:  # as an op in place copies what it overwrites
+            self._known[id(array)] = Known(array, copied, digest)
+            return copied
+        number = self._bind(array, digest)
         if given is None:
             kind = "was written in place" if known is not None else "no op made"
             given = Given(f"a Tensor that {kind}", "other", self._where())
@@ -100,6 +106,7 @@ class Recorder(Mode):
         digest = _digest(array) if digest is None else digest
         self._digests.append(digest)
         self._known[id(array)] = Known(array, number, digest)
+        self._by_content[digest, array.shape, array.dtype] = number
         self.ranges[number] = ranged(array)
         return number
 
@@ -170,11 +177,9 @@ class Recorder(Mode):
         """Around a backward."""
         self._backwards.append(current().grad)
         self._passed = len(self.trace.calls)
-        token = entry.watching.set((*entry.watching.get(), self._see))
         try:
             yield
         finally:
-            entry.watching.reset(token)
             self._backwards.pop()
             self._passed = len(self.trace.calls)
 
@@ -208,8 +213,8 @@ class Recorder(Mode):
 
     # -- places ---------------------------------------------------------------------------------
     @contextlib.contextmanager
-    def modules(self) -> Iterator[None]:
-        """Know inside which module an op is called."""
+    def looking(self) -> Iterator[None]:
+        """See the nodes of backwards, and know inside which module an op is called."""
 
         def enter(module: Any, args: Any) -> None:
             self._modules.append(module)
@@ -222,9 +227,11 @@ class Recorder(Mode):
             register_module_forward_pre_hook(enter),
             register_module_forward_hook(leave, always_call=True),
         )
+        token = entry.watching.set((*entry.watching.get(), self._see))
         try:
             yield
         finally:
+            entry.watching.reset(token)
             for handle in handles:
                 handle.remove()
 

@@ -11,10 +11,12 @@ from anadrome import Tensor
 from anadrome.modes import aside, reset_state, set_state
 from anadrome.modes import current as state_now
 from anadrome.random import replayed_keys
+from anadrome.tensor import unwrap
 
 from .diagnosing import Finding, Seen, diagnose
 from .naming import Names
 from .ops import is_scaled
+from .ranges import ranged
 from .recording import Recorder
 from .registry import current
 from .structure import leaves_of
@@ -92,6 +94,10 @@ class Replay:
 
         handle = optimizer.register_step_post_hook(shown)
 
+    def added_to(self) -> bool:
+        """Whether the step adds to gradients that are bad now, and may have been so before it."""
+        return any(grad is not None and ranged(unwrap(grad)).bad for _, grad in self.grads.values())
+
 
 def explained(
     step: Callable[..., Any], args: Any, kwargs: Any, keys: list[Any], hit: Hit
@@ -105,12 +111,13 @@ def explained(
             "An optimizer had stepped earlier in this step, so the replay began with changed "
             "parameters: watch each update as a step of its own"
         )
-    failed = _run_again(step, args, kwargs, keys, Replay(recorder, hit))
+    replay = Replay(recorder, hit)
+    failed = _run_again(step, args, kwargs, keys, replay)
     if failed is not None:
         trace.notes.append(f"The replay broke off with {type(failed).__name__}: {failed}")
     finding = diagnose(Seen(trace, recorder.ranges, recorder.masked))
     if finding is None:
-        return NonFiniteError(_unseen(trace.where, failed))
+        return NonFiniteError(_unseen(trace.where, failed, replay.added_to()))
     return _saved(finding, recorder, hit.watch.guard.file)
 
 
@@ -122,7 +129,7 @@ def _run_again(step: Any, args: Any, kwargs: Any, keys: Any, replay: Replay) -> 
     scope = set_state(state.but(modes=(recorder, *state.modes)))
     token = current.set(replay)
     try:
-        with replayed_keys(keys), recorder.modules():
+        with replayed_keys(keys), recorder.looking():
             step(*args, **kwargs)
     except Enough:
         pass
@@ -153,12 +160,18 @@ def _saved(finding: Finding, recorder: Recorder, file: str | None) -> NonFiniteE
     return NonFiniteError(f"{text}\n  The step is saved: `anadrome replay {path}`", finding, path)
 
 
-def _unseen(where: str, failed: Exception | None) -> str:
-    text = f"NaN or an infinity after {where}, but the step run again gave finite values only"
+def _unseen(where: str, failed: Exception | None, added_to: bool) -> str:
+    text = f"NaN or an infinity, {where}"
     if failed is not None:
-        return f"{text[: text.index(', but')]}. The step could not be run again: {failed!r}"
+        return f"{text}. The step could not be run again: {failed!r}"
+    text += ", but the step run again gave finite values only: "
+    if added_to:
+        text += (
+            "either the gradients that were there before, to which it adds, were not finite (write "
+            "`optimizer.zero_grad()` first), or "
+        )
     return (
-        f"{text}: it depends on something that changes from run to run (numbers of Python's "
-        "`random` or of NumPy, a counter, state written in place). Draw random numbers with "
-        "anadrome, and pass what changes as an argument"
+        f"{text}it depends on something that changes from run to run (numbers of Python's `random` "
+        "or of NumPy, a counter, state written in place). Draw random numbers with anadrome, and "
+        "pass what changes as an argument"
     )

@@ -218,6 +218,8 @@ class Watch:
         then the scaler leaves the step out."""
         roots = self.roots
         self.roots = ()
+        if not roots:
+            return
         if not is_scaled(roots[0]):
             self.look([unwrap(root) for root in roots], when)
         elif tape.get() is None:
