@@ -27,8 +27,8 @@ def test_example_runs_and_returns_numbers(path, capsys):
     assert capsys.readouterr().out.strip()
 
 
-def test_there_are_nine():
-    assert len(EXAMPLES) == 9
+def test_there_are_ten():
+    assert len(EXAMPLES) == 10
 
 
 def test_minimal_loop_learns():
@@ -36,3 +36,9 @@ def test_minimal_loop_learns():
     losses = next(v for v in shown.values() if isinstance(v, list) and len(v) >= 10)
     assert all(math.isfinite(x) for x in losses)
     assert losses[-1] < losses[0]
+
+
+def test_a_resumed_training_is_the_same():
+    shown = run("10")
+    assert shown["the same"] == 1.0
+    assert shown["resumed"] == shown["whole"]
