@@ -235,10 +235,11 @@ def _run(
         try:
             modes.set_state(state)
             edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
-            observe = _observers(observe)
             if around is None:
+                observe = _observers(observe)
                 return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
             with around(roots):
+                observe = _observers(observe)  # those too that a plugin has just put there
                 return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
         finally:
             modes.set_state(before)
