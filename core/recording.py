@@ -11,7 +11,7 @@ from .graph import Packed, PackedRows, tick
 from .modes import EAGER, State
 from .op import Op
 from .sites import caller, known
-from .tensor import Tensor, wrap
+from .tensor import LEAF, Tensor, wrap
 
 _new = object.__new__
 _getframe = sys._getframe
@@ -89,22 +89,25 @@ def _pack(node: Any, data: Any, state: State) -> None:
         row = []
         for name, value in zip(names, values):
             if isinstance(value, Tensor):
-                packed = Packed(hooks.pack(_alias(value)), hooks.unpack, value._gradient_edge())
+                packed = Packed(hooks.pack(packable(value)), hooks.unpack, value._gradient_edge())
                 value = packed
             elif name in op.outputs:  # its edge is the node itself: a cycle, if kept here
                 value = Packed(hooks.pack(wrap(value)), hooks.unpack, None)
             elif value.__class__ is tuple and value and isinstance(value[0], Tensor):
                 value = tuple(
-                    Packed(hooks.pack(_alias(v)), hooks.unpack, v._gradient_edge()) for v in value
+                    Packed(hooks.pack(packable(v)), hooks.unpack, v._gradient_edge()) for v in value
                 )
             row.append(value)
         rows.append(tuple(row))
     node.saved = PackedRows(tuple(rows))
 
 
-def _alias(value: Tensor) -> Tensor:
+def packable(value: Tensor) -> Tensor:
+    """What a pack hook is given: the memory and the count of writes, without the history."""
     out = wrap(value._data)
     out._writes = value._shared_writes()  # so that a hook can tell whether it was written since
+    if value._edge is LEAF:
+        out._of_leaf = True
     return out
 
 

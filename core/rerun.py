@@ -14,6 +14,7 @@ from typing import Any
 
 from . import modes, sites
 from .backend import by_type
+from .errors import ModifiedInPlaceError
 from .graph import Edge, Node, Writes, tick
 from .tensor import LEAF, Tensor, wrap
 from .views import refresh
@@ -66,6 +67,31 @@ def written(x: Tensor, after: int, before: int) -> sites.Site | None:
     if writes is None or not after < writes.stamp < before:
         return None
     return writes.site
+
+
+class Unwritten:
+    """A Tensor's memory as it is now: knows of later writes, and does not keep the memory."""
+
+    __slots__ = ("when", "writes")
+
+    def __init__(self, x: Tensor) -> None:
+        self.writes = x._shared_writes()
+        self.when = tick()
+
+    def check(self, x: Tensor, kept: str) -> None:
+        """Raise if it was written since. ``x``: the value that was kept; ``kept``: by what."""
+        if self.writes.stamp > self.when:
+            raise ModifiedInPlaceError(
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: a value of shape {tuple(x.shape)}, kept by {kept}, was "
+                f"changed in place at {sites.describe(self.writes.site)}. Use the out-of-place "
+                "form there, or a `.clone()` before it."
+            )
+
+
+def is_of_leaf(x: Tensor) -> bool:
+    """Whether what a pack hook is given is a leaf that requires a gradient: a weight, say."""
+    return x._of_leaf
 
 
 def first_written(args: tuple[Any, ...], after: int, before: int) -> Tensor | None:

@@ -56,6 +56,8 @@ class Tensor(Values, Operators):
     _added = False
     #: Whether it was made in inference mode, and so may never enter a graph.
     _inference = False
+    #: On the alias that a pack hook is given: whether it is one of a leaf that requires a gradient.
+    _of_leaf = False
     _detached_at: Any = None
     #: What has still to be done to this gradient; see ``autograd.pending``.
     _pending: tuple[int, str] | None = None

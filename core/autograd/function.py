@@ -10,6 +10,7 @@ from .. import graph, modes, sites
 from ..errors import GraphError
 from ..graph import Node
 from ..inplace import rebase
+from ..recording import packable
 from ..tensor import LEAF, Tensor, wrap
 
 
@@ -248,7 +249,7 @@ def _pack(node: Any, finished: tuple[Any, ...], hooks: modes.saved_tensors_hooks
             node.saved.edges = edges
         return
     node.saved = tuple(
-        None if e is None else (hooks.pack(wrap(e[0]._data)), 0, edge, hooks.unpack)
+        None if e is None else (hooks.pack(packable(e[0])), 0, edge, hooks.unpack)
         for e, edge in zip(entries, edges)
     )
 
