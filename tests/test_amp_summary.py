@@ -98,12 +98,27 @@ def test_an_outcome_that_only_the_device_knows() -> None:
     assert scaler.state_dict()["_growth_tracker"] == 1
 
 
+def test_a_good_outcome_that_only_the_device_knows() -> None:
+    w = ad.ones(1, requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.0)
+    scaler = ad.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)
+    for steps in (True, False, True):
+        optimizer.zero_grad()
+        scaler.scale(w.sum()).backward()
+        scaler.unscale_(optimizer)
+        if steps:
+            scaler.step(optimizer)
+        scaler.update()
+    assert scaler.summary().changes == [(3, "growth", 16.0)]
+    assert scaler.summary().taken == 2
+
+
 def test_only_so_many_changes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_REMEMBERED", 2)
     model, optimizer, scaler = layers(init_scale=16.0, growth_interval=1)
-    for factor in (INF, 1.0, 1.0, INF):
+    for factor in (INF, INF, 1.0, INF):
         iteration(model, optimizer, scaler, factor)
-    assert scaler.summary().changes == [(3, "growth", 32.0), (4, "backoff", 16.0)]
+    assert scaler.summary().changes == [(3, "growth", 8.0), (4, "backoff", 4.0)]
 
 
 @pytest.mark.parametrize("interval", [1, 2, 4])
@@ -206,6 +221,19 @@ def test_advice_where_it_is_another_parameter_each_time() -> None:
     assert "Too large a scale makes infinities rather than NaN. " in str(caught[0].message)
 
 
+def test_advice_is_of_this_row_alone() -> None:
+    u, v = ad.ones(1, requires_grad=True), ad.ones(1, requires_grad=True)
+    optimizer = ad.optim.SGD([("u", u), ("v", v)], lr=0.0)
+    scaler = ad.amp.GradScaler("cpu", warn_after=2)
+    with pytest.warns(ad.amp.SkippedStepsWarning) as caught:
+        for a, b in ((INF, 1.0), (1.0, 1.0), (1.0, INF), (1.0, INF)):
+            optimizer.zero_grad()
+            scaler.scale((u * a + v * b).sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert "Each time the gradient of `v` had" in str(caught[0].message)
+
+
 def test_by_default_advice_comes_when_the_default_scale_is_down_to_one() -> None:
     model, optimizer, _ = layers()
     scaler = ad.amp.GradScaler("cpu")
@@ -223,7 +251,7 @@ def test_underflow_shares_by_hand() -> None:
     scaler = ad.amp.GradScaler("cpu", init_scale=2.0, growth_interval=1)
     tiny = 2.0**-14
     factors = ad.tensor([0.0, -0.0, tiny / 2, -tiny / 4, tiny / 2.5, tiny, NAN, INF])
-    scaler.scale((w * factors).sum()).backward(retain_graph=True)
+    scaler.scale((w * factors).sum() + empty.sum()).backward()
     # Times two: the first is just normal, the second and third are not.
     want = {"w": (0.25, 0.25)}
     assert scaler.underflow(optimizer) == want
