@@ -67,8 +67,10 @@ def enclose(cls: C) -> C:
     """
     if cls.__module__.startswith("anadrome."):
         for name, value in list(vars(cls).items()):
-            if isinstance(value, FunctionType) and _is_border(name, value.__code__):
-                setattr(cls, name, _method(value, cls.__name__))
+            function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+            if isinstance(function, FunctionType) and _is_border(name, function.__code__):
+                made: Any = _method(function, cls.__name__)
+                setattr(cls, name, made if function is value else type(value)(made))
     return cls
 
 

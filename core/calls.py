@@ -58,7 +58,10 @@ def _unary(op: Op) -> Callable[..., Any]:
         if out is not None:
             return into(out, call(x), op.name)
         if not isinstance(x, Tensor):
-            return implementations[x.__class__](x)
+            try:
+                return implementations[x.__class__](x)
+            except Exception as error:
+                raise op.explain(error, (x,)) from error
         state = current()
         if state.modes:
             return intercepted(state, call, (x,), {})
@@ -128,7 +131,10 @@ def _binary(op: Op) -> Callable[..., Any]:
             y = b._data
             edge_b = b._edge
         else:
-            return implementations[b.__class__ if a.__class__ in NUMBERS else a.__class__](a, b)
+            try:
+                return implementations[b.__class__ if a.__class__ in NUMBERS else a.__class__](a, b)
+            except Exception as error:
+                raise op.explain(error, (a, b)) from error
         state = current()
         if state.modes:
             return intercepted(state, call, (a, b), {})
@@ -154,9 +160,12 @@ def _binary(op: Op) -> Callable[..., Any]:
                 x, y = align(op, (x, y))
                 a, edge_a = as_used(a, x, edge_a)
                 b, edge_b = as_used(b, y, edge_b)
-            if special and special[from_native[x.dtype].category]:
-                admitted(op, x)
-                x, y = align(op, (x, y))
+            if special:
+                # Of two operands one may be a number still, where the backend likes that best.
+                array = y if x.__class__ in NUMBERS else x
+                if special[from_native[array.dtype].category]:
+                    admitted(op, array)
+                    x, y = align(op, (x, y))
             cls = x.__class__
             data = implementations[cls](x, y)
         except Exception as error:
@@ -216,7 +225,10 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             args, keywords = bind(op, args, keywords)
         (x,) = args
         if not isinstance(x, Tensor):
-            return implementations[x.__class__](x, **keywords)
+            try:
+                return implementations[x.__class__](x, **keywords)
+            except Exception as error:
+                raise op.explain(error, args, keywords) from error
         state = current()
         if state.modes:
             return intercepted(state, call, args, keywords)

@@ -260,7 +260,10 @@ def full(
 def _like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
     if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
-    return {"dtype": dtype or x.dtype, "device": device or x.device}
+    return {
+        "dtype": x.dtype if dtype is None else dtypes.as_dtype(dtype),
+        "device": x.device if device is None else device,
+    }
 
 
 @creates

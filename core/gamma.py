@@ -95,8 +95,8 @@ def polygamma_composed(xp: Any, x: Any, n: int) -> Any:
 @in_double
 def _higher(xp: Any, x: Any, n: int) -> Any:
     # The sum over all integers depends on the fraction alone, which leads from x < 0 to x > 0.
-    s = n + 1
-    sign = 1.0 if s % 2 == 0 else -1.0
+    s = float(n + 1)
+    sign = 1.0 if n % 2 else -1.0
     negative = x < 0.0
     part = x - xp.floor(x)
     whole = part == 0.0
@@ -106,7 +106,8 @@ def _higher(xp: Any, x: Any, n: int) -> Any:
     )
     direct = _hurwitz(xp, s, xp.where(x > 0.0, x, 1.0))
     out = xp.where(negative, mirrored, direct)
-    out = xp.where(whole & (x <= 0.0), math.inf, out) * ((-1.0) ** (n + 1) * math.factorial(n))
+    factorial = math.factorial(n) if n <= 170 else math.inf  # what float64 holds
+    out = xp.where(whole & (x <= 0.0), math.inf, out) * (factorial if n % 2 else -factorial)
     return xp.where(xp.isnan(x), x, xp.where(x == math.inf, 0.0, out))
 
 

@@ -53,6 +53,8 @@ def finished(out: Tensor, requires_grad: bool) -> Tensor:
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape that ``f(2, 3)``, ``f((2, 3))`` or ``f(other.shape)`` means."""
+    if len(size) == 1 and isinstance(size[0], (str, bytes)):
+        raise TypeError(f"a shape is made of integers, not of {type(size[0]).__name__}")
     if len(size) == 1 and hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) != 0:
         size = tuple(size[0])
     for n in size:

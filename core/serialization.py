@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Any
 
 from .atomic import write_atomically
+from .border import enclose_functions
 from .dtypes import complex128
 from .errors import SerializationError
 from .nested import DAMAGED, describe, rebuild
@@ -114,3 +115,6 @@ def load(
     except DAMAGED as error:
         raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
     return state
+
+
+enclose_functions(globals())

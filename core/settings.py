@@ -108,9 +108,11 @@ def get_num_interop_threads() -> int:
 
 def set_num_interop_threads(int: int) -> None:
     """Accepted (``torch.set_num_interop_threads``)."""
+    if not hasattr(int, "__index__"):
+        raise TypeError(f"set_num_interop_threads expects an int, but got {type(int).__name__}")
     if int < 1:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
-    _state["interop"] = int
+    _state["interop"] = int.__index__()
 
 
 def set_flush_denormal(mode: bool) -> bool:

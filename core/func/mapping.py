@@ -10,6 +10,7 @@ from typing import Any
 from .. import modes
 from ..autograd.function import Function
 from ..backend import by_type
+from ..border import bordered
 from ..tensor import Tensor, wrap
 from . import tree
 from .batched import Batched, batching
@@ -145,6 +146,7 @@ class _Mapping(modes.Mode):
         return fresh()
 
 
+@bordered
 def vmap(
     func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *,
     chunk_size: int | None = None,

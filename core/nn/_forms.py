@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import _dropouts, _layers, _norms
 
@@ -18,33 +19,39 @@ def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     return _layers.dropout(input, p, train, inplace=True)
 
 
+@refusing
 def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """Dropout of whole channels, dimension 1 (``torch.feature_dropout``)."""
     _layers.check_probability(p)
     return _dropouts.channels(input, p, train, False, lead=2)
 
 
+@refusing
 def feature_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """In-place form of ``feature_dropout``."""
     _layers.check_probability(p)
     return _dropouts.channels(input, p, train, True, lead=2)
 
 
+@refusing
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """``nn.functional.alpha_dropout`` (``torch.alpha_dropout``)."""
     return _dropouts.alpha_dropout(input, p, train)
 
 
+@refusing
 def alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """In-place form of ``alpha_dropout``."""
     return _dropouts.alpha_dropout(input, p, train, inplace=True)
 
 
+@refusing
 def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """``nn.functional.feature_alpha_dropout`` (``torch.feature_alpha_dropout``)."""
     return _dropouts.feature_alpha_dropout(input, p, train)
 
 
+@refusing
 def feature_alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """In-place form of ``feature_alpha_dropout``."""
     return _dropouts.feature_alpha_dropout(input, p, train, inplace=True)

@@ -71,13 +71,13 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     return cholesky_solve(one.expand(L.shape), L, upper)
 
 
-@refusing
+@takes_out
 def qr(input: Tensor, some: bool = True) -> Any:
     """``linalg.qr`` (PyTorch: ``torch.qr``); complete unless ``some``."""
     return linalg.qr(input, "reduced" if some else "complete")
 
 
-@refusing
+@takes_out
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``linalg.svd`` that gives V, not its adjoint (PyTorch: ``torch.svd``)."""
     u, s, v = linalg.svd(input, full_matrices=not some)
@@ -89,6 +89,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     return OldSVD(u.detach() * 0, s, v.detach() * 0)
 
 
+@refusing
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """``linalg.multi_dot`` of matrices (PyTorch: ``torch.chain_matmul``)."""
     for i, x in enumerate(matrices):
@@ -109,7 +110,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return out if increasing else out.flip(-1)
 
 
-@refusing
+@takes_out
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor`` under its old name (PyTorch: ``torch.lu``)."""
     found = lu_factor_ex(A, pivot=pivot)
@@ -122,7 +123,7 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return solve_factored(LU_data, LU_pivots, b)
 
 
-@refusing
+@takes_out
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:

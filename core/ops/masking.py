@@ -122,7 +122,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
                 f"masked_scatter: Number of elements of source ({size}) < number of ones in mask"
             ),
         )
-    if not size or not rank.numel():
+    if not size:
         return input.clone()
     picked = gather_op(source.reshape(-1), rank.clamp(0, size - 1), dim=0)
     return where(mask, picked.reshape(input.shape), input)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import each, shapes
@@ -315,6 +315,15 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     return tuple(expand(t, shape=shape) for t in tensors)
 
 
+def shape_of(name: str, other: Any) -> tuple[int, ...]:
+    """The shape of the Tensor that a method takes as a model."""
+    if not isinstance(other, Tensor):
+        raise ArgumentError(
+            f"{name}(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}"
+        )
+    return tuple(other.shape)
+
+
 def _install() -> None:
     methods: dict[str, Any] = {
         "flatten": flatten,
@@ -322,8 +331,8 @@ def _install() -> None:
         "movedim": movedim,
         "moveaxis": movedim,
         "broadcast_to": broadcast_to,
-        "reshape_as": lambda self, other: reshape(self, shape=tuple(other.shape)),
-        "expand_as": lambda self, other: expand(self, shape=tuple(other.shape)),
+        "reshape_as": lambda self, other: reshape(self, shape=shape_of("reshape_as", other)),
+        "expand_as": lambda self, other: expand(self, shape=shape_of("expand_as", other)),
         "swapaxes": _swap_axes,
         "swapdims": transpose,
         "ravel": ravel,

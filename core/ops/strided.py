@@ -15,7 +15,7 @@ from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
 from .reduce import axes_of
 from .scattering import added_at
-from .shape import reshape, squeeze, t, transpose, unsqueeze
+from .shape import reshape, shape_of, squeeze, t, transpose, unsqueeze
 
 _WINDOWS: Any = ({"size": (2, 2), "stride": (1, 2)}, {"size": (3,), "stride": (2,), "offset": 1})
 
@@ -297,7 +297,7 @@ def _becoming(function: Any, name: str) -> Any:
 def _install() -> None:
     for function in (as_strided, contiguous, view):
         setattr(Tensor, function.__name__, function)
-    Tensor.view_as = lambda self, other: view(self, tuple(other.shape))
+    Tensor.view_as = lambda self, other: view(self, shape_of("view_as", other))
     for name, function in {
         "squeeze_": squeeze,
         "unsqueeze_": unsqueeze,

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import anadrome as ad
+from anadrome.border import enclose_functions
 from anadrome.modes import is_grad_enabled
 from anadrome.random import recorded_keys
 
@@ -167,3 +168,6 @@ def _sequence(functions: list[Any]) -> Callable[[Any], Any]:
         return value
 
     return run
+
+
+enclose_functions(globals())

@@ -12,7 +12,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
-from anadrome.border import Bordered
+from anadrome.border import Bordered, bordered
 from anadrome.nn import functional as F
 
 from . import constraints
@@ -46,6 +46,7 @@ class Transform(Bordered):
         """The inverse transform."""
         return _Inverse(self)
 
+    @bordered
     def __call__(self, x: Tensor) -> Tensor:
         if self._cache_size and self._cached[0] is x:
             return self._cached[1]

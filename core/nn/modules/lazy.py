@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import modes
+from ...border import Bordered
 from ...tensor import Tensor
 from ..parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from . import batchnorm, conv
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 
-class LazyModuleMixin:
+class LazyModuleMixin(Bordered):
     """For a module with uninitialized parameters (PyTorch: ``torch.nn.modules.lazy``).
 
     Before the first forward ``initialize_parameters`` is called with its arguments; then the module
