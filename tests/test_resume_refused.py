@@ -204,7 +204,7 @@ def other_model(*modules):
          r"float32 of shape \(2, 3\), and is float32 of shape \(2, 4\) now"),
         (lambda: other_model(nn.Linear(3, 2, dtype=ad.float64), nn.BatchNorm1d(2)),
          "model: dtype mismatch for 0.weight: anadrome.float32 in the checkpoint, anadrome.float6"),
-        (lambda: {"model": nn.Linear(3, 2)}, "model: it was a Sequential, and is a Linear now"),
+        (lambda: {"model": nn.Linear(3, 2)}, r"model: Unexpected key\(s\) in state_dict: '0.w"),
         (lambda: {"model": {"a": nn.Linear(3, 2)}}, r"model\['a'\] was not saved"),
         (lambda: {"model": None}, "it holds model: give it, or strict=False to leave it"),
         (lambda: {"optimizer": ad.optim.SGD([ad.ones(1, requires_grad=True)], lr=1.0)},

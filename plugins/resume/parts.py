@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,10 @@ def named(role: str, given: Any) -> dict[str, Any]:
 
 def kept(part: Any) -> dict[str, Any]:
     """What is saved of a part."""
-    out = {"class": _class(part), "state": part.state_dict()}
+    state = part.state_dict()
+    out = {"class": _class(part), "state": state}
+    if isinstance(part, ad.nn.Module):
+        out["metadata"] = dict(getattr(state, "_metadata", {}))  # the version of each module
     if isinstance(part, ad.optim.Optimizer):
         out["params"] = [[_form(p) for p in group["params"]] for group in part.param_groups]
     return out
@@ -49,10 +53,10 @@ def kept(part: Any) -> dict[str, Any]:
 
 def problems(part: Any, saved: dict[str, Any]) -> list[str]:
     """Why the part cannot take what was saved; nothing is changed. Empty if it can."""
-    if saved["class"] != _class(part):
-        return [f"it was a {saved['class']}, and is a {_class(part)} now"]
     if isinstance(part, ad.nn.Module):
         return _of_module(part, saved["state"])
+    if saved["class"] != _class(part):
+        return [f"it was a {saved['class']}, and is a {_class(part)} now"]
     if isinstance(part, ad.optim.Optimizer):
         return _of_optimizer(part, saved)
     return _of_lists(saved["state"], part.state_dict(), "")
@@ -130,7 +134,11 @@ def _of_lists(old: Any, new: Any, place: str) -> list[str]:
 
 def put(part: Any, saved: dict[str, Any]) -> None:
     """Let the part be what it was."""
-    part.load_state_dict(saved["state"])
+    state = saved["state"]
+    if isinstance(part, ad.nn.Module):
+        state = OrderedDict(state)
+        state._metadata = OrderedDict(saved["metadata"])
+    part.load_state_dict(state)
     if isinstance(part, ad.optim.Optimizer):
         _of_their_types(part, saved["state"])
 
