@@ -59,7 +59,7 @@ class Array(np.ndarray):
         self.view(np.ndarray)[index] = value.view(np.ndarray) if isinstance(value, Array) else value
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array.view(Array)
+        return array if isinstance(array, Array) else array.view(Array)  # `x += y` stays `x`
 
     @property
     def device(self) -> Device:
@@ -231,8 +231,15 @@ def _wrapped(function: Any, name: str) -> Any:
 class _Module(types.ModuleType):
     """NumPy's names, with results dressed as CuPy's."""
 
+    source: Any = np
+
     def __getattr__(self, name: str) -> Any:
-        return _wrapped(getattr(np, name), name)
+        found = getattr(self.source, name)
+        if isinstance(found, types.ModuleType):  # `linalg`, `fft`
+            inner = _Module(name)
+            inner.source = found
+            return inner
+        return _wrapped(found, name)
 
 
 class _Add:

@@ -16,7 +16,7 @@ import numpy as np
 from anadrome import backend
 from anadrome.op import table
 
-from .random import PHILOX, Draws, limit_of
+from .random import PHILOX, limit_of
 
 _DIRECT = {
     "abs": "absolute", "neg": "negative", "exp": "exp", "expm1": "expm1", "log": "log",
@@ -137,8 +137,7 @@ def dropout(x: Any, *, p: float, key: Any, shape: Any = None) -> Any:
         return cupy.zeros_like(x)
     scale = 1 / (1 - p)
     if not _floating(x) or (shape is not None and tuple(shape) != x.shape):
-        keep = Draws(lambda: x.device).keep_mask(key, x.shape if shape is None else shape, 1 - p)
-        return cupy.where(keep, x * scale, cupy.zeros((), dtype=x.dtype))
+        return _declared("dropout")(x, p=p, key=key, shape=shape)
     seed, number = key
     # The kernel counts positions in C order.
     flat = cupy.ascontiguousarray(x).reshape(-1)

@@ -41,7 +41,7 @@ polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, n),
                x=lambda g, x, n: g * polygamma(x, n=n + 1),
                dtype=FLOAT, inplace=True,
                samples=each("3,4", {"n": 0}, {"n": 1}, {"n": 3}, low=0.5, high=4.0))
-zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, s, q),
+zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, *_arrays(xp, s, q)),
           s=MISSING, q=lambda g, s, q: g * zeta(s + 1.0, q) * -s,
           dtype=FLOAT, method=False, node="SpecialZetaBackward0",
           samples=call(3.0, Arr((3, 4), 0.5, 4)))
@@ -53,11 +53,11 @@ sinc = op("sinc", lambda xp, x: _sinc(xp, x), x=lambda g, x: _sinc_rule(g, x),
 logit = op("logit", lambda xp, x, *, eps=None: _logit(xp, x, eps),
            x=lambda g, x, eps: _logit_rule(g, x, eps),
            dtype=FLOAT, inplace=True, samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
-xlogy = op("xlogy", lambda xp, a, b: _xlogy(xp, a, b, xp.log(b)),
+xlogy = op("xlogy", lambda xp, a, b: _xlogy(xp, xp.log, *_arrays(xp, a, b)),
            a=lambda g, a, b: where((a == 0.0) & (b <= 0.0), 0.0, xlogy(g, b)),
            b=lambda g, a, b: g * a / b, dtype=FLOAT, inplace=True,
            samples=call(Arr((3, 4)), Arr((4,), 0.3, 2)) + call(Arr((3, 4)), 2.0))
-xlog1py = op("xlog1py", lambda xp, a, b: _xlogy(xp, a, b, xp.log1p(b)),
+xlog1py = op("xlog1py", lambda xp, a, b: _xlogy(xp, xp.log1p, *_arrays(xp, a, b)),
              a=lambda g, a, b: where((a == 0.0) & (b <= -1.0), 0.0, xlog1py(g, b)),
              b=lambda g, a, b: g * a / (b + 1.0), dtype=FLOAT, method=False,
              node="SpecialXlog1PyBackward0",
@@ -104,8 +104,15 @@ def _logit_rule(g: Any, x: Any, eps: float | None) -> Any:
     return where((x >= eps) & (x <= 1.0 - eps), slope, 0.0)
 
 
-def _xlogy(xp: Any, a: Any, b: Any, log_b: Any) -> Any:
-    out = xp.where(a == 0.0, 0.0, a * log_b)
+def _arrays(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """Both as arrays: on some backends a number that was an operand still is one."""
+    if not hasattr(a, "dtype"):
+        a = xp.asarray(a, dtype=b.dtype)
+    return a, b if hasattr(b, "dtype") else xp.asarray(b, dtype=a.dtype)
+
+
+def _xlogy(xp: Any, log: Any, a: Any, b: Any) -> Any:
+    out = xp.where(a == 0.0, 0.0, a * log(b))
     return xp.where(xp.isnan(b), b + a, out)
 
 
