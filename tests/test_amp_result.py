@@ -168,6 +168,27 @@ def test_backwards_are_watched_while_the_scale_is_on_trial(
     assert [i for i, known in enumerate(nodes) if known] == unknown
 
 
+def test_a_trial_is_known_from_a_loaded_state_and_after_a_step_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, optimizer, scaler = layers(growth_interval=4)
+    state = scaler.state_dict()
+    seen = []
+    for good, steps in ((0, True), (1, True), (2, False), (None, True), (None, True)):
+        if good is not None:
+            scaler.load_state_dict({**state, "_growth_tracker": good})
+        with counting(monkeypatch) as looks:
+            optimizer.zero_grad()
+            scaler.scale(model(ad.ones(4, 2)).sum()).backward()
+        seen.append(bool(looks))
+        scaler.unscale_(optimizer)
+        if steps:
+            scaler.step(optimizer)
+        scaler.update()
+    # Two good ones were loaded, a third was not stepped, the fourth is followed by growth.
+    assert seen == [True, False, False, False, True]
+
+
 def test_an_overflow_out_of_the_blue_still_names_the_parameters() -> None:
     model, optimizer, scaler = layers()
     iteration(model, optimizer, scaler)

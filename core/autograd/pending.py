@@ -13,7 +13,7 @@ def mark(gradient: Tensor, remedy: str) -> None:
     """Note that ``gradient`` is not yet what it will be; ``remedy`` says what has to be called.
 
     The mark holds until anything is written to the gradient in place (taking the factor out,
-    zeroing, another backward), until its ``.data`` is taken, or ``clear``.
+    zeroing, another backward), or its ``.data`` is taken.
 
     >>> import anadrome as ad
     >>> from anadrome.autograd import pending
@@ -25,11 +25,6 @@ def mark(gradient: Tensor, remedy: str) -> None:
     True
     """
     gradient._pending = (gradient._version, remedy)
-
-
-def clear(gradient: Tensor) -> None:
-    """Take the mark away."""
-    gradient._pending = None
 
 
 def remedy(gradient: Tensor) -> str | None:

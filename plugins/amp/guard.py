@@ -71,14 +71,10 @@ def _running(iteration: Iteration | None) -> Iterator[None]:
 
 
 def mark(leaf: Tensor) -> None:
-    """Note whether the gradient that a leaf has just taken has the scale in it."""
-    grad = leaf.grad
-    if grad is None:
-        return
+    """Note that the gradient which a leaf has just taken has the scale in it, if it has."""
     backward = _backward.get()
-    if backward is None:
-        pending.clear(grad)
-    else:
+    grad = leaf.grad
+    if backward is not None and grad is not None:
         pending.mark(grad, REMEDY)
         backward.arrived(leaf)
 
