@@ -44,6 +44,13 @@ def stand_in(x: Tensor, requires_grad: bool, is_leaf: bool, shared: bool) -> Ten
     return x
 
 
+def is_argument(out: Any, args: tuple[Any, ...]) -> bool:
+    """Whether an op returned the very memory of an argument: writes to that are its writes too."""
+    if not isinstance(out, Tensor):
+        return False
+    return any(isinstance(a, Tensor) and a._data is out._data for a in args)
+
+
 class _Given(Node):
     """Where the graph of an argument begins that is no leaf."""
 

@@ -19,6 +19,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"policy": "cheap_ops"},
     {"memory_budget": 1 << 20},
     {"determinism_check": "values"},
+    {"use_reentrant": True},
 )
 
 

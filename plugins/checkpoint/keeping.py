@@ -10,7 +10,7 @@ from anadrome import Tensor
 from anadrome.errors import ModifiedInPlaceError
 from anadrome.graph import tick
 from anadrome.modes import current
-from anadrome.rerun import alias, written
+from anadrome.rerun import alias, is_argument, written
 
 #: ``policy(op, args)``: whether to keep what an op, by its declaration, makes of its arguments.
 Policy = Callable[[Any, tuple[Any, ...]], bool]
@@ -39,9 +39,13 @@ class Keeping:
         number = counts[group] = counts.get(group, 0) + 1
         return group, number
 
+    def call(self, op: Any, args: Any, kwargs: Any) -> Any:
+        """Make the call."""
+        return op(*args, **kwargs)
+
     def ask(self, key: Key, op: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Keep what the call returned, if it is wanted."""
-        if op.mutates:
+        if op.mutates or is_argument(out, args):
             return
         kept = self.kept_of(op, args, kwargs, out)
         if kept is not None:

@@ -35,7 +35,7 @@ class Watching(Mode):
             return op(*args, **kwargs)
         key = keeping.key(keeping.counts, op.op, args)
         before = len(self.owed)
-        out = op(*args, **kwargs)
+        out = keeping.call(op, args, kwargs)
         if len(self.owed) > before:
             keeping.end = len(keeping.kept)
         keeping.ask(key, op.op, args, kwargs, out)
