@@ -32,6 +32,8 @@ def rows() -> dict[str, list[Case]]:
             ((x, None, None), {"dims": 2, "eps": 0.1}),
         ],
         "layer_norm_backward": [((g, normal, scale, w), {"dims": 1})],
+        "rms_norm": [((x, w), {"dims": 1, "eps": 1e-5}), ((x, None), {"dims": 2, "eps": 0.1})],
+        "rms_norm_backward": [((g, x, scale, w), {"dims": 1})],
     }
 
 
@@ -153,11 +155,38 @@ def losses() -> dict[str, list[Case]]:
 
 def scattered() -> dict[str, list[Case]]:
     g = made(ROWS, WIDTH, seed=1)
-    return {
-        "embedding_backward": [((g, numbers(7, ROWS)), {"shape": (7, WIDTH), "padding_idx": 2})]
+    out: dict[str, list[Case]] = {
+        "embedding_backward": [((g, numbers(7, ROWS)), {"shape": (7, WIDTH), "padding_idx": 2})],
+        "index_add": [],
+        "scatter_add": [],
+        "scatter_into": [],
     }
+    for dim, shape in ((0, (9, 5)), (1, (6, 9, 4)), (-1, (5, 9))):
+        given = tuple(23 if n == 9 else n for n in shape)
+        x, source, index = made(*shape), made(*given, seed=1), numbers(9, *given)
+        for alpha in (1, 0.5):
+            line = ((x, numbers(9, 23), source), {"dim": dim, "alpha": alpha})
+            out["index_add"].append(line)
+        out["scatter_add"].append(((x, index, source), {"dim": dim}))
+        out["scatter_into"].append(((source, index), {"dim": dim, "shape": shape}))
+    return out
+
+
+def dropped() -> dict[str, list[Case]]:
+    x = made(ROWS, WIDTH)
+    return {"dropout": [((x,), {"p": p, "key": (2**40 + 7, 3)}) for p in (0.0, 0.3, 0.5)]}
 
 
 def calls() -> dict[str, list[Case]]:
-    families = (rows, pointwise, convolutions, columns, pools, recurrences, losses, scattered)
+    families = (
+        rows,
+        pointwise,
+        convolutions,
+        columns,
+        pools,
+        recurrences,
+        losses,
+        scattered,
+        dropped,
+    )
     return {name: cases for family in families for name, cases in family().items()}

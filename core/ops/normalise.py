@@ -78,6 +78,15 @@ rms_norm = op("rms_norm", lambda xp, x, weight=None, *, dims, eps:
               node="FusedRmsNormBackward0",
               samples=call(Arr((3, 4)), Arr((4,)), dims=1, eps=1e-5)
               + call(Arr((2, 3, 4)), None, dims=2, eps=1e-5))
+#: Both gradients of ``rms_norm`` with a weight, from one pass over the rows.
+rms_norm_backward = op("rms_norm_backward", lambda xp, grad, x, scale, weight, *, dims:
+                           _rms_norm_back(xp, grad, x, scale, weight, dims),
+                       joint=lambda g, grad, x, scale, weight, dims:
+                           _rms_norm_back_rule(g, grad, x, scale, weight, dims),
+                       outputs=("of_x", "of_weight"), dtype=FLOAT, method=False,
+                       samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2), Arr((4,)),
+                                    dims=1)
+                       + call(Arr((2, 3)), Arr((2, 3)), Arr((1, 1), 0.5, 2), Arr((2, 3)), dims=2))
 standardise_backward = op("standardise_backward", lambda xp, grad, normal, scale, *, axes:
                               _standardise_back(xp, grad, normal, scale, axes),
                           grad=lambda g, normal, scale, axes:
@@ -210,6 +219,8 @@ def _rms_norm(xp: Any, x: Any, weight: Any, dims: int, eps: float) -> tuple[Any,
 def _rms_norm_rule(g: Any, x: Any, weight: Any, scale: Any, dims: int, needs: Any) -> Any:
     axes = tuple(range(-dims, 0))
     of_out, of_scale = g
+    if weight is not None and needs[0] and of_scale is None:
+        return rms_norm_backward(of_out, x, scale, weight, dims=dims)
     gx = None
     if needs[0]:
         # d scale / d x = -scale ** 3 * x / count
@@ -225,6 +236,34 @@ def _rms_norm_rule(g: Any, x: Any, weight: Any, scale: Any, dims: int, needs: An
     if needs[1] and of_out is not None:
         gw = _summed(of_out * (x * scale), tuple(range(len(x.shape) - dims)))
     return gx, gw
+
+
+def _rms_norm_back(xp: Any, grad: Any, x: Any, scale: Any, weight: Any, dims: int) -> Any:
+    inner = grad * weight
+    along = xp.mean(inner * x, axis=tuple(range(-dims, 0)), keepdims=True)
+    of_x = inner * scale - x * (scale * scale * scale * along)
+    return of_x, xp.sum(grad * (x * scale), axis=tuple(range(x.ndim - dims)))
+
+
+def _rms_norm_back_rule(g: Any, grad: Any, x: Any, scale: Any, weight: Any, dims: int) -> Any:
+    axes, lead = tuple(range(-dims, 0)), _lead(x, dims)
+    of_x, of_weight = g
+    ggrad = gx = gscale = gweight = None
+    if of_x is not None:
+        cube = scale * scale * scale
+        inner = grad * weight
+        along = mean(inner * x, dim=axes, keepdim=True)
+        across = mean(of_x * x, dim=axes, keepdim=True) * cube
+        through = of_x * scale - x * across
+        ggrad, gweight = through * weight, _summed(through * grad, lead)
+        gx = -(of_x * (cube * along) + inner * across)
+        count = float(count_of(x.shape, axes))
+        gscale = sum(of_x * inner, dim=axes, keepdim=True) - across * along * (3.0 * count) / scale
+    if of_weight is not None:
+        scaled = of_weight * scale
+        ggrad, gx = _plus(ggrad, x * scaled), _plus(gx, grad * scaled)
+        gscale = _plus(gscale, sum(of_weight * grad * x, dim=axes, keepdim=True))
+    return ggrad, gx, gscale, gweight
 
 
 # -- batches ------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from typing import Any
 from anadrome import Backend
 from anadrome.op import table
 
-from . import convolve, losses, pointwise, pool, recurrent, rows, scattering, updates
+from . import convolve, dropping, losses, pointwise, pool, recurrent, rows, scattering, updates
 from .common import Maker
 
 MAKERS: dict[str, Maker] = {
     **convolve.MAKERS,
+    **dropping.MAKERS,
     **losses.MAKERS,
     **pointwise.MAKERS,
     **pool.MAKERS,

@@ -115,10 +115,60 @@ def _layer_norm_backward(before: Any, spread: Any) -> Any:
     return layer_norm_backward
 
 
+def _rms_norm(before: Any, spread: Any) -> Any:
+    def rms_norm(x: Any, weight: Any = None, *, dims: int, eps: float) -> Any:
+        lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+        given = [] if weight is None else [weight]
+        if not large(x, *given) or any(w.shape != inner for w in given):
+            return before(x, weight, dims=dims, eps=eps)
+        from ..loops import rows
+
+        width = math.prod(inner)
+        out, scale = np.empty_like(x), np.empty(lead + (1,) * dims, F32)
+        source, results = x.reshape(-1, width), out.reshape(-1, width)
+        scales = scale.reshape(-1, 1)
+        w = np.ones(width, F32) if weight is None else weight.reshape(width)
+        spread(
+            lambda part: rows.rms_norm(source[part], w, F32.type(eps), results[part], scales[part]),
+            len(source),
+            x.size,
+        )
+        return out, scale
+
+    return rms_norm
+
+
+def _rms_norm_backward(before: Any, spread: Any) -> Any:
+    def rms_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int) -> Any:
+        lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+        fits = (grad.shape, scale.shape, weight.shape) == (x.shape, lead + (1,) * dims, inner)
+        if not fits or not large(x, grad, scale, weight):
+            return before(grad, x, scale, weight, dims=dims)
+        from ..loops import rows
+
+        width = math.prod(inner)
+        out = np.empty_like(x)
+        g, source, target = (a.reshape(-1, width) for a in (grad, x, out))
+        r, w = scale.reshape(-1, 1), weight.reshape(width)
+        sums = Sums()
+
+        def piece(part: slice) -> None:
+            total = np.zeros(width, F32)
+            rows.rms_norm_backward(g[part], source[part], r[part], w, target[part], total)
+            sums.add(part.start, total)
+
+        spread(piece, len(source), x.size)
+        return out, sums.total().reshape(inner)
+
+    return rms_norm_backward
+
+
 MAKERS: dict[str, Maker] = {
     "layer_norm": _layer_norm,
     "layer_norm_backward": _layer_norm_backward,
     "log_softmax": _log_softmax,
+    "rms_norm": _rms_norm,
+    "rms_norm_backward": _rms_norm_backward,
     "softmax": _softmax,
     "softmax_backward": _softmax_backward,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mathematics import compiled, exp_of_negative
+from .mathematics import compiled, exp_of_negative, wide
 
 _U = np.uint64
 
@@ -12,6 +12,7 @@ _U = np.uint64
 @compiled
 def picked(log_probs, target, out):
     """The negative of the value at each row's class."""
+    wide()
     for i in range(target.size):
         out[i] = -log_probs[i, _U(target[i])]
 
@@ -19,6 +20,7 @@ def picked(log_probs, target, out):
 @compiled
 def cross_entropy_backward(log_probs, target, share, step, out):
     """``share``: one for all rows (``step`` 0), or one a row (1)."""
+    wide()
     for i in range(log_probs.shape[0]):
         part = share[_U(i * step)]
         for j in range(log_probs.shape[1]):

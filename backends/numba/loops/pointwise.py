@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import mathematics
-from .mathematics import compiled
+from .mathematics import compiled, wide
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -25,29 +25,34 @@ def threshold_backward(grad, y, out):
 
 @compiled
 def gelu(x, out):
+    wide()
     for i in range(x.size):
         out[i] = x[i] * mathematics.normal(x[i])
 
 
 @compiled
 def gelu_backward(grad, x, out):
+    wide()
     for i in range(x.size):
         out[i] = grad[i] * mathematics.gelu_slope(x[i])
 
 
 @compiled
 def sigmoid(x, out):
+    wide()
     for i in range(x.size):
         out[i] = mathematics.sigmoid(x[i])
 
 
 @compiled
 def silu(x, out):
+    wide()
     for i in range(x.size):
         out[i] = x[i] / (_ONE + mathematics.exp(-x[i]))
 
 
 @compiled
 def tanh(x, out):
+    wide()
     for i in range(x.size):
         out[i] = mathematics.tanh(x[i])

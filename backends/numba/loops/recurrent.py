@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mathematics import compiled, sigmoid, tanh
+from .mathematics import compiled, sigmoid, tanh, wide
 
 _ONE = np.float32(1)
 _U = np.uint64
@@ -17,6 +17,7 @@ _U = np.uint64
 @compiled
 def lstm_step(gates, acts, before, cell, out):
     """``acts``: the products with the state, replaced by the gates after their activations."""
+    wide()
     width = _U(cell.shape[1])
     f, g, o, end = width, width * _U(2), width * _U(3), width * _U(4)
     for r in range(cell.shape[0]):
@@ -35,6 +36,7 @@ def lstm_step(gates, acts, before, cell, out):
 @compiled
 def lstm_step_back(acts, before, cell, of_out, of_cell, grads):
     """``of_cell`` is replaced by what goes on to the cell of the step before."""
+    wide()
     width = _U(cell.shape[1])
     f, g, o = width, width * _U(2), width * _U(3)
     for r in range(cell.shape[0]):

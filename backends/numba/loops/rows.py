@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mathematics import compiled, exp_of_negative, inlined, of_rank, rank
+from .mathematics import compiled, exp_of_negative, inlined, of_rank, rank, wide
 
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
+_INFINITE = np.float32(np.inf)
 
 
 @inlined
@@ -21,6 +22,7 @@ def _largest(x, i):
 
 @compiled
 def softmax(x, out):
+    wide()
     for i in range(x.shape[0]):
         top = _largest(x, i)
         total = _ZERO
@@ -35,6 +37,7 @@ def softmax(x, out):
 
 @compiled
 def log_softmax(x, out):
+    wide()
     for i in range(x.shape[0]):
         top = _largest(x, i)
         total = _ZERO
@@ -47,6 +50,7 @@ def log_softmax(x, out):
 
 @compiled
 def softmax_backward(grad, y, out):
+    wide()
     for i in range(y.shape[0]):
         along = _ZERO
         for j in range(y.shape[1]):
@@ -57,6 +61,7 @@ def softmax_backward(grad, y, out):
 
 @compiled
 def layer_norm(x, weight, bias, eps, out, normal, scale):
+    wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
         total = _ZERO
@@ -77,6 +82,7 @@ def layer_norm(x, weight, bias, eps, out, normal, scale):
 
 @compiled
 def layer_norm_backward(grad, normal, scale, weight, out, of_weight, of_bias):
+    wide()
     width = np.float32(normal.shape[1])
     for i in range(normal.shape[0]):
         along = _ZERO
@@ -93,3 +99,35 @@ def layer_norm_backward(grad, normal, scale, weight, out, of_weight, of_bias):
             out[i, j] = (g * weight[j] - total - h * along) * r
             of_weight[j] += g * h
             of_bias[j] += g
+
+
+@compiled
+def rms_norm(x, weight, eps, out, scale):
+    wide()
+    width = np.float32(x.shape[1])
+    for i in range(x.shape[0]):
+        squares = _ZERO
+        for j in range(x.shape[1]):
+            squares += x[i, j] * x[i, j]
+        square = squares / width + eps
+        # The compiler's reciprocal root is refined from an estimate, and of infinity is NaN.
+        r = _ONE / (np.sqrt(square) if square < _INFINITE else square)
+        scale[i, 0] = r
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j] * r * weight[j]
+
+
+@compiled
+def rms_norm_backward(grad, x, scale, weight, out, of_weight):
+    wide()
+    width = np.float32(x.shape[1])
+    for i in range(x.shape[0]):
+        along = _ZERO
+        for j in range(x.shape[1]):
+            along += grad[i, j] * weight[j] * x[i, j]
+        r = scale[i, 0]
+        share = along / width * r * r * r
+        for j in range(x.shape[1]):
+            out[i, j] = grad[i, j] * weight[j] * r - x[i, j] * share
+        for j in range(x.shape[1]):
+            of_weight[j] += grad[i, j] * x[i, j] * r
