@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import engine, modes
 from ..backend import by_type
+from ..border import bordered
 from ..errors import GraphError, ShapeError
 from ..sites import describe
 from ..tensor import Tensor, wrap
@@ -59,6 +60,7 @@ def backward(
         observe.close(keep)
 
 
+@bordered
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],

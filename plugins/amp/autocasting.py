@@ -9,6 +9,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import FULL, HALF, Mode, Tensor, backend
+from anadrome.border import enclose
 from anadrome.errors import BackendError
 from anadrome.modes import Scope, State, current, is_grad_enabled
 
@@ -72,6 +73,7 @@ class Region(Mode):
         return cast
 
 
+@enclose
 class autocast(Scope):
     """Mixed precision in a region of code (PyTorch: ``torch.autocast``, ``torch.amp.autocast``).
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from anadrome import Tensor
 from anadrome.autograd.finite import NonFinite
+from anadrome.border import Bordered
 
 from .iteration import Iteration
 
 _SHOWN = 4
 
 
-class StepResult:
+class StepResult(Bordered):
     """What became of ``scaler.step(optimizer)``; true if the step was taken.
 
     ``stepped``, ``skipped``: whether it was taken, or left out because of an infinity or NaN among

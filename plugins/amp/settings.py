@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from anadrome.border import Bordered
 
-class Settings:
+
+class Settings(Bordered):
     """What a ``GradScaler`` goes by. Raises AssertionError for a factor that does not work."""
 
     _enabled = True

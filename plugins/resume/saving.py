@@ -9,6 +9,7 @@ import warnings
 import weakref
 from typing import Any
 
+from anadrome.border import Bordered
 from anadrome.errors import SerializationError
 
 from . import rotation
@@ -76,7 +77,7 @@ def save_training(
     )
 
 
-class TrainingSaver:
+class TrainingSaver(Bordered):
     """Saves a training to ``path`` again and again, in a thread of its own.
 
     ``save`` takes what ``save_training`` does. It copies the values, and no step waits for longer

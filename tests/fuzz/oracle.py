@@ -54,6 +54,7 @@ _UNBOUND = re.compile(r"\(\) (takes|missing|got (an unexpected|multiple|some))|t
 
 #: Functions of ``pools``, when they are called with what they do not take.
 _OF_CALLER = re.compile(r"(\S*<lambda>|double|nothing)\(\)")
+_CONVERSIONS = ("__int__", "__float__", "__complex__", "__index__")
 #: Flags of code objects that gather arguments.
 _GATHERS = 0x04 | 0x08
 
@@ -78,6 +79,8 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
         return Outcome(HUNG, _place(error), "more time than there is")
     if isinstance(error, MemoryError) and _asks_for_much(drawn):
         return Outcome(NO_MEMORY)
+    if frame is not None and frame.f_code.co_filename == "<docstring>":
+        return Outcome(REFUSED)  # a function of the example
     if frame is None or frame.f_code.co_filename.startswith(_HERE):
         # Ours only by the call: Python could not bind the arguments, or a function of the caller's.
         if frame is not None and frame.f_code.co_filename.endswith("pools.py"):
@@ -90,9 +93,12 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
     code = frame.f_code
     if isinstance(error, TypeError) and _UNBOUND.search(str(error)):
         # A function that hands on whatever it is given, or calls one of the caller's.
-        hands_on = code.co_flags & _GATHERS or code.co_filename == contextlib.__file__
+        again = code.co_name == "answer"  # a call made again, by core/refusals.py
+        hands_on = again or code.co_flags & _GATHERS or code.co_filename == contextlib.__file__
         if hands_on or _OF_CALLER.match(str(error)):
             return Outcome(BINDING)
+    if code.co_name in _CONVERSIONS and isinstance(error, (OverflowError, ValueError)):
+        return Outcome(REFUSED)  # ``int(infinity)``, in Python's own words
     # An assertion with a text is PyTorch's class for some checks; a bare one is a mistake of ours.
     bare = isinstance(error, AssertionError) and not str(error)
     if code.co_filename.startswith(_OURS) and not bare:
@@ -174,7 +180,9 @@ def followed(target: Target, drawn: Drawn, outcome: Outcome, result: Any, rng: A
         outcome = _used(result, drawn, rng)
         if outcome.kind in FINDINGS:
             return outcome
-    lost = _detached(target, drawn, result)
+    outcome, lost = attempt(lambda: _detached(target, drawn, result), drawn)
+    if outcome.kind in FINDINGS:
+        return outcome._replace(text=f"in reading the result: {outcome.text}")
     if lost:
         return Outcome(DETACHED, target.path, lost)
     outcome, _ = attempt(lambda: _read(result), drawn)
@@ -204,6 +212,7 @@ def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
     chosen: list[Any] = []
     if isinstance(made, ad.nn.Module):
         chosen.append(("forward", made))
+        names.remove("forward")
     if names:
         name = rng.choice(names)
         outcome, method = attempt(lambda: getattr(made, name), drawn)
@@ -226,7 +235,8 @@ def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
 
 
 #: Methods that would change the process, and those that only the framework calls.
-_NOT_USED = {"share_memory", "share_memory_", "compile", "change", "intercept", "forward_only"}
+_NOT_USED = ("share_memory", "share_memory_", "compile", "change", "intercept", "forward_only",
+             "detached", "stepped")  # fmt: skip
 
 
 def tensors_of(value: Any, depth: int = 0) -> list[ad.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 from collections.abc import Iterator
@@ -28,8 +29,7 @@ DUNDERS = (
     "abs add and bool complex contains eq float floordiv ge getitem gt iadd iand idiv ifloordiv "
     "ilshift imod imul index int invert ior ipow irshift isub iter itruediv ixor le len lshift lt "
     "matmul mod mul ne neg or pos pow radd rand rdiv reversed rfloordiv rlshift rmatmul rmod rmul "
-    "ror rpow rrshift rshift rsub rtruediv rxor setitem sub truediv xor format array dlpack "
-    "deepcopy"
+    "ror rpow rrshift rshift rsub rtruediv rxor setitem sub truediv xor dlpack"
 )
 
 #: Public names that are not called, and why not.
@@ -43,7 +43,14 @@ LEFT_OUT = {
     "LazyBackend": "a class for plugin authors to derive from",
     "Command": "a class for plugin authors to derive from",
     "Mode": "a class for plugin authors to derive from",
-    "profiler.ProfilerActivity": "an enumeration, which Python itself checks",
+    "random.draw": "called by the functions of random numbers",
+    "random.recorded_keys": "called by what runs code again",
+    "random.replayed_keys": "called by what runs code again",
+    "nn.parameter.UninitializedTensorMixin": "a part of two classes that are called",
+    "autograd.graph.Node": "made by ops only",
+    "autograd.FunctionCtx": "made by Functions only",
+    "autograd.function.FunctionCtx": "made by Functions only",
+    "linalg.is_vector": "called by the functions beside it",
     "set_default_tensor_type": "changes the process",
     "cuda.set_device": "changes the process",
 }
@@ -106,6 +113,8 @@ def _public(space: str) -> Iterator[tuple[str, Any]]:
     for name in sorted(names):
         value = lookup(f"{space}.{name}")
         if value is None or not callable(value) or inspect.ismodule(value):
+            continue
+        if isinstance(value, enum.EnumMeta):  # Python itself checks those
             continue
         if str(getattr(value, "__module__", "anadrome") or "anadrome").startswith("anadrome"):
             yield name, value
