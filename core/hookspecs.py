@@ -52,7 +52,7 @@ def register_ops() -> None:
 
     Fires once, at ``import anadrome``, after the bundled table is there. Returns nothing: importing
     the module that declares is enough. Every op is then tested and documented like the bundled
-    ones. Bundled users: ``adam``, ``amp``, ``clip``.
+    ones. Bundled users: ``adam``, ``amp``, ``clip``, ``sentinel``.
     """
     raise NotImplementedError
 
@@ -66,7 +66,7 @@ def register_exports() -> Mapping[str, Any]:
     used. Modules on the way are made: ``from anadrome.utils.checkpoint import checkpoint`` works.
     Two plugins that give one name clash: the second is left out and reported.
     Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``data``, ``distributions``,
-    ``optimizers``, ``profiler``, ``traps``.
+    ``offload``, ``optimizers``, ``profiler``, ``sentinel``, ``traps``.
     """
     raise NotImplementedError
 
@@ -76,7 +76,7 @@ def register_commands() -> Iterable[Command]:
     """Add subcommands to ``python -m anadrome``.
 
     Fires when the command line is used. Return ``Command(name, help, configure, run)`` objects.
-    Bundled users: ``demo``, ``run``.
+    Bundled users: ``demo``, ``run``, ``sentinel``.
     """
     raise NotImplementedError
 
@@ -88,7 +88,7 @@ def around_backward(tensors: tuple[Tensor, ...]) -> contextlib.AbstractContextMa
     Fires at each ``backward()`` and ``autograd.grad()``, before the first node; ``tensors`` are
     what it starts from. Return a context manager, which is left after the last node (also when the
     backward raises), or None. Costs a microsecond a backward when implemented, nothing when not.
-    Bundled users: ``amp``, ``traps``.
+    Bundled users: ``amp``, ``sentinel``, ``traps``.
     """
     raise NotImplementedError
 
@@ -109,7 +109,8 @@ def before_step(optimizer: Any) -> None:
     """An optimizer is about to change its parameters.
 
     Fires at the start of ``optimizer.step()``, after the closure if there is one. May change
-    ``.grad``. Returns nothing; raise to stop the step. Bundled users: ``amp``, ``traps``.
+    ``.grad``. Returns nothing; raise to stop the step. Bundled users: ``amp``, ``sentinel``,
+    ``traps``.
     """
     raise NotImplementedError
 
