@@ -7,8 +7,8 @@ from typing import Any
 from . import dtypes
 from .backend import by_type
 from .dtypes import from_native
-from .errors import ArgumentError, DeviceError, UnsupportedError
-from .op import FLOAT, KEEP, KINDS, Op
+from .errors import ArgumentError, DeviceError, DtypeError, UnsupportedError
+from .op import EQUAL, FLOAT, KEEP, KINDS, Op
 
 NUMBERS = (float, int, bool, complex)
 FLOATING = dtypes.float32.category
@@ -34,6 +34,14 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is not None:
             kinds.append((dtypes.of_python(v), 0))
     target = dtypes.result_type(kinds)
+    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank == 2):
+        found = " and ".join(dict.fromkeys(kind.name for kind, rank in kinds if rank))
+        raise DtypeError(
+            f"{op.name}(): expected all tensors to have the same dtype, but got {found}; cast one "
+            "with `.to(...)`"
+        )
+    if "any bool" in op.refuses and any(kind is dtypes.bool_ for kind, rank in kinds if rank):
+        raise DtypeError(op.refuses["any bool"])
     if op.dtype is FLOAT and target.category < FLOATING:
         target = dtypes.get_default_dtype()
     backend = by_type[cls]

@@ -7,9 +7,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from .align import align, as_array, class_of
+from .align import admitted, align, as_array, class_of
 from .backend import by_type
 from .binding import bind
+from .dtypes import from_native
 from .inplace import announce
 from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
@@ -27,6 +28,7 @@ def general(op: Op) -> Callable[..., Any]:
     wanted = len(op.keywords)
     floats = op.dtype is FLOAT
     keeps = op.dtype is KEEP
+    refuses = op.special if op.refuses else None
     several = len(op.outputs) > 1
     mutates = bool(op.mutates)
     without_rule = tuple(i for i, rule in enumerate(op.rules) if rule is NONE)
@@ -75,9 +77,11 @@ def general(op: Op) -> Callable[..., Any]:
                     pairs = [followed(a, d, e) for a, d, e in zip(args, arrays, edges)]
                     args = tuple([a for a, _ in pairs])
                     edges = [e for _, e in pairs]
+            if refuses and refuses[from_native[arrays[0].dtype].category]:
+                admitted(op, arrays[0])
             data = implementations[cls](*arrays, **keywords)
         except Exception as error:
-            raise op.explain(error, args) from error
+            raise op.explain(error, args, keywords) from error
         if mutates:
             _note_writes(op, args)
             return None

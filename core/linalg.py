@@ -67,7 +67,7 @@ def inv(A: Tensor) -> Tensor:
     return linalg_solve.inv(A)
 
 
-@refusing
+@takes_out
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """``inv`` that reports singular matrices in ``info`` (``torch.linalg.inv_ex``).
 
@@ -85,7 +85,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     return InvEx(_instead(linalg_solve.inv, A, failed), failed)
 
 
-@refusing
+@takes_out
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """``solve`` that reports singular matrices in ``info`` (``torch.linalg.solve_ex``)."""
     square("linalg.solve", A)
@@ -194,7 +194,7 @@ def solve_triangular(
     return op(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
 
 
-@refusing
+@takes_out
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
     """The X for which ``A @ X - B`` is smallest (PyTorch: ``torch.linalg.lstsq``).
 
@@ -247,7 +247,7 @@ def det(A: Tensor) -> Tensor:
     return linalg_solve.det(A)
 
 
-@refusing
+@takes_out
 def slogdet(A: Tensor) -> Any:
     """The sign of the determinant and the logarithm of its size (``torch.linalg.slogdet``)."""
     square("linalg.slogdet", A)
@@ -268,7 +268,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     return linalg_factor.cholesky(A, upper=upper)
 
 
-@refusing
+@takes_out
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """``cholesky`` that reports failures in ``info`` (``torch.linalg.cholesky_ex``)."""
     square("linalg.cholesky_ex", A)
@@ -280,7 +280,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
     return CholeskyEx(cholesky(A, upper=upper), failed)
 
 
-@refusing
+@takes_out
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``A = Q @ R`` (PyTorch: ``torch.linalg.qr``); ``mode``: "reduced", "complete" or "r"."""
     matrices("linalg.qr", A)
@@ -295,7 +295,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     return QR(q, r)
 
 
-@refusing
+@takes_out
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues, in rising order, and eigenvectors of symmetric (Hermitian) matrices.
 
@@ -313,7 +313,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     return eigh(A, UPLO)[0]
 
 
-@refusing
+@takes_out
 def eig(A: Tensor) -> Any:
     """Eigenvalues and eigenvectors, complex, of square matrices (``torch.linalg.eig``)."""
     square("linalg.eig", A)
@@ -326,7 +326,7 @@ def eigvals(A: Tensor) -> Tensor:
     return eig(A)[0]
 
 
-@refusing
+@takes_out
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
 

@@ -19,20 +19,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from .errors import AnadromeError, DeclarationError, DtypeError, RangeError, ShapeError
-from .refusals import of_op
+from .errors import AnadromeError, DeclarationError, DomainError, DtypeError, RangeError, ShapeError
+from .refusals import BOOLEAN, mismatch, of_op
 from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, play_word, player
 from .tensor import Tensor
 
 __all__ = [
-    "FLOAT", "FULL", "HALF", "KEEP", "MISSING", "NONE", "SAME", "WIDEST", "ZERO", "Op", "op",
-    "table",
+    "EQUAL", "FLOAT", "FULL", "HALF", "KEEP", "MISSING", "NONE", "SAME", "WIDEST", "ZERO", "Op",
+    "op", "table",
 ]  # fmt: skip
 
 # dtype policies: what happens to the inputs before the forward sees them.
 SAME = Word("SAME")  # inputs are brought to their common type
 FLOAT = Word("FLOAT")  # as SAME, and integers become the default floating type
 KEEP = Word("KEEP")  # inputs are left as they are (indices, masks)
+EQUAL = Word("EQUAL")  # inputs must have one type already
 
 # Autocast classes; only the AMP plugin reads them.
 HALF = Word("HALF")  # runs in the autocast dtype
@@ -221,18 +222,15 @@ class Op:
         )
         text = f"{self.name}({told}): {error}"
         if isinstance(error, ValueError) and "broadcast" in str(error):
-            reason = _mismatch(arrays)
+            reason = mismatch(arrays)
             if reason:
                 text = f"{reason}: {self.name}({told})"
-        for theirs, ours in _BOOLEAN.items():
+        for theirs, ours in BOOLEAN.items():
             if theirs in str(error):
                 text = f"{ours}: {self.name}({told})"
-        if isinstance(error, IndexError):
-            return RangeError(text)
-        if isinstance(error, TypeError):
-            return DtypeError(text)
-        if isinstance(error, ValueError):
-            return ShapeError(text)
+        for theirs, ours in _EXPLAINED:
+            if isinstance(error, theirs):
+                return ours(text)
         raise error
 
     def label(self, place: int) -> str:
@@ -246,6 +244,15 @@ class Op:
         return self.inputs
 
 
+#: An array library's errors, and PyTorch's for the same.
+_EXPLAINED: tuple[tuple[Any, Any], ...] = (
+    (IndexError, RangeError),
+    (TypeError, DtypeError),
+    (ValueError, ShapeError),
+    (ArithmeticError, DomainError),
+)
+
+
 def describe_argument(a: Any) -> str:
     """``float32 (3, 4) on cpu``: an argument as error messages show it."""
     if isinstance(a, Tensor):
@@ -253,34 +260,6 @@ def describe_argument(a: Any) -> str:
     if hasattr(a, "shape") and hasattr(a, "dtype"):
         return f"{a.dtype} {tuple(a.shape)}"
     return repr(a)
-
-
-#: What array libraries say of `-` on booleans, and what PyTorch says.
-_BOOLEAN = {
-    "boolean subtract": (
-        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
-        "invert a mask, use the `~` or `logical_not()` operator instead"
-    ),
-    "boolean negative": (
-        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
-        "invert a mask, use the `~` or `logical_not()` operator instead"
-    ),
-}
-
-
-def _mismatch(arrays: Any) -> str:
-    """PyTorch's words for the first two shapes that do not broadcast; empty if all do."""
-    shapes = [tuple(a.shape) for a in arrays if hasattr(a, "shape")]
-    longest = max((len(s) for s in shapes), default=0)
-    for place in range(1, longest + 1):
-        sizes = [s[-place] for s in shapes if len(s) >= place and s[-place] != 1]
-        for size in sizes:
-            if size != sizes[0]:
-                return (
-                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({size}) "
-                    f"at non-singleton dimension {longest - place}"
-                )
-    return ""
 
 
 class _Implementations(dict):
@@ -293,9 +272,18 @@ class _Implementations(dict):
     def __missing__(self, cls: type) -> Callable[..., Any]:
         from .backend import by_type
 
+        if cls in (float, int, bool, complex):
+            # A backend's `number` may be a number itself: then the array beside it decides.
+            return lambda *operands, **metadata: self[_array_among(operands)](*operands, **metadata)
         found = by_type[cls].implementation(self.op)
         self[cls] = found
         return found
+
+
+def _array_among(operands: Any) -> type:
+    from .align import class_of
+
+    return class_of(operands)
 
 
 def _nothing(environment: Any) -> tuple[()]:
@@ -337,7 +325,7 @@ def op(
     """Declare an op; returns the function that users, and other rules, call.
 
     ``forward(xp, *arrays, **metadata)``: arrays positional, metadata keyword-only.
-    ``dtype``: SAME, FLOAT or KEEP. ``amp``: HALF, FULL, WIDEST or None.
+    ``dtype``: SAME, FLOAT, KEEP or EQUAL. ``amp``: HALF, FULL, WIDEST or None.
     ``<input>=rule``: its vector-Jacobian product, or NONE, ZERO, MISSING.
     ``joint``: one rule that returns the gradients of all inputs, for gradients that share work.
     ``outputs``: names, if there are several; the first ``differentiable`` of them have gradients.
@@ -348,7 +336,7 @@ def op(
     values themselves (``abs``), where else it is made of what they give.
     ``only_tensors``: inputs that may not be Python numbers.
     ``refuses``: categories of element types (``"bool"``, ``"int"``, ``"complex"``) that it does not
-    take; as a mapping, with PyTorch's words for it.
+    take, nor, with ``"any bool"``, beside others; as a mapping, with PyTorch's words for it.
     ``samples``: sample calls, from which tests and the reference page are made.
     ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``.
     ``method``: also a Tensor method. ``inplace``: also a method with a trailing underscore.

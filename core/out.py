@@ -19,6 +19,15 @@ from .inplace import write
 from .refusals import answer
 from .tensor import Tensor
 
+#: Functions that, as in PyTorch, write only into a Tensor of their result's own type.
+_EXACT = """
+    abs addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize
+    ceil cross cummax cummin dot floor frac gather heaviside histc index_select isin
+    isneginf isposinf kthvalue logcumsumexp masked_select matmul mm mode
+    msort mv nan_to_num nanquantile neg nonzero quantile round searchsorted sgn sign signbit sort
+    take take_along_dim tensordot topk tril triu trunc vdot
+"""
+
 
 def into(out: Any, result: Any, name: str) -> Any:
     """Write ``result`` into ``out`` (or a tuple of them into a tuple) and return ``out``.
@@ -39,6 +48,11 @@ def into(out: Any, result: Any, name: str) -> Any:
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad; leave out= away, or write under "
             "`with anadrome.no_grad():`"
+        )
+    if result.dtype is not out.dtype and name in _EXACT.split():
+        raise DtypeError(
+            f"Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} "
+            f"instead: give {name}() an out= of type {result.dtype.name}"
         )
     if result.dtype.category > out.dtype.category:
         raise DtypeError(

@@ -76,7 +76,7 @@ def answer(
     if numbers:
         args = tuple([numbers.get(n, v) for n, v, i in given if i]) + args[code.co_argcount :]
         return function(*args, **{n: numbers.get(n, v) for n, v in keywords.items()})
-    told: Exception | None = _of_arguments(name, given, said, optional)
+    told: Exception | None = _of_arguments(name, given, said, optional) or _of_number(name, error)
     try:
         told = told or translated(name, error, args, keywords)
         if told is error:
@@ -111,8 +111,16 @@ def of_op(
     inputs = op.inputs[:1] * len(args) if op.variadic else op.inputs
     given = [(n, v, i) for i, (n, v) in enumerate(zip(inputs, args), 1)]
     given += [(n, v, 0) for n, v in keywords.items() if _KIND.get(n) != "Tensor"]
-    said = dict.fromkeys(op.inputs, "Tensor | float | None")
-    return _of_arguments(op.name, given, said, op.defaults)
+    said = {n: "Tensor | float" + " | None" * (i >= op.required) for i, n in enumerate(op.inputs)}
+    return _of_arguments(op.name, given, said, op.defaults) or _of_number(op.name, error)
+
+
+def _of_number(name: str, error: Exception) -> ArgumentError | None:
+    """For what Python says when it was to make a number of a word."""
+    words = ("invalid literal for int()", "could not convert string to float")
+    if isinstance(error, ValueError) and str(error).startswith(words):
+        return ArgumentError(f"{name}() takes a number there: {error}")
+    return None
 
 
 def _of_arguments(
@@ -176,3 +184,31 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.ndim == 0
     return hasattr(value, "__float__") and not isinstance(value, str)
+
+
+#: What array libraries say of `-` on booleans, and what PyTorch says.
+BOOLEAN = {
+    "boolean subtract": (
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+        "invert a mask, use the `~` or `logical_not()` operator instead"
+    ),
+    "boolean negative": (
+        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+        "invert a mask, use the `~` or `logical_not()` operator instead"
+    ),
+}
+
+
+def mismatch(arrays: Any) -> str:
+    """PyTorch's words for the first two shapes that do not broadcast; empty if all do."""
+    shapes = [tuple(a.shape) for a in arrays if hasattr(a, "shape")]
+    longest = max((len(s) for s in shapes), default=0)
+    for place in range(1, longest + 1):
+        sizes = [s[-place] for s in shapes if len(s) >= place and s[-place] != 1]
+        for size in sizes:
+            if size != sizes[0]:
+                return (
+                    f"The size of tensor a ({sizes[0]}) must match the size of tensor b ({size}) "
+                    f"at non-singleton dimension {longest - place}"
+                )
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import modes
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..ops.convolve import conv, out_size
 from ..ops.shape import pad_constant
 from ..refusals import refusing
@@ -74,7 +74,7 @@ def _convolution(
     input, whole = batched(n, "conv", input)
     stride = ntuple(stride, n, "stride")
     dilation = ntuple(dilation, n, "dilation")
-    check(input, weight, stride, dilation, groups)
+    check(input, weight, bias, stride, dilation, groups)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, stride, padding, dilation)
     else:
@@ -114,13 +114,17 @@ def _named_padding(
     return input, tuple(t // 2 for t in totals)
 
 
-def check(input: Tensor, weight: Tensor, stride: Any, dilation: Any, groups: int) -> None:
+def check(
+    input: Tensor, weight: Tensor, bias: Any, stride: Any, dilation: Any, groups: int
+) -> None:
     """What a convolution and a transposed one ask for alike."""
     x, w = input._data, weight._data
-    if x.dtype != w.dtype and not modes.current().modes:  # a mode may yet cast them
-        raise RuntimeError(
-            f"Input type ({input.dtype}) and weight type ({weight.dtype}) should be the same; "
-            f"write `input.to({weight.dtype})`"
+    for what, other in (("weight", weight), ("bias", bias)):
+        if other is None or other._data.dtype == x.dtype or modes.current().modes:
+            continue  # a mode may yet cast them
+        raise DtypeError(
+            f"Input type ({input.dtype}) and {what} type ({other.dtype}) should be the same; "
+            f"write `input.to({other.dtype})`"
         )
     if groups <= 0:
         raise ShapeError("non-positive groups is not supported")

@@ -25,6 +25,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             "expected common dtype to be floating point, yet common dtype is "
             f"{x1.dtype.name}; write `x1.float()`"
         )
+    if x1.dtype.is_complex or x2.dtype.is_complex:
+        raise DtypeError(
+            "expected common dtype to be floating point, yet common dtype is complex; take e.g. "
+            "`anadrome.view_as_real(x).flatten(-2)`"
+        )
     if whole:
         kind = x1.dtype if whole[0] is x2 else x2.dtype
         x1, x2 = x1.to(kind), x2.to(kind)
@@ -96,6 +101,13 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             f"bilinear(): bias size does not match weight size: got {bias.numel()} but expected "
             f"{table[0]}"
         )
+    for other in (input2, weight, bias):
+        if other is not None and other.dtype is not input1.dtype:
+            raise DtypeError(
+                f"All tensors must have the same dtype, got input1: {input1.dtype.name}, input2: "
+                f"{input2.dtype.name}, weight: {weight.dtype.name}"
+                + ("" if bias is None else f", bias: {bias.dtype.name}")
+            )
     lead = one[:-1]
     rows = input1.reshape((-1, table[1])) if input1.numel() else input1.reshape((0, table[1]))
     mixed = (rows @ weight.permute(1, 0, 2).reshape((table[1], -1))).reshape((-1, *table[::2]))

@@ -10,9 +10,9 @@ import warnings
 from typing import Any
 
 from ..errors import DtypeError, NoDerivativeError, ShapeError
-from ..modes import is_grad_enabled
+from ..modes import current, is_grad_enabled
 from ..ops import losses as ops
-from ..ops.activation import floating, log_softmax
+from ..ops.activation import log_softmax
 from ..ops.arithmetic import where
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -36,13 +36,8 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
     return reduction
 
 
-def _same_size(name: str, input: Tensor, target: Any, verb: str = "") -> None:
+def same_size(name: str, input: Tensor, target: Any, verb: str = "") -> None:
     """The error for sizes that differ, with the call that was probably meant."""
-    if not isinstance(target, Tensor) or not isinstance(input, Tensor):
-        wrong = target if isinstance(input, Tensor) else input
-        raise TypeError(
-            f"{name}() takes two Tensors, not {type(wrong).__name__}; write anadrome.tensor(...)"
-        )
     a, b = tuple(input.shape), tuple(target.shape)
     if a == b:
         return
@@ -66,6 +61,16 @@ def reduced(values: Tensor, reduction: str, weight: Tensor | None = None) -> Ten
     if reduction == "sum":
         return total
     return values.mean() if weight is None else total / weight.sum()
+
+
+def _as_written(value: Tensor, like: Tensor) -> Tensor:
+    """``value`` in another's type, if a result of both could be written there."""
+    if value.dtype.category > like.dtype.category:
+        raise DtypeError(
+            f"result type {value.dtype.name} can't be cast to the desired output type "
+            f"{like.dtype.name}; write input.to(target.dtype)"
+        )
+    return value.to(like.dtype)
 
 
 def _weights_fit(weight: Tensor, input: Tensor) -> None:
@@ -97,7 +102,7 @@ def mse_loss(
     if size_average is not None or reduce is not None or reduction not in _REDUCTIONS:
         reduction = reduction_of(size_average, reduce, reduction)
     if not isinstance(target, Tensor) or input._data.shape != target._data.shape:
-        _same_size("mse_loss", input, target)
+        same_size("mse_loss", input, target)
     if weight is None:
         return ops.mse(input, target, reduction=reduction)
     _weights_fit(weight, input)
@@ -118,7 +123,7 @@ def l1_loss(
     Raises RuntimeError if the sizes differ (PyTorch warns, and broadcasts).
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_size("l1_loss", input, target)
+    same_size("l1_loss", input, target)
     if weight is None:
         return ops.l1(input, target, reduction=reduction)
     _weights_fit(weight, input)
@@ -139,7 +144,7 @@ def smooth_l1_loss(
     Raises RuntimeError if the sizes differ (PyTorch warns, and broadcasts).
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    _same_size("smooth_l1_loss", input, target)
+    same_size("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
@@ -160,9 +165,11 @@ def huber_loss(
     Raises RuntimeError if the sizes differ (PyTorch warns, and broadcasts).
     """
     reduction = reduction_of(None, None, reduction)
-    _same_size("huber_loss", input, target)
+    same_size("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if input.dtype is not target.dtype:
+        target = _as_written(target, input)
     if weight is None:
         return ops.huber(input, target, delta=delta, reduction=reduction)
     _weights_fit(weight, input)
@@ -197,6 +204,8 @@ def cross_entropy(
     x, t = input._data.shape, target._data.shape
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    if len(x) == 1 and t == (1,) and x != t:
+        target, t = target.reshape(()), ()
     if x == t:
         if ignore_index >= 0:
             raise RuntimeError(
@@ -291,12 +300,18 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
     expected = x[:1] + x[2:] if len(x) > 1 else ()
     if t != expected:
         hint = ""
-        if len(t) == len(x) and t[1] == 1 and t[:1] + t[2:] == expected:
+        if len(t) == len(x) > 1 and t[1] == 1 and t[:1] + t[2:] == expected:
             hint = "; write target.squeeze(1)"
         if len(x) > 1 and (not t or t[0] != x[0]):
             raise ShapeError(
                 f"Expected input batch_size ({x[0]}) to match target batch_size "
                 f"({t[0] if t else 0}): the input is {x}, the target {t}"
+            )
+        if len(x) == 1:
+            raise ShapeError(
+                f"For 1D input, 1D target must have size 1, but got target size: {t[0]}"
+                if len(t) == 1
+                else f"For 1D input, the target is one class number, not of shape {t}"
             )
         if len(x) <= 2:
             raise ShapeError(
@@ -308,6 +323,11 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
         )
     if weight is not None:
         _class_weights(weight, x[1] if len(x) > 1 else x[0])
+        if weight.dtype is not input.dtype and not current().modes:
+            raise DtypeError(
+                f"expected scalar type {input.dtype.name} but found {weight.dtype.name}: write "
+                "weight.to(input.dtype)"
+            )
         if weight.requires_grad and is_grad_enabled():
             raise NoDerivativeError(
                 "the derivative for 'weight' is not implemented: class weights are constants; use "
@@ -331,67 +351,11 @@ def nll_loss(
     ``cross_entropy``.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    if input.ndim == 1 and target._data.shape == (1,):
+        target = target.reshape(())
     _check_classes("nll_loss", input, target, weight)
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)
     out = ops.nll(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     return out.squeeze(0) if single and reduction == "none" else out
-
-
-# -- probabilities ------------------------------------------------------------------------------
-@refusing
-def binary_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """``-(target * log(input) + (1 - target) * log(1 - input))``, logarithms at least -100.
-
-    ``input``: probabilities; raises RuntimeError for values outside 0 to 1, and ValueError if the
-    sizes differ. ``weight`` is broadcast. PyTorch: ``torch.nn.functional.binary_cross_entropy``.
-    """
-    reduction = reduction_of(size_average, reduce, reduction)
-    _same_size("binary_cross_entropy", input, target)
-    if target.dtype is not input.dtype:
-        raise DtypeError(
-            f"Found dtype {target.dtype.name} but expected {input.dtype.name}: write "
-            "target.to(input.dtype)"
-        )
-    return ops.bce(input, target, weight, reduction=reduction)
-
-
-@refusing
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """``binary_cross_entropy(sigmoid(input), target)``, without overflow.
-
-    ``weight`` and ``pos_weight`` (of the positive part of the target) are broadcast.
-    Raises ValueError if the sizes differ.
-    PyTorch: ``torch.nn.functional.binary_cross_entropy_with_logits``.
-    """
-    reduction = reduction_of(size_average, reduce, reduction)
-    if isinstance(target, Tensor) and input.shape != target.shape:
-        hint = ""
-        if input.numel() == target.numel():
-            hint = f"; write target.reshape({tuple(input.shape)})"
-        raise ShapeError(
-            f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r}){hint}"
-        )
-    floating("binary_cross_entropy_with_logits", input._data)
-    if not target.dtype.is_floating_point:
-        raise DtypeError(
-            f"result type {input.dtype.name} can't be cast to the desired output type "
-            f"{target.dtype.name}; write target.to(input.dtype)"
-        )
-    return ops.bce_with_logits(input, target, weight, pos_weight, reduction=reduction)

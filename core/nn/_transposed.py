@@ -84,7 +84,7 @@ def _transposed(
     padding = ntuple(padding, n, "padding")
     dilation = ntuple(dilation, n, "dilation")
     extra = ntuple(output_padding, n, "output_padding")
-    check(input, weight, stride, dilation, groups)
+    check(input, weight, bias, stride, dilation, groups)
     _check_transposed(input, weight, bias, stride, padding, dilation, extra, groups)
     x, w = input._data.shape, weight._data.shape
     how = {"stride": stride, "dilation": dilation, "groups": groups}

@@ -20,6 +20,7 @@ from ._activations import (
     softplus,
     tanh,
 )
+from ._binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from ._convolution import conv1d, conv2d, conv3d
 from ._layers import (
     batch_norm,
@@ -30,8 +31,6 @@ from ._layers import (
     normalize,
 )
 from ._losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
     cross_entropy,
     huber_loss,
     l1_loss,

@@ -7,8 +7,9 @@ from typing import Any
 from ..backend import by_type
 from ..dtypes import bool_, float32, from_native, get_default_dtype
 from ..errors import DomainError, DtypeError, UnsupportedError
-from ..op import FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
+from ..op import EQUAL, FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
 from ..out import takes_out
+from ..refusals import BOOLEAN
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
 
@@ -16,7 +17,8 @@ from ..tensor import Tensor
 add = op("add", lambda xp, a, b: a + b, a=lambda g: g, b=lambda g: g,
          samples=binary(), inplace=True, method=False)
 sub = op("sub", lambda xp, a, b: a - b, a=lambda g: g, b=lambda g: -g,
-         samples=binary(), inplace=True, method=False)
+         refuses={"any bool": BOOLEAN["boolean subtract"]}, inplace=True, method=False,
+         samples=binary())
 mul = op("mul", lambda xp, a, b: a * b, a=lambda g, b: g * b, b=lambda g, a: g * a,
          samples=binary(), inplace=True)
 div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b,
@@ -76,7 +78,8 @@ clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, ma
            refuses={"complex": "clamp is not supported for complex types"},
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
-lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight),
+lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight), dtype=EQUAL,
+          only_tensors=("input", "end"),
           input=lambda g, weight: g * (1.0 - weight), end=lambda g, weight: g * weight,
           weight=lambda g, input, end: g * (end - input), inplace=True, node="LerpBackward1",
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))

@@ -189,6 +189,7 @@ def _set_imag(self: Tensor, value: Any) -> None:
     _imag(self).copy_(value)
 
 
+@takes_out
 def _conj(self: Tensor) -> Tensor:
     """The conjugate values (PyTorch: ``torch.conj``); a real Tensor itself. Computed at once."""
     return conj(self) if is_complex(self) else self

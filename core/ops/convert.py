@@ -31,7 +31,7 @@ clone = op(
 )
 to_device = op(
     "to_device",
-    lambda xp, x, *, device, source: transfer(x, device),
+    lambda xp, x, *, device, source, wait=True: transfer(x, device, wait),
     x=lambda g, device, source: to_device(g, device=source, source=device),
     dtype=KEEP,
     node="ToCopyBackward0",
@@ -58,11 +58,11 @@ def _spread(xp: Any, x: Any, src: Any) -> Any:
         ) from None
 
 
-def transfer(array: Any, to: Device) -> Any:
+def transfer(array: Any, to: Device, wait: bool = True) -> Any:
     """An array on another device, through the host."""
     here = backends.by_type[array.__class__]
     there = backends.for_device(to)
-    return there.asarray(here.to_host(array), device=to)
+    return there.receive(here.to_host(array), to, wait)
 
 
 def _cast(x: Tensor, dtype: dtypes.dtype) -> Tensor:
@@ -76,12 +76,13 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     """Another dtype, device, or that of another Tensor; self if nothing changes (``Tensor.to``).
 
     ``x.to(ad.float16)``, ``x.to("cuda")``, ``x.to("cuda", ad.float16)``, ``x.to(other)``;
-    ``copy=True`` makes a copy in any case; ``non_blocking`` is accepted.
+    ``copy=True`` makes a copy in any case. ``non_blocking=True``: a copy from pinned memory to a
+    GPU (see ``pin_memory``) goes on while Python does; do not write into ``self`` meanwhile.
     """
     device = keywords.pop("device", None)
     dtype = keywords.pop("dtype", None)
     copy = keywords.pop("copy", False)
-    keywords.pop("non_blocking", None)
+    wait = not keywords.pop("non_blocking", False)
     keywords.pop("memory_format", None)
     if keywords:
         raise TypeError(f"to() got unexpected arguments {', '.join(keywords)}")
@@ -90,8 +91,8 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
             device, dtype = a.device, a.dtype
         elif isinstance(a, (str, Device)):
             device = a
-        elif isinstance(a, bool):
-            pass  # non_blocking given by position
+        elif isinstance(a, bool):  # non_blocking given by position
+            wait = not a
         elif a is not None:
             dtype = dtypes.as_dtype(a)
     out = self
@@ -99,7 +100,7 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         wanted = Device(device)
         here = self.device
         if wanted.type != here.type or wanted.index not in (None, here.index):
-            out = to_device(out, device=wanted, source=here)
+            out = to_device(out, device=wanted, source=here, wait=wait)
     if dtype is not None:
         dtype = dtypes.as_dtype(dtype)
         if dtype is not out.dtype:
@@ -121,7 +122,8 @@ def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, **ignore
     """On a GPU; self if it is there."""
     if device is None:
         device = "cuda"
-    return to(self, Device("cuda", device) if isinstance(device, int) else device)
+    where = Device("cuda", device) if isinstance(device, int) else device
+    return to(self, where, non_blocking=non_blocking)
 
 
 @refusing

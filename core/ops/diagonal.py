@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from ..dtypes import as_dtype, int64
 from ..op import KEEP, op
+from ..out import takes_out
 from ..refusals import refusing
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
@@ -109,7 +110,7 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> A
     return diagonal_backward(input, shape=tuple(shape), offset=offset, dim1=a, dim2=b)
 
 
-@refusing
+@takes_out
 def diag(input: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, or the matrix of a diagonal (PyTorch: ``torch.diag``)."""
     if input.ndim == 1:

@@ -12,7 +12,7 @@ from typing import Any
 from ..backend import by_type
 from ..dtypes import int32
 from ..op import FLOAT, FULL, op
-from ..refusals import refusing
+from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, call
 from ..tensor import Tensor
@@ -126,7 +126,7 @@ def _over(x: Any, upper: Any) -> Any:
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-@refusing
+@takes_out
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
     """``lu_factor`` that reports zero pivots in ``info`` (``torch.linalg.lu_factor_ex``)."""
     matrices("linalg.lu_factor_ex", A)
@@ -143,7 +143,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return LUFactorEx(packed, pivots, info)
 
 
-@refusing
+@takes_out
 def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """L and U of ``A = P @ L @ U`` in one matrix, and the row exchanges.
 
@@ -152,7 +152,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     return LUFactor(*lu_factor_ex(A, pivot=pivot)[:2])
 
 
-@refusing
+@takes_out
 def lu(A: Tensor, *, pivot: bool = True) -> Any:
     """``A = P @ L @ U``, L with ones on its diagonal (PyTorch: ``torch.linalg.lu``).
 
@@ -188,7 +188,7 @@ def _places(pivots: Tensor, m: int) -> Tensor:
     return flat.reshape((*pivots.shape[:-1], m)).argsort(-1)
 
 
-@refusing
+@takes_out
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ) -> Any:
@@ -207,7 +207,7 @@ def lu_unpack(
     return PLU(P, L, U)
 
 
-@refusing
+@takes_out
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
 ) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from ..errors import DtypeError, RangeError
 from ..forms import form, inplace_composite
+from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
@@ -99,7 +100,7 @@ def _written(name: str, x: Any, dim: int, index: Any, src: Any, call: Any) -> An
     return call(x, index, src)
 
 
-@refusing
+@takes_out
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, reduce: str | None = None,
     value: Any = None,
@@ -127,14 +128,14 @@ def scatter(
                     scatter_op(x, i, s, dim=dim))  # fmt: skip
 
 
-@refusing
+@takes_out
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` with ``src`` added at the places that ``index`` names (``torch.scatter_add``)."""
     return _written("scatter_add", input, dim, index, src, lambda x, i, s:
                     scatter_add_op(x, i, s, dim=dim))  # fmt: skip
 
 
-@refusing
+@takes_out
 def scatter_reduce(
     input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True
 ) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from ..dtypes import bool_, float32, from_native
 from ..errors import UnsupportedError
 from ..modes import current
-from ..op import HALF, WIDEST, op
+from ..op import EQUAL, HALF, WIDEST, op
 from ..out import takes_out
 from ..samples import shapes
 from ..tensor import Tensor
@@ -59,7 +59,7 @@ addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a,
            x=lambda g, beta: g if beta == 1 else g * beta,
            a=lambda g, b, alpha: mm(g, swap(b)) if alpha == 1 else mm(g, swap(b)) * alpha,
            b=lambda g, a, alpha: mm(swap(a), g) if alpha == 1 else mm(swap(a), g) * alpha,
-           amp=HALF, method=False,
+           dtype=EQUAL, amp=HALF, method=False,
            samples=shapes("4 2,3 3,4", "2,4 2,3 3,4") + shapes("4 2,3 3,4", beta=0.5, alpha=2.0))
 #: ``x @ weight.T + bias`` for any number of leading dimensions. One op rather than ``addmm`` of a
 #: transposed weight, because so the weight's gradient comes out in the weight's own layout.
@@ -67,12 +67,13 @@ linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bi
             x=lambda g, weight: _like(mm(_rows(g), weight), g),
             weight=lambda g, x: mm(swap(_rows(g)), _rows(x)),
             bias=lambda g: g,
-            amp=HALF, method=False, node="AddmmBackward0",
+            dtype=EQUAL, amp=HALF, method=False, node="AddmmBackward0",
             samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))
 #: Of vectors of three, along ``dim``.
 linalg_cross = op("linalg_cross", lambda xp, a, b, *, dim=-1: _cross(xp, a, b, dim),
                   a=lambda g, b, dim: linalg_cross(b, g, dim=dim),
                   b=lambda g, a, dim: linalg_cross(g, a, dim=dim), method=False,
+                  dtype=EQUAL, refuses=("bool",),
                   samples=shapes("2,3 2,3", "3 4,3") + shapes("3,2 3,1", dim=0))
 # fmt: on
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import DtypeError
+from ..errors import DtypeError, RangeError
 from ..forms import inplace_composite
 from ..inplace import assign
+from ..out import takes_out
 from ..refusals import refusing
 from ..subscripts import normalized
 from ..tensor import Tensor
@@ -30,8 +31,9 @@ def _line(name: str, x: Any, dim: int, index: Any, source: Any = None) -> int:
                 "same scalar type"
             )
         wanted = tuple(index.numel() if i == axis else n for i, n in enumerate(x.shape))
-        if x.ndim and tuple(source.shape) != wanted:
-            raise RuntimeError(
+        fits = tuple(source.shape) == wanted if x.ndim else source.numel() == index.numel() == 1
+        if not fits:
+            raise RangeError(
                 f"{name}(): source of shape {list(source.shape)}, but self of shape "
                 f"{list(x.shape)} and an index of {index.numel()} along dimension {axis} need "
                 f"{list(wanted)}"
@@ -39,7 +41,7 @@ def _line(name: str, x: Any, dim: int, index: Any, source: Any = None) -> int:
     return axis
 
 
-@refusing
+@takes_out
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Any:
     """``input`` with the slices of ``source`` added to those that ``index`` names.
 
@@ -53,7 +55,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
     return index_add_op(input, index, source, dim=dim, alpha=alpha)
 
 
-@refusing
+@takes_out
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """``input`` with the slices of ``source`` in place of those that ``index`` names.
 

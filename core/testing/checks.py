@@ -11,7 +11,8 @@ from typing import Any
 from .. import autograd, dtypes, random
 from .. import backend as backends
 from ..capture import capture
-from ..op import FLOAT, KEEP, Op
+from ..errors import DtypeError
+from ..op import EQUAL, FLOAT, KEEP, Op
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 from . import reference
@@ -243,6 +244,14 @@ def _check_policy(
             assert kind in allowed, f"{op.name} of {dtype} gave {kind} (policy {op.dtype})"
 
 
+def _check_refused(op: Op, args: list[Any], keywords: dict[str, Any], told: str) -> None:
+    try:
+        op.call(*args, **keywords)
+    except DtypeError:
+        return
+    raise AssertionError(f"{op.name} takes only inputs of one type, but took {told}")
+
+
 #: Pairs for the mixed-type check, with the common type that PyTorch's rules give.
 _MIXES = (
     ("float32", "float64"), ("float64", "float32"), ("float16", "float32"),
@@ -251,7 +260,7 @@ _MIXES = (
 
 
 def check_mixed(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
-    """Two inputs of different types meet in their common type; gradients keep the inputs' own."""
+    """Inputs of different types meet in their common type (or are refused); gradients keep theirs."""
     places = [i for i, a in enumerate(sample.args) if isinstance(a, Arr) and a.kind == "float"]
     if dtype is not dtypes.float64 or op.dtype is KEEP or len(places) < 2 or op.mutates:
         return
@@ -267,6 +276,9 @@ def check_mixed(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed:
         if min(shapes) != max(shapes) and 0 in shapes:
             continue  # a zero-dimensional array takes part by category only
         common = dtypes.promote_types(a, b)
+        if op.dtype is EQUAL:
+            _check_refused(op, args, keywords, f"{first} and {second}")
+            continue
         outs, found = reference.vjp(op, args, keywords, seed=seed)
         if outs[0].dtype.is_floating_point:
             assert outs[0].dtype is common, (
