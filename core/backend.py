@@ -72,6 +72,18 @@ class Backend:
         """The same values as a NumPy array."""
         raise NotImplementedError
 
+    def receive(self, host: Any, device: device | None = None, wait: bool = True) -> Any:
+        """An array with the values of a host array; without ``wait`` it may still be arriving."""
+        return self.asarray(host, device=device)
+
+    def pin(self, host: Any) -> Any:
+        """A copy of a host array in memory that the device reads by itself (page-locked)."""
+        return host
+
+    def is_pinned(self, host: Any) -> bool:
+        """Whether a host array lies in such memory."""
+        return False
+
     def device_of(self, array: Any) -> device:
         """Where the array lives."""
         return device(self.device_types[0])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import dtypes
+from . import backend as backends
+from . import cuda, dtypes
 from .ops.strided import _address, compact, strides_of
 from .refusals import refusing
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 
 class layout:
@@ -204,15 +205,44 @@ def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     return made(args, self.dtype, device or self.device)
 
 
+def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """A copy in page-locked memory, from which a GPU copies by itself (``Tensor.pin_memory``).
+
+    Itself where there is no GPU, or if it is pinned already. Raises for a Tensor on a GPU.
+    """
+    if self.device.type != "cpu":
+        raise RuntimeError(
+            f"cannot pin a tensor on {self.device}: only dense CPU tensors can be pinned"
+        )
+    if not cuda.is_available() or _is_pinned(self):
+        return self
+    return wrap(backends.for_device("cuda").pin(self._data))
+
+
+def _is_pinned(self: Tensor, device: Any = None) -> bool:
+    """Whether it lies in page-locked memory (``Tensor.is_pinned``)."""
+    if self.device.type != "cpu" or not cuda.is_available():
+        return False
+    return backends.for_device("cuda").is_pinned(self._data)
+
+
+def _record_stream(self: Tensor, stream: Any) -> None:
+    """Keep the memory until what is in the stream now is done (``Tensor.record_stream``).
+
+    Call it behind the last use in that stream.
+    """
+    stream.keep(self._data)
+
+
 def _install() -> None:
     for name, function in {
         "stride": _stride, "storage_offset": _storage_offset, "is_contiguous": _is_contiguous,
         "data_ptr": _data_ptr, "is_same_size": _is_same_size, "get_device": _get_device,
         "type": _type, "is_floating_point": is_floating_point, "is_signed": is_signed,
         "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
-        "ndimension": Tensor.dim, "new": _new, "pin_memory": _itself, "share_memory_": _itself,
-        "is_pinned": lambda self, device=None: False, "is_shared": lambda self: False,
-        "record_stream": lambda self, stream: None,
+        "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory, "share_memory_": _itself,
+        "is_pinned": _is_pinned, "is_shared": lambda self: False,
+        "record_stream": _record_stream,
     }.items():  # fmt: skip
         setattr(Tensor, name, function)
     properties: dict[str, Any] = {

@@ -6,6 +6,7 @@ in CUDA are played by the NumPy functions in ``PLAYED``, after the formulas they
 
 from __future__ import annotations
 
+import ctypes
 import math
 import types
 from typing import Any
@@ -64,6 +65,18 @@ class Array(np.ndarray):
     @property
     def device(self) -> Device:
         return Device(self._device)
+
+    @property
+    def data(self) -> Any:  # type: ignore[override]
+        """The pointer: of it there is the copy from the host only."""
+        plain = self.view(np.ndarray)
+
+        def copy(address: int, size: int, stream: Any) -> None:
+            plain.view(np.uint8).reshape(-1)[:] = np.ctypeslib.as_array(
+                (ctypes.c_uint8 * size).from_address(address)
+            )
+
+        return types.SimpleNamespace(copy_from_host_async=copy)
 
     def get(self, stream: Any = None) -> Any:
         if stream is None:  # on a stream of its own it waits for that alone
@@ -310,9 +323,22 @@ def modules() -> dict[str, Any]:
     core.__path__ = []
     core._routines_linalg = products  # type: ignore[attr-defined]
     cupy.__dict__["_core"] = core
+    cupyx = types.ModuleType("cupyx")
+    locked: dict[int, Any] = {}
+
+    def empty_pinned(shape: Any, dtype: Any) -> Any:
+        out = np.empty(shape, dtype)
+        locked[out.ctypes.data] = out
+        return out
+
+    cupyx.empty_pinned = empty_pinned  # type: ignore[attr-defined]
+    runtime.pointerGetAttributes = lambda address: types.SimpleNamespace(
+        type=int(address in locked)
+    )
     return {
         "cupy": cupy,
         "array_api_compat.cupy": standard,
         "cupy._core": core,
+        "cupyx": cupyx,
         "cupy._core._routines_linalg": products,
     }

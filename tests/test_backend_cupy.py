@@ -19,7 +19,8 @@ from anadrome.errors import DeviceError
 from anadrome.op import table
 
 PARTS = (
-    "adapter", "kernels", "memory", "namespace", "pending", "precision", "random", "scatter",
+    "adapter", "kernels", "memory", "namespace", "pending", "pinned", "precision", "random",
+    "scatter",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from anadrome.backend import MemoryInfo
 from anadrome.dtypes import dtype
 from anadrome.errors import DeviceError
 
-from . import memory, namespace, pending, precision, scatter
+from . import memory, namespace, pending, pinned, precision, scatter
 from .kernels import KERNELS, OUT_KERNELS
 from .random import Draws
 
@@ -51,6 +51,16 @@ class CupyBackend(Backend):
         with self.placed(device):
             # Copying an array of another GPU goes straight across.
             return cupy.array(data, dtype=dtype, copy=True)
+
+    def receive(self, host: Any, device: device | None = None, wait: bool = True) -> Any:
+        with self.placed(device):
+            return pinned.received(host, wait)
+
+    def pin(self, host: Any) -> Any:
+        return pinned.copied(host)
+
+    def is_pinned(self, host: Any) -> bool:
+        return pinned.holds(host)
 
     def to_host(self, array: Any) -> Any:
         out = cupy.asnumpy(array)

@@ -5,6 +5,7 @@ Each wraps the backend's own object; see ``Backend.stream`` for what that must b
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from ..device import device as Device
@@ -31,6 +32,8 @@ class Stream:
         self.device_index = _index(device)
         self.priority = priority
         self.native = _backend().stream(self.device_index, priority) if native is None else native
+        #: Arrays in use here that may be freed elsewhere, with what must be reached before.
+        self._kept: deque[tuple[Event, Any]] = deque()
 
     @property
     def device(self) -> Device:
@@ -63,6 +66,12 @@ class Stream:
         event = Event() if event is None else event
         event.record(self)
         return event
+
+    def keep(self, array: Any) -> None:
+        """Hold an array until the work that is here now is done."""
+        while self._kept and self._kept[0][0].query():
+            self._kept.popleft()
+        self._kept.append((self.record_event(), array))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stream) and other.cuda_stream == self.cuda_stream

@@ -37,6 +37,7 @@ _NAMES = {
     "collate": ("default_collate", "default_convert"),
     "loader": ("DataLoader",),
     "worker": ("get_worker_info",),
+    "pinning": ("Prefetcher",),
 }
 
 

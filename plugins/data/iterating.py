@@ -63,10 +63,10 @@ class Here:
     def __next__(self) -> Any:
         taken = self._pull()
         if self._check is None:
-            return self._fetcher.fetch(taken)
+            return self._loader._handed(self._fetcher.fetch(taken))
         batch = self._fetcher.collate(taken)
         self._check.note()
-        return batch
+        return self._loader._handed(batch)
 
     def _pull(self) -> Any:
         # First what the workers of an earlier process had been given, and not given back yet.

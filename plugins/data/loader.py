@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+import anadrome as ad
 from anadrome.border import Bordered
 
 from .collate import default_collate, default_convert
@@ -40,7 +41,8 @@ class DataLoader(Bordered, Generic[T_co]):
     default on Windows and macOS) data set and functions must be picklable, and a script's main part
     must stand under ``if __name__ == "__main__":``. An exception in a worker is raised here, with
     its traceback as text. A worker that dies, or that gives nothing for ``timeout`` seconds, is a
-    ``RuntimeError``. ``pin_memory`` is accepted.
+    ``RuntimeError``. ``pin_memory``: batches lie in page-locked
+    memory where there is a GPU, which then copies them by itself (see ``Prefetcher``).
 
     Raises ``ValueError`` for options that exclude each other.
 
@@ -179,6 +181,14 @@ class DataLoader(Bordered, Generic[T_co]):
         else:
             self._iterator.restart()
         return Round(self._iterator)
+
+    def _handed(self, batch: Any) -> Any:
+        """A batch as it is handed out."""
+        if not self.pin_memory or not ad.cuda.is_available():
+            return batch
+        from .pinning import pinned
+
+        return pinned(batch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands, in plain values (as in torchdata's ``StatefulDataLoader``).

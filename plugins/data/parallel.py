@@ -226,7 +226,7 @@ class InWorkers:
                 del batch, come
         if self._check is not None:
             self._check.note()
-        return batch
+        return self._loader._handed(batch)
 
     def _ready(self) -> Any:
         """Worker and result of the batch whose turn it is, if it has come."""
