@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from . import backend as backends
@@ -81,15 +82,23 @@ def _kind(source: Any) -> str | None:
 
 def state_of(source: Any) -> tuple[str, Any]:
     """Where a source stands: its kind, and what it needs to stand there again."""
+    return reader(source)()
+
+
+def reader(source: Any) -> Callable[[], tuple[str, Any]]:
+    """What tells where a source stands, each time it is called.
+
+    Raises ``TypeError`` for what is no source.
+    """
     kind = _kind(source)
     if kind == "anadrome":
-        return kind, (source._seed, source._count)
+        return lambda: ("anadrome", (source._seed, source._count))
     if kind == "python":
-        return kind, source.getstate()
+        return lambda: ("python", source.getstate())
     if kind == "numpy":
-        return kind, _plain(source.get_state(legacy=False))
+        return lambda: ("numpy", _plain(source.get_state(legacy=False)))
     if kind == "numpy.Generator":
-        return kind, _plain(source.bit_generator.state)
+        return lambda: ("numpy.Generator", _plain(source.bit_generator.state))
     raise TypeError(f"{type(source).__name__} is not a generator of random numbers")
 
 

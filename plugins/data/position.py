@@ -8,6 +8,7 @@ A sampler or an iterable data set with `state_dict` and `load_state_dict` says i
 
 from __future__ import annotations
 
+import array
 import contextlib
 import warnings
 import zlib
@@ -40,6 +41,7 @@ class Order:
         stateful: Any = None,
     ) -> None:
         self._sources = _watched(loader)
+        self._readers = {name: streams.reader(s) for name, s in self._sources.items()}
         self._stateful = _stateful(loader) if stateful is None else stateful
         self._batch_size = loader.batch_size
         #: Whether the last batch was short: then a sampler has ended, and may say that it begins.
@@ -82,20 +84,22 @@ class Order:
             self.ended = True
             raise
         if self._stateful is None:
-            self._note(before, taken)
+            after = self._states()
+            if after != before:
+                self._note(before, after)
+            self._crc = zlib.crc32(_fingerprint(taken), self._crc)
         elif self._batch_size is not None:
             self._short = len(taken) < self._batch_size
         self.pulled += 1
         return taken
 
-    def _note(self, before: State, taken: Any) -> None:
-        after = self._states()
+    def _note(self, before: State, after: State) -> None:
+        """This pull has drawn; what others had moved before it is needed to pull it again."""
         drawn = [name for name, state in after.items() if state != before[name]]
         met = {name: before[name] for name in drawn if before[name] != self._expected[name]}
         if met:
             self._met.append((self.pulled, met))
         self._expected = {**self._expected, **{name: after[name] for name in drawn}}
-        self._crc = zlib.crc32(_fingerprint(taken), self._crc)
 
     def _again(self, saved: State) -> None:
         """Pull what was pulled before, from the same random numbers."""
@@ -133,7 +137,7 @@ class Order:
         return out
 
     def _states(self) -> State:
-        return {name: streams.state_of(source) for name, source in self._sources.items()}
+        return {name: read() for name, read in self._readers.items()}
 
     def _put(self, states: State) -> None:
         for name, state in states.items():
@@ -143,11 +147,10 @@ class Order:
 
 def _fingerprint(taken: Any) -> bytes:
     """Tells indices apart; of anything else, only whether it is there."""
-    if isinstance(taken, int) or (
-        isinstance(taken, (list, tuple)) and taken and isinstance(taken[0], int)
-    ):
-        return repr(taken).encode()
-    return b"?"
+    try:
+        return array.array("q", taken if isinstance(taken, (list, tuple)) else (taken,)).tobytes()
+    except (TypeError, OverflowError):
+        return b"?"
 
 
 def own_streams(loader: Any) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _of_lists(old: Any, new: Any, place: str) -> list[str]:
 
 def put(part: Any, saved: dict[str, Any]) -> None:
     """Let the part be what it was."""
-    state = saved["state"]
+    state: Any = saved["state"]
     if isinstance(part, ad.nn.Module):
         state = OrderedDict(state)
         state._metadata = OrderedDict(saved["metadata"])
