@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import BF16, DTYPES, KERNELS, LAYOUTS, NUMPY, SHAPES, TOLERANCE, check, made
 
-from anadrome.backends.numpy.kernels import convolve
+from anadrome.backends.numpy.kernels import moves
 from anadrome.op import table
 
 
@@ -206,8 +206,8 @@ def test_convolution_and_its_gradients(
     w = made(rng, (o, c, *kernel), dtype, layout)
     bias = made(rng, (o,), dtype)
     whole = KERNELS["convolution"]
-    before = convolve._MATRIX
-    convolve._MATRIX = before if large else 16  # else each image is a matrix of its own
+    before = moves._MATRIX
+    moves._MATRIX = before if large else 16  # else each image is a matrix of its own
     try:
         check("convolution", x, w, tolerance=20, **how)
         check("convolution", x, w, bias, tolerance=20, **how)
@@ -215,4 +215,4 @@ def test_convolution_and_its_gradients(
         check("conv_input", g, w, shape=x.shape, tolerance=20, **how)
         check("conv_weight", g, x, shape=w.shape, tolerance=20, **how)
     finally:
-        convolve._MATRIX = before
+        moves._MATRIX = before

@@ -15,12 +15,9 @@ import numpy as np
 
 from anadrome.ops.convolve import offsets, out_size
 
-from .. import blas
-from . import depthwise
+from . import depthwise, runs
 from .common import BLAS, HALVES, buffer, declared, in_float32
-
-#: Elements of the matrix that is written at a time: 1 MiB of float32, half a second-level cache.
-_MATRIX = 2**18
+from .moves import share
 
 
 def convolution(
@@ -31,8 +28,9 @@ def convolution(
     kernel = w.shape[2:]
     sizes = tuple(map(out_size, x.shape[2:], kernel, stride, padding, dilation))
     fits = w.size and x.shape[1] == w.shape[1] * groups and min(sizes) > 0
-    if fits and _known(x, w) and depthwise.suits(x.shape[1], w.shape, groups):
-        return depthwise.forward(x, w, b, sizes, stride, padding, dilation)
+    moving = _moving(x.shape, w.shape, sizes, stride, dilation, groups)
+    if fits and _known(x, w) and moving:
+        return moving.forward(x, w, b, sizes, **how)
     if not _plain(x, w) or not fits:
         if x.dtype in HALVES:
             return in_float32(convolution, x, w, b, **how)
@@ -52,7 +50,7 @@ def convolution(
         target = out[part].reshape(-1, channels, math.prod(sizes))
         target[...] = product.reshape(channels, len(target), -1).swapaxes(0, 1)
 
-    _share(work, n, math.prod(sizes) * math.prod(kernel) * x.shape[1])
+    share(work, n, math.prod(sizes) * math.prod(kernel) * x.shape[1])
     return out
 
 
@@ -67,7 +65,7 @@ def _pointwise(x: Any, w: Any, b: Any, out: Any) -> Any:
         if b is not None:
             target[part] += b.reshape(-1, 1)
 
-    _share(work, len(x), pixels[0].size)
+    share(work, len(x), pixels[0].size)
     return out
 
 
@@ -78,8 +76,9 @@ def conv_weight(
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = tuple(map(out_size, x.shape[2:], shape[2:], stride, padding, dilation))
     fits = 0 not in shape and grad.shape[2:] == sizes
-    if fits and _known(x, grad) and depthwise.suits(x.shape[1], shape, groups):
-        total = depthwise.of_weight(grad, x, shape, stride, padding, dilation)
+    moving = _moving(x.shape, shape, sizes, stride, dilation, groups)
+    if fits and _known(x, grad) and moving:
+        total = moving.of_weight(grad, x, shape, **how)
         if np.isfinite(total).all():  # else there may be zeros times infinity
             return total
     if not _plain(x, grad) or not fits:
@@ -92,7 +91,7 @@ def conv_weight(
         columns = _columns(x[part], padding, kernel, sizes, stride, dilation, groups)
         return np.matmul(_values(grad[part], groups, each), columns)
 
-    total = _share(work, len(x), math.prod(sizes) * math.prod(kernel) * x.shape[1])
+    total = share(work, len(x), math.prod(sizes) * math.prod(kernel) * x.shape[1])
     total = total.reshape(shape[0], *kernel, shape[1])
     return np.ascontiguousarray(np.moveaxis(total, -1, 1))
 
@@ -105,9 +104,10 @@ def conv_input(
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     sizes = tuple(map(out_size, shape[2:], w.shape[2:], stride, padding, dilation))
     fits = 0 not in shape and grad.shape[2:] == sizes
-    alone = fits and _known(w, grad) and depthwise.suits(shape[1], w.shape, groups)
-    if alone and np.isfinite(w).all():  # zeros would be multiplied with an infinity
-        return depthwise.of_input(grad, w, b, shape, stride, padding, dilation)
+    moving = _moving(shape, w.shape, sizes, stride, dilation, groups)
+    # Zeros would be multiplied with an infinity.
+    if fits and _known(w, grad) and moving and np.isfinite(w).all():
+        return moving.of_input(grad, w, b, shape, **how)
     if not _plain(w, grad) or not fits:
         if w.dtype in HALVES:
             return in_float32(conv_input, grad, w, b, shape=shape, **how)
@@ -135,12 +135,19 @@ def conv_input(
         for i, where in enumerate(places):
             target[(slice(None), slice(None), *where)] += columns[..., i, :]
 
-    _share(work, n, math.prod(sizes) * math.prod(kernel) * channels)
+    share(work, n, math.prod(sizes) * math.prod(kernel) * channels)
     inner = tuple(slice(p, p + m) for m, p in zip(shape[2:], padding))
     out = out.reshape(n, *spatial, channels)[(slice(None), *inner)]
     if b is not None:
         out = out + b
     return np.ascontiguousarray(np.moveaxis(out, -1, 1))
+
+
+def _moving(x_shape: Any, w_shape: Any, sizes: Any, stride: Any, dilation: Any, groups: int) -> Any:
+    """The file that convolves by moving the image, if one does this kind."""
+    if depthwise.suits(x_shape[1], w_shape, groups):
+        return depthwise
+    return runs if runs.suits(sizes, w_shape[2:], stride, dilation) else None
 
 
 def _known(a: Any, b: Any) -> bool:
@@ -162,26 +169,6 @@ def _values(grad: Any, groups: int, each: int) -> Any:
     """(N, O, *out) as (groups, O / groups, N · out)."""
     split = grad.reshape(len(grad), groups, each, -1)
     return split.transpose(1, 2, 0, 3).reshape(groups, each, -1)
-
-
-def _share(work: Callable[[slice], Any], n: int, elements: int) -> Any:
-    """``work`` on as many images at a time as make one matrix, of which one needs ``elements``.
-
-    Returns the sum of what it returns, always added up in the same order.
-    """
-    step = max(_MATRIX // max(elements, 1), 1)
-    totals: dict[int, Any] = {}
-
-    def through(images: slice) -> None:
-        total = None
-        for start in range(images.start, images.stop, step):
-            part = work(slice(start, min(start + step, images.stop)))
-            total = part if total is None else np.add(total, part, out=total)
-        totals[images.start] = total
-
-    blas.side_by_side(through, n, n * elements)
-    first, *rest = (totals[start] for start in sorted(totals))
-    return first if first is None else sum(rest, first)
 
 
 def _padded(x: Any, padding: Any) -> Any:

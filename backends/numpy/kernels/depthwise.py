@@ -1,23 +1,16 @@
 """depthwise: convolution of each channel for itself, a weighted sum of the channel moved about.
 
-A padded image lies flat in memory, so a position in the kernel is one number to move it by, and the
-sum is of long runs that stay in the cache. What a run takes across the edge of an image's rows
-falls between the values of the output, and is left out. With strides there are no runs, only views.
+With strides the moves are views, otherwise long runs; see `moves`.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from anadrome.ops.convolve import offsets
-
 from ..parallel import side_by_side
-from .common import BLOCK
+from .moves import Moves
 
 #: Of more outputs a channel a product gains something.
 _FEW = 8
@@ -28,76 +21,19 @@ def suits(channels: int, w_shape: Any, groups: int) -> bool:
     return 1 < groups == channels and w_shape[1] == 1 and w_shape[0] // groups <= _FEW
 
 
-class _Moves:
-    """How one convolution moves its images, and where in the sum the values of the output are."""
-
-    def __init__(
-        self, spatial: Any, kernel: Any, sizes: Any, stride: Any, padding: Any, dilation: Any
-    ) -> None:
-        self.lengths = tuple(n + 2 * p for n, p in zip(spatial, padding))
-        self.inner = (..., *(slice(p, p + n) for n, p in zip(spatial, padding)))
-        self.runs = max(stride) == 1
-        self.sizes = sizes
-        #: The shape of a sum; that of one whose rows are as long as the image's; what is moved.
-        self.shape, self.rows, self.image = sizes, sizes, self.lengths
-        self.found = (..., *(slice(0, n) for n in sizes))
-        self.moves: list[Any] = [
-            (..., *where) for where in offsets(kernel, sizes, stride, dilation)
-        ]
-        if self.runs:
-            steps = [math.prod(self.lengths[i + 1 :]) for i in range(len(sizes))]
-            span = sum((n - 1) * s for n, s in zip(sizes, steps)) + 1
-            places = itertools.product(*(range(k) for k in kernel))
-            starts = [sum(i * d * s for i, d, s in zip(p, dilation, steps)) for p in places]
-            self.moves = [(..., slice(start, start + span)) for start in starts]
-            self.shape, self.image = (span,), (math.prod(self.lengths),)
-            self.rows = (sizes[0], *self.lengths[1:])
-
-    def padded(self, x: Any) -> Any:
-        out = np.zeros((*x.shape[:2], *self.lengths), x.dtype)
-        out[self.inner] = x
-        return out.reshape(*x.shape[:2], *self.image)
-
-    def unpadded(self, x: Any) -> Any:
-        return x.reshape(*x.shape[:2], *self.lengths)[self.inner]
-
-    def room(self, n: int, channels: int, dtype: Any) -> tuple[Any, Any]:
-        """Memory for a sum, and that of it which the output is found in."""
-        whole = np.zeros((n, channels, *self.rows), dtype)
-        flat = whole.reshape(n, channels, -1)[..., : math.prod(self.shape)]
-        return flat.reshape(n, channels, *self.shape), whole[self.found]
-
-    def spread(self, grad: Any) -> Any:
-        """A gradient of the output as one of the sum."""
-        if not self.runs:
-            return grad
-        total, found = self.room(*grad.shape[:2], grad.dtype)
-        found[...] = grad
-        return total
-
-    def factors(self, w: Any, channels: int) -> Any:
-        """By channel, output of it, position in the kernel."""
-        return w.reshape(channels, -1, len(self.moves), *(1,) * len(self.shape))
-
-    def blocks(self, images: slice, channels: int) -> Iterator[tuple[slice, slice]]:
-        """Images and channels of which a sum each fits the cache."""
-        plane = math.prod(self.lengths)
-        some = min(max(BLOCK // plane, 1), channels)
-        step = max(BLOCK // (plane * channels), 1)
-        for i in range(images.start, images.stop, step):
-            for c in range(0, channels, some):
-                yield slice(i, min(i + step, images.stop)), slice(c, min(c + some, channels))
-
-    def size(self, n: int, channels: int) -> int:
-        return n * channels * math.prod(self.rows) * len(self.moves)
+def _factors(w: Any, channels: int, how: Moves) -> Any:
+    """By channel, output of it, position in the kernel."""
+    return w.reshape(channels, -1, len(how.moves), *(1,) * len(how.shape))
 
 
-def forward(x: Any, w: Any, b: Any, sizes: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+def forward(
+    x: Any, w: Any, b: Any, sizes: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
     """(N, C, *spatial) and (O, 1, *kernel) to (N, O, *sizes)."""
     n, channels = x.shape[:2]
-    how = _Moves(x.shape[2:], w.shape[2:], sizes, stride, padding, dilation)
+    how = Moves(x.shape[2:], w.shape[2:], sizes, stride, padding, dilation)
     out = np.empty((n, channels, len(w) // channels, *sizes), x.dtype)
-    factors = how.factors(w, channels)
+    factors = _factors(w, channels, how)
 
     def work(images: slice) -> None:
         for i, c in how.blocks(images, channels):
@@ -118,10 +54,12 @@ def forward(x: Any, w: Any, b: Any, sizes: Any, stride: Any, padding: Any, dilat
     return out
 
 
-def of_weight(grad: Any, x: Any, shape: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+def of_weight(
+    grad: Any, x: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
     """The gradient of the weight, of the given shape."""
     n, channels = x.shape[:2]
-    how = _Moves(x.shape[2:], shape[2:], grad.shape[2:], stride, padding, dilation)
+    how = Moves(x.shape[2:], shape[2:], grad.shape[2:], stride, padding, dilation)
     each = grad.reshape(n, channels, -1, *grad.shape[2:])
     sums: dict[int, Any] = {}
 
@@ -141,13 +79,13 @@ def of_weight(grad: Any, x: Any, shape: Any, stride: Any, padding: Any, dilation
 
 
 def of_input(
-    grad: Any, w: Any, b: Any, shape: Any, stride: Any, padding: Any, dilation: Any
-) -> Any:  # fmt: skip
+    grad: Any, w: Any, b: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
     """The gradient of the input, of the given shape."""
     n, channels = shape[:2]
-    how = _Moves(shape[2:], w.shape[2:], grad.shape[2:], stride, padding, dilation)
+    how = Moves(shape[2:], w.shape[2:], grad.shape[2:], stride, padding, dilation)
     each = grad.reshape(n, channels, -1, *grad.shape[2:])
-    factors = how.factors(w, channels)
+    factors = _factors(w, channels, how)
     out = np.empty(shape, grad.dtype)
 
     def work(images: slice) -> None:
