@@ -23,6 +23,7 @@ from .tape import Lifted, Tape
 from .tensor import LEAF, Tensor, wrap
 from .traced import Traced
 from .tracing import tracing
+from .undivided import undivided
 
 _ATTEMPTS = 3
 
@@ -80,7 +81,8 @@ class Captured:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._run is not None and self._plain and not kwargs and len(args) == len(self._names):
-            return self._run(*args)
+            with undivided():  # a step of weights is made whole
+                return self._run(*args)
         return self._carefully(args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -111,7 +113,8 @@ class Captured:
                 "call to call: pass what changes as a Tensor, or capture a step for each case"
             )
         if self._run is not None:
-            return self._run(*tensors.values())
+            with undivided():
+                return self._run(*tensors.values())
         self._form = form
         self._names = list(tensors)
         self._plain = not kwargs and all(isinstance(a, Tensor) for a in args)

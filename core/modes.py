@@ -78,9 +78,8 @@ class Scope:
             raise
 
     def __exit__(self, *exc: object) -> None:
-        before = self.__dict__["_before"]
-        _state.set(before[-1])
-        before.pop()
+        _state.set(self.__dict__["_before"][-1])
+        self.__dict__["_before"].pop()
 
     def clone(self) -> Scope:
         """A fresh one with the same settings; a decorated function opens one a call."""

@@ -116,16 +116,20 @@ class recorded_keys:
     True
     """
 
-    __slots__ = ("_token", "keys", "outer")
+    __slots__ = ("keys", "outer")
 
     def __enter__(self) -> list[Key]:
         self.keys: list[Key] = []
         self.outer = _tape.get()
-        self._token = _tape.set(self)
-        return self.keys
+        try:
+            _tape.set(self)
+            return self.keys
+        except BaseException:  # a Ctrl-C just here
+            _tape.set(self.outer)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        _tape.reset(self._token)
+        _tape.set(self.outer)
 
     def key(self, generator: Generator) -> Key:
         """The next key of the generator, noted."""
@@ -137,17 +141,22 @@ class recorded_keys:
 class replayed_keys:
     """Draw the noted keys again inside; the generators do not move."""
 
-    __slots__ = ("_token", "keys", "position")
+    __slots__ = ("keys", "outer", "position")
 
     def __init__(self, keys: list[Key]) -> None:
         self.keys = list(keys)
 
     def __enter__(self) -> None:
         self.position = 0
-        self._token = _tape.set(self)
+        self.outer = _tape.get()
+        try:
+            _tape.set(self)
+        except BaseException:
+            _tape.set(self.outer)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        _tape.reset(self._token)
+        _tape.set(self.outer)
 
     def key(self, generator: Generator) -> Key:
         """The next noted key."""

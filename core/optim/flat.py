@@ -22,10 +22,10 @@ from ..graph import tick
 from ..op import KEEP, NONE, op
 from ..samples import Arr, call
 from ..tensor import Tensor, unwrap
+from ..undivided import undivided
 from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
-from .undivided import undivided
 
 
 def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:

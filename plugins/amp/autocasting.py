@@ -117,7 +117,7 @@ class autocast(Scope):
         self.dtype = get_autocast_dtype(device_type) if dtype is None else dtype
         self.enabled = bool(enabled) and self._possible()
         self.cache_enabled = True if cache_enabled is None else bool(cache_enabled)
-        self._outermost: list[contextvars.Token[Any] | None] = []
+        self._outermost: list[bool] = []
 
     def _possible(self) -> bool:
         if not is_available(self.device_type):
@@ -151,17 +151,25 @@ class autocast(Scope):
         return state.but(modes=modes)
 
     def __enter__(self) -> autocast:
-        self._outermost.append(_casts.set({}) if _casts.get() is None else None)
-        return super().__enter__()
+        before = _casts.get()
+        self._outermost.append(before is None)
+        try:
+            if before is None:
+                _casts.set({})
+            return super().__enter__()
+        except BaseException:  # a Ctrl-C just here
+            _casts.set(before)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        super().__exit__(*exc)
-        token = self._outermost.pop()
-        if token is not None:
-            casts = _casts.get()
-            if casts is not None:
-                casts.clear()
-            _casts.reset(token)
+        try:
+            super().__exit__(*exc)
+        finally:
+            if self._outermost.pop():
+                casts = _casts.get()
+                if casts is not None:
+                    casts.clear()
+                _casts.set(None)
 
     def clone(self) -> Scope:
         fresh = super().clone()

@@ -56,18 +56,20 @@ def noticing(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
 @contextmanager
 def _running(iteration: Iteration | None) -> Iterator[None]:
     if iteration is None:
-        token = _backward.set(None)
+        before = _backward.get()
         try:
+            _backward.set(None)
             yield
         finally:
-            _backward.reset(token)
+            _backward.set(before)
         return
     with iteration.backward() as backward:
-        token = _backward.set(backward)
+        before = _backward.get()
         try:
+            _backward.set(backward)
             yield
         finally:
-            _backward.reset(token)
+            _backward.set(before)
 
 
 def mark(leaf: Tensor) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor, modes
+from anadrome.autograd import pending
 
 from . import guard
 from .autocasting import is_available
@@ -160,10 +161,10 @@ class GradScaler(Settings):
             return StepResult(False, optimizer.step(*args, **kwargs))
         if "closure" in kwargs or (args and callable(args[0])):
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        _, tracker = self._made("step")
+        scale, tracker = self._made("step")
         progress = self._of(optimizer)
         if progress.stage == "stepped":
-            raise RuntimeError("step() has already been called since the last update().")
+            raise RuntimeError("step() has already been called since the last update(). " + _BROKEN)
         if progress.stage == "ready":
             self.unscale_(optimizer)
         if not progress.found_inf:
@@ -173,7 +174,8 @@ class GradScaler(Settings):
             )
         if any(found.any().item() for found in progress.found_inf.values()):
             flags = progress.found_inf.values()
-            result = StepResult.of_skipped(optimizer, self._iteration, flags, self._names())
+            names = self._names()
+            result = StepResult.of_skipped(optimizer, self._iteration, flags, names, scale)
         else:
             result = StepResult(False, optimizer.step(*args, **kwargs))
         progress.stage = "stepped"
@@ -331,11 +333,11 @@ class GradScaler(Settings):
 
     # -- inside -------------------------------------------------------------------------------
     def _scale_on(self, device: ad.device) -> Tensor:
-        if self._scale is None:
-            self._scale = ad.full((), self._init_scale, dtype=ad.float32, device=device)
-            self._growth_tracker = ad.full(
-                (), self._init_growth_tracker, dtype=ad.int32, device=device
-            )
+        if self._scale is None:  # set last: both are there, or neither
+            scale = ad.full((), self._init_scale, dtype=ad.float32, device=device)
+            held = self._init_growth_tracker
+            self._growth_tracker = ad.full((), held, dtype=ad.int32, device=device)
+            self._scale = scale
         # A copy: growth and backoff write into the scale, which a graph may still need.
         return self._scale.to(device=device, copy=True)
 
@@ -345,7 +347,10 @@ class GradScaler(Settings):
         return self._scale, self._growth_tracker
 
     def _of(self, optimizer: Any) -> Progress:
-        return self._iteration.of(optimizer)
+        progress = self._iteration.of(optimizer)
+        if progress.stage == "unscaled" and progress.found_inf and _all_scaled(optimizer):
+            progress.stage = "ready"  # an exception ended that iteration early
+        return progress
 
     def _now(self) -> Iteration:
         return self._iteration
@@ -368,6 +373,14 @@ class GradScaler(Settings):
 def _is_captured() -> bool:
     """Whether a step is being recorded: then Python's own notes would be those of the recording."""
     return modes.tape.get() is not None
+
+
+_BROKEN = "If an exception came in between, call scaler.update() first."
+
+
+def _all_scaled(optimizer: Any) -> bool:
+    """Whether every gradient comes from a scaled loss, and nobody has touched it since."""
+    return all(pending.remedy(g) == guard.REMEDY for _, g in _gradients(optimizer))
 
 
 def _gradients(optimizer: Any) -> list[tuple[int, Tensor]]:

@@ -14,6 +14,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from typing import Any
 
 from anadrome import Tensor
@@ -143,7 +144,13 @@ class Segment(saved_tensors_hooks):
         return found
 
     def recompute(self) -> None:
-        """Run the function again, under the settings of its first run."""
+        """Run the function again, under the settings of its first run.
+
+        In a context of its own: whatever interrupts it, no setting of it is left on.
+        """
+        copy_context().run(self._run_again)
+
+    def _run_again(self) -> None:
         run = Run(self)
         args, kwargs = self.inputs.again(self.overwritten, self.finished, run.started)
         here = tuple(
