@@ -195,9 +195,47 @@ def test_an_overflow_out_of_the_blue_still_names_the_parameters() -> None:
     result = iteration(model, optimizer, scaler, INF)
     assert result.first == "third.weight"
     assert result.node is None
-    assert str(result).endswith("That backward was not watched, so the node is not known")
+    assert str(result).endswith(
+        "not watched, so the node is not known: `result.locate(loss)` finds it"
+    )
     again = iteration(model, optimizer, scaler, INF)
     assert again.node is not None, "the next one is watched"
+
+
+def test_locate_finds_the_node_of_a_backward_that_was_not_watched() -> None:
+    def overflow(track: str) -> Any:
+        """A scale at which the middle of the backward overflows, and the forward does not."""
+        setting = layers(init_scale=2.0**100, track_overflow=track)
+        return *setting, iteration(*setting, 1e12)
+
+    (other, _, _, told), (model, _, _, result) = overflow("always"), overflow("never")
+    assert result.node is None
+    before = [(p.grad, p.grad.numpy().tobytes()) for p in model.parameters()]
+    found = result.locate(lambda: model(ad.ones(4, 2), 1e12).sum())
+    assert found is result.node
+    assert (found.node, found.input, found.site) == (
+        told.node.node, told.node.input, told.node.site,
+    )  # fmt: skip
+    assert result.node_parameters == told.node_parameters
+    assert len(list(other.parameters())) == 6, "alive until here"
+    for p, (grad, data) in zip(model.parameters(), before):
+        assert p.grad is grad
+        assert grad.numpy().tobytes() == data
+    calls: list[int] = []
+    assert result.locate(lambda: calls.append(1)) is found
+    assert told.locate(lambda: calls.append(1)) is told.node
+    assert not calls, "known already"
+
+
+def test_locate_where_nothing_is_to_be_found() -> None:
+    model, optimizer, scaler = layers(track_overflow="never")
+    assert iteration(model, optimizer, scaler).locate(lambda: 1 / 0) is None, "a step taken"
+    result = iteration(model, optimizer, scaler, INF)
+    assert result.locate(lambda: model(ad.ones(4, 2)).sum()) is None, "another batch"
+    with ad.no_grad():
+        found = result.locate(lambda: model(ad.ones(4, 2), INF).sum())
+    assert found is not None
+    assert found.node == "AddmmBackward0"
 
 
 def test_other_backwards_are_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,9 +99,11 @@ def test_a_slice_and_a_node_of_several_outputs() -> None:
     piece = x[:1]
     found = first_of(piece.sqrt().sum())
     assert found.node == "SqrtBackward0"
-    a, b = (x * 1.0).unbind()
-    found = first_of(a.sqrt() + b)
-    assert (found.node, found.input) == ("SqrtBackward0", 0)
+    values, _ = (x.sqrt() * 1.0).cummax(dim=0)  # a node of two outputs
+    assert first_of(values.sum()).node == "SqrtBackward0"
+    values, _ = (x * 1.0).cummax(dim=0)
+    found = first_of(values, gradient=ad.tensor([INF, 1.0]))
+    assert (found.node, found.input) == ("CummaxBackward0", None)
 
 
 @pytest.mark.parametrize("way", ["create_graph", "grad", "inputs"])

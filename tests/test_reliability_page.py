@@ -31,7 +31,7 @@ def test_every_promise_has_the_cases_it_claims() -> None:
     if not files:
         return
     listed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", "-q", "--collect-only", "--nightly", *files],
+        [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "--nightly", *files],
         cwd=ROOT,
         capture_output=True,
         text=True,

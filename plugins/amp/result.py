@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import anadrome as ad
 from anadrome import Tensor
+from anadrome.autograd import finite
 from anadrome.autograd.finite import NonFinite
 from anadrome.border import Bordered
 
@@ -38,6 +41,8 @@ class StepResult(Bordered):
         "_numbers",
         "_order",
         "_parameters",
+        "_scale",
+        "_tensors",
         "_watched",
         "skipped",
         "value",
@@ -51,16 +56,25 @@ class StepResult(Bordered):
         self._names: list[str] = []
         self._order: list[int | None] = []
         self._parameters: dict[int, int] = {}
+        self._tensors: list[weakref.ref[Tensor]] = []
+        self._scale: Tensor | None = None
         self._watched: list[tuple[Any, set[int]]] = []
 
     @classmethod
     def of_skipped(
-        cls, optimizer: Any, iteration: Iteration, flags: Iterable[Tensor], names: Mapping[int, str]
+        cls,
+        optimizer: Any,
+        iteration: Iteration,
+        flags: Iterable[Tensor],
+        names: Mapping[int, str],
+        scale: Tensor,
     ) -> StepResult:
         """That of a skipped step. ``flags``: one a parameter, of each device; ``names``: by id."""
         result = cls(True)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         result._flags = list(flags)
+        result._scale = scale.clone()
+        result._tensors = [weakref.ref(p) for p in parameters if p.requires_grad]
         result._names = names_of(optimizer, names)
         result._order = [iteration.order.get(id(p)) for p in parameters]
         numbers = result._parameters = {id(p): i for i, p in enumerate(parameters)}
@@ -95,8 +109,8 @@ class StepResult(Bordered):
     def node(self) -> NonFinite | None:
         """The first node of the backward whose gradient was not finite, with the user's line.
 
-        None if this backward was not watched (see ``GradScaler``), or if the gradients became
-        infinite outside of it: where several backwards were added up, or in a hook.
+        None if this backward was not watched (see ``GradScaler``, and ``locate``), or if the
+        gradients became infinite outside of it: where several backwards were added up.
         """
         bad = set(self._bad())
         for watched, reached in self._watched:
@@ -109,6 +123,32 @@ class StepResult(Bordered):
         """The parameters, by name, that were given to the op of ``node``: which layer it is."""
         used = [] if self.node is None else [id(leaf) for leaf in self.node.leaves]
         return [self._names[self._parameters[key]] for key in used if key in self._parameters]
+
+    def locate(self, loss: Callable[[], Tensor]) -> NonFinite | None:
+        """Find the ``node`` of a step whose backward was not watched, by running it once more.
+
+        ``loss()`` computes the loss of the same batch again, not scaled. Since the step was
+        skipped, the parameters are what they were; it is scaled as it was, and no ``.grad`` is
+        touched. Random numbers are drawn anew, and batch statistics counted again. Returns
+        ``node``: None if nothing overflows this time, or the step was taken.
+
+        >>> import anadrome as ad
+        >>> w = ad.ones(1, requires_grad=True)
+        >>> optimizer = ad.optim.SGD([("w", w)], lr=0.1)
+        >>> scaler = ad.amp.GradScaler("cpu", track_overflow="never")
+        >>> scaler.scale((w * float("inf")).sum()).backward()
+        >>> result = scaler.step(optimizer)
+        >>> result.locate(lambda: (w * float("inf")).sum()).node
+        'MulBackward0'
+        """
+        if self.skipped and self.node is None and self._scale is not None:
+            known = [p for ref in self._tensors if (p := ref()) is not None]
+            with ad.enable_grad(), finite.watch() as watched:
+                value = loss()
+                scaled = value * self._scale.to(value.device)
+                ad.autograd.grad(scaled, known, allow_unused=True)
+            self._watched.append((watched, set(self._bad())))
+        return self.node
 
     def _bad(self) -> list[int]:
         """The numbers of the parameters whose gradient was not finite; read once."""
@@ -141,7 +181,10 @@ class StepResult(Bordered):
             return f"{text}. {self.origin()}"
         if self._watched:
             return f"{text}. No node made it: look at what is done to gradients outside of backward"
-        return f"{text}. That backward was not watched, so the node is not known"
+        return (
+            f"{text}. That backward was not watched, so the node is not known: "
+            "`result.locate(loss)` finds it"
+        )
 
 
 def names_of(optimizer: Any, names: Mapping[int, str]) -> list[str]:
