@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from . import dtypes
+from .align import NUMBERS
+from .errors import ArgumentError
 from .forms import inplace_composite
 from .inplace import inplace_form
 from .op import table
@@ -26,6 +28,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     tensor([0.0000, 0.5000, 2.0000])
     """
     low, high = isinstance(min, Tensor), isinstance(max, Tensor)
+    for name, bound in (("min", min), ("max", max)):
+        if not (bound is None or isinstance(bound, (Tensor, *NUMBERS)) or hasattr(bound, "dtype")):
+            raise ArgumentError(
+                f"clamp(): argument '{name}' must be Tensor or Number, not {type(bound).__name__}"
+            )
     if not (low or high):
         return arithmetic.clamp(input, min=min, max=max, out=out)
     if low and not high and max is not None:

@@ -42,7 +42,7 @@ def refusing(function: F) -> F:
     >>> import anadrome as ad
     >>> ad.trace("a")
     Traceback (most recent call last):
-    TypeError: trace(): argument 'input' (position 1) must be Tensor, not str
+    anadrome.errors.ArgumentError: trace(): argument 'input' (position 1) must be Tensor, not str
     """
 
     @functools.wraps(function)
@@ -108,10 +108,10 @@ def of_op(
     op: Any, error: Exception, args: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Exception | None:
     """The TypeError that a call of an op deserves, or None."""
-    inputs = op.inputs[:1] * len(args) if op.variadic else op.inputs
+    inputs = [op.label(i) for i in range(len(args) if op.variadic else len(op.inputs))]
     given = [(n, v, i) for i, (n, v) in enumerate(zip(inputs, args), 1)]
     given += [(n, v, 0) for n, v in keywords.items() if _KIND.get(n) != "Tensor"]
-    said = {n: "Tensor | float" + " | None" * (i >= op.required) for i, n in enumerate(op.inputs)}
+    said = {n: "Tensor | float" + " | None" * (i >= op.required) for i, n in enumerate(inputs)}
     return _of_arguments(op.name, given, said, op.defaults) or _of_number(op.name, error)
 
 

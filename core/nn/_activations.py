@@ -9,6 +9,7 @@ from ..errors import RangeError
 from ..inplace import inplace_form
 from ..ops import activation as ops
 from ..ops.elementwise import tanh as _tanh
+from ..ops.reduce import whole
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -117,13 +118,13 @@ def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
 @takes_out
 def _softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(input)`` divided by its sum over ``dim`` (``torch.softmax``)."""
-    return softmax(input, dim, dtype=dtype)
+    return softmax(input, whole(dim), dtype=dtype)
 
 
 @takes_out
 def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """The logarithm of ``softmax``, computed without it (``torch.log_softmax``)."""
-    return log_softmax(input, dim, dtype=dtype)
+    return log_softmax(input, whole(dim), dtype=dtype)
 
 
 _softmax.__name__ = _softmax.__qualname__ = "softmax"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..creation import arange
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, RangeError, ShapeError
 from ..ops.shape import broadcast_tensors
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -97,7 +97,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
                 f"{shape[-1] if shape else 0} but expected {wanted}"
             )
     if bias is not None and tuple(bias.shape) != table[:1]:
-        raise ShapeError(
+        raise (ShapeError if bias.ndim else RangeError)(
             f"bilinear(): bias size does not match weight size: got {bias.numel()} but expected "
             f"{table[0]}"
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..errors import ArgumentError
 from ..forms import inplace_composite
 from ..op import KEEP, op
 from ..refusals import refusing
@@ -155,6 +156,8 @@ def repeat_interleave(
     tensor([1, 1, 2, 2])
     """
     if repeats is None:
+        if not isinstance(input, Tensor) or input.dtype.is_floating_point:
+            raise ArgumentError("repeat_interleave(): argument 'repeats' must be int, not NoneType")
         return _repeated_indices(input, output_size)
     if dim is None:
         input, dim = reshape(input, shape=(-1,)), 0

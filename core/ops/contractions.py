@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import float32
+from ..dtypes import bool_, float32
+from ..errors import UnsupportedError
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -170,6 +171,8 @@ def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix (PyTorch: ``torch.trace``)."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, not {input.ndim} dimensions")
+    if input.dtype is bool_:
+        raise UnsupportedError("\"trace\" not implemented for 'Bool'; write e.g. `x.long()`")
     return input.diagonal().sum()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..errors import UnsupportedError
+from ..errors import DtypeError, UnsupportedError
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
@@ -40,6 +40,10 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
             raise UnsupportedError(
                 f'"cdist" not implemented for {x.dtype.name}; write e.g. `x.float()`'
             )
+    if x1.dtype is not x2.dtype:
+        raise DtypeError(
+            f"expected scalar type {x1.dtype.name} but found {x2.dtype.name}; write x2.to(x1.dtype)"
+        )
     for i, x in enumerate((x1, x2), 1):
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, X{i} got: {x.ndim}D")

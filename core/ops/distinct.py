@@ -6,9 +6,10 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..errors import UnsupportedError
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
-from .reduce import axes_of
+from .reduce import axis_of
 
 
 def _row_keys(xp: Any, rows: Any) -> Any:
@@ -52,7 +53,7 @@ def _distinct(
     if dim is None:
         x = xp.reshape(data, (-1,))
     else:
-        axis = axes_of(dim, data.ndim)[0]
+        axis = axis_of(dim, data.ndim)
         x = xp.moveaxis(data, axis, 0)
     n = x.shape[0]
     if n and 0 in x.shape:
@@ -97,6 +98,10 @@ def unique(
     >>> ad.unique(ad.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
+    if input.dtype.is_complex:
+        raise UnsupportedError(
+            "\"unique\" not implemented for 'ComplexDouble'; write e.g. `view_as_real(x)`"
+        )
     return _distinct(input, dim, False, return_inverse, return_counts)
 
 

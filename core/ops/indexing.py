@@ -16,7 +16,7 @@ from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized
 from ..tensor import Tensor, wrap
 from ..views import follow
-from .reduce import axes_of
+from .reduce import axes_of, axis_of, whole
 from .scattering import check_index
 
 _INDICES = (
@@ -129,7 +129,7 @@ def _zeroed(xp: Any, x: Any, path: Any) -> Any:
 
 
 def _selected(xp: Any, x: Any, index: Any, dim: int) -> Any:
-    axis = axes_of(dim, x.ndim)[0]
+    axis = axis_of(dim, x.ndim)
     check_index(index, x.shape[axis], axis, "index out of range in self")
     return xp.take(x, index, axis=axis)
 
@@ -236,9 +236,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One slice along ``dim``, which is removed; a view (PyTorch: ``torch.select``)."""
     if input.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     n = input.shape[axis]
-    index = int(index)
+    index = whole(index, "index")
     if not -n <= index < n:
         raise RangeError(
             f"select(): index {index} out of range for tensor of size {list(input.shape)} at "
@@ -252,9 +252,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` slices from ``start`` along ``dim``; a view (PyTorch: ``torch.narrow``)."""
     if input.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     size = input.shape[axis]
-    start, length = int(start), int(length)
+    start, length = whole(start, "start"), whole(length, "length")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -size <= start <= size:

@@ -21,10 +21,12 @@ fmod = op("fmod", lambda xp, a, b: _fmod(xp, a, b),
 fmax = op("fmax", lambda xp, a, b: _ignoring_nan(xp, xp.maximum, a, b),
           a=lambda g, a, b: where((a >= b) | (b != b), g, 0.0),
           b=lambda g, a, b: where((a >= b) | (b != b), 0.0, g), only_tensors=("a", "b"),
+          refuses={"complex": "fmax not implemented for complex tensors"},
           samples=binary())
 fmin = op("fmin", lambda xp, a, b: _ignoring_nan(xp, xp.minimum, a, b),
           a=lambda g, a, b: where((a <= b) | (b != b), g, 0.0),
           b=lambda g, a, b: where((a <= b) | (b != b), 0.0, g), only_tensors=("a", "b"),
+          refuses={"complex": "fmin not implemented for complex tensors"},
           samples=binary())
 hypot = op("hypot", lambda xp, a, b: xp.hypot(a, b),
            a=lambda g, a, out: g * (a / out), b=lambda g, b, out: g * (b / out),

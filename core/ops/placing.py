@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
-from ..errors import DtypeError, RangeError
+from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import form, inplace_composite
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
-from .reduce import axes_of
+from .reduce import axes_of, axis_of
 from .scattering import (
     gather_op,
     scatter_add_op,
@@ -32,7 +32,7 @@ def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
         if other is None or index.numel() == 0:
             continue
         if max(other.ndim, 1) != max(index.ndim, 1):
-            raise RuntimeError(
+            raise RangeError(
                 "Index tensor must have the same number of dimensions as "
                 f"{what} tensor, got {index.ndim} and {other.ndim}"
             )
@@ -122,6 +122,10 @@ def scatter(
             src = input.new_full(tuple(index.shape), src)
         return scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
     if not isinstance(src, Tensor):
+        if not isinstance(src, (int, float, complex)):
+            raise ArgumentError(
+                f"scatter(): argument 'src' must be Tensor or Number, not {type(src).__name__}"
+            )
         return _written("scatter", input, dim, index, None, lambda x, i, _:
                         scatter_value(x, i, dim=dim, value=src))  # fmt: skip
     return _written("scatter", input, dim, index, src, lambda x, i, s:
@@ -219,7 +223,7 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
         )
     from .shape import broadcast_shapes
 
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     a, b = list(input.shape), list(indices.shape)
     n, m = a[axis], b[axis]
     a[axis] = b[axis] = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import bool_, float32, from_native
-from ..errors import UnsupportedError
+from ..errors import RangeError, UnsupportedError
 from ..modes import current
 from ..op import EQUAL, HALF, WIDEST, op
 from ..out import takes_out
@@ -64,6 +64,7 @@ addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a,
 #: ``x @ weight.T + bias`` for any number of leading dimensions. One op rather than ``addmm`` of a
 #: transposed weight, because so the weight's gradient comes out in the weight's own layout.
 linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bias),
+            only_tensors=("x", "weight", "bias"),
             x=lambda g, weight: _like(mm(_rows(g), weight), g),
             weight=lambda g, x: mm(swap(_rows(g)), _rows(x)),
             bias=lambda g: g,
@@ -169,7 +170,7 @@ def batches(name: str, a: Tensor, b: Tensor) -> None:
     _is_tensor(name, batch1=a, batch2=b)
     for label, x in (("batch1", a), ("batch2", b)):
         if x.ndim != 3:
-            raise RuntimeError(f"{label} must be a 3D tensor, not {x.ndim}D; `matmul` takes any")
+            raise RangeError(f"{label} must be a 3D tensor, not {x.ndim}D; `matmul` takes any")
     if b.shape[:2] != (a.shape[0], a.shape[2]):
         raise RuntimeError(
             "Expected size for first two dimensions of batch2 tensor to be: "

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
+from ..errors import ArgumentError
 from ..forms import form
 from ..op import FLOAT, FULL, NONE, op
 from ..samples import each, unary
@@ -38,11 +39,16 @@ def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
     return out if ndim else ()
 
 
-def whole(dim: Any) -> int:
-    """A dimension, given as a number or as a Tensor of one."""
-    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
-        raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
-    return dim.__index__()
+def whole(number: Any, name: str = "dim") -> int:
+    """A whole number (a dimension, if nothing else), given as such or as a Tensor of one."""
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise ArgumentError(f"argument '{name}' must be int, not {type(number).__name__}")
+    return number.__index__()
+
+
+def axis_of(dim: Any, ndim: int) -> int:
+    """The one dimension meant, as a non-negative number."""
+    return axes_of(whole(dim), ndim)[0]
 
 
 def as_dim(dim: Any) -> Any:
@@ -255,7 +261,7 @@ def _truth_of_each(x: Any) -> Any:
 @form
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """Logarithm of the sum of exponentials over ``dim`` (PyTorch: ``torch.logsumexp``)."""
-    return logsumexp_op(input, dim=as_dim(dim), keepdim=keepdim)
+    return logsumexp_op(input, dim=whole(dim) if dim is None else as_dim(dim), keepdim=keepdim)
 
 
 @form

@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .arranging import flip
 from .elementwise import exp
-from .reduce import _long, axes_of, scatter_back
+from .reduce import _long, axes_of, axis_of, scatter_back, whole
 from .shape import pad_constant
 
 _DIMS = ({"dim": 0}, {"dim": -1})
@@ -176,13 +176,13 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    return _cast(cumsum_op(_cast(input, dtype), dim=dim), dtype)
+    return _cast(cumsum_op(_cast(input, dtype), dim=whole(dim)), dtype)
 
 
 @form
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running product along ``dim`` (PyTorch: ``torch.cumprod``); integers multiply to int64."""
-    return _cast(cumprod_op(_cast(input, dtype), dim=dim), dtype)
+    return _cast(cumprod_op(_cast(input, dtype), dim=whole(dim)), dtype)
 
 
 @form
@@ -193,13 +193,13 @@ def cummax(input: Any, dim: int) -> Any:
     >>> ad.cummax(ad.tensor([1, 3, 2]), 0).values
     tensor([1, 3, 3])
     """
-    return Cummax(*cummax_op(input, dim=dim))
+    return Cummax(*cummax_op(input, dim=whole(dim)))
 
 
 @form
 def cummin(input: Any, dim: int) -> Any:
     """Smallest value so far along ``dim``, and its index (PyTorch: ``torch.cummin``)."""
-    return Cummin(*cummin_op(input, dim=dim))
+    return Cummin(*cummin_op(input, dim=whole(dim)))
 
 
 @form
@@ -224,7 +224,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     if n == 0:
         return input.clone()
     parts = [p for p in (prepend, input, append) if p is not None]

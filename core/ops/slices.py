@@ -13,7 +13,7 @@ from ..subscripts import normalized
 from ..tensor import Tensor
 from .arithmetic import where
 from .indexing import index_add_values
-from .reduce import axes_of
+from .reduce import axis_of
 from .scattering import index_add_op, index_copy_op, member_along
 
 
@@ -23,7 +23,7 @@ def _line(name: str, x: Any, dim: int, index: Any, source: Any = None) -> int:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
     if index.dtype.name not in ("int32", "int64"):
         raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype.name}")
-    axis = axes_of(dim, x.ndim)[0] if x.ndim else 0
+    axis = axis_of(dim, x.ndim) if x.ndim else 0
     if source is not None:
         if source.dtype is not x.dtype:
             raise DtypeError(
@@ -148,7 +148,7 @@ def slice_scatter(
     step: int = 1,
 ) -> Any:  # fmt: skip
     """``input`` with ``src`` in place of a slice along ``dim`` (``torch.slice_scatter``)."""
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     place = (*(slice(None),) * axis, slice(start, end, step))
     return _replaced("slice_scatter", input, lambda out: out[place], src)
 

@@ -10,7 +10,7 @@ from ..returned import returned
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor
 from .extremes import picked_rule
-from .reduce import axes_of
+from .reduce import axes_of, axis_of, whole
 
 # fmt: off
 sort_op = op("sort", lambda xp, x, *, dim=-1, descending=False: _sorted(xp, x, dim, descending),
@@ -21,7 +21,8 @@ sort_op = op("sort", lambda xp, x, *, dim=-1, descending=False: _sorted(xp, x, d
                       for kw in ({}, {"dim": 0}, {"dim": 1, "descending": True})])
 argsort_op = op("argsort", lambda xp, x, *, dim=-1, descending=False:
                     order_of(xp, x, dim, descending),
-                x=NONE, method=False,
+                refuses={"complex": "Sort does not support complex dtypes on CPU"}, x=NONE,
+                method=False,
                 samples=[Sample((Arr((3, 4), distinct=True),), kw)
                          for kw in ({}, {"dim": 0}, {"dim": 1, "descending": True})])
 topk_op = op("topk", lambda xp, x, *, k, dim=-1, largest=True, sorted=True:
@@ -72,7 +73,7 @@ def _sorted(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     order = order_of(xp, x, dim, descending)
     if not x.ndim:
         return xp.asarray(x, copy=True), order
-    return xp.take_along_axis(x, order, axis=axes_of(dim, x.ndim)[0]), order
+    return xp.take_along_axis(x, order, axis=axis_of(dim, x.ndim)), order
 
 
 def _topk(xp: Any, x: Any, k: int, dim: int, largest: bool, sorted: bool) -> Any:
@@ -202,13 +203,13 @@ def topk(
     >>> ad.topk(ad.tensor([1, 4, 2]), 2).values
     tensor([4, 2])
     """
-    return Topk(*topk_op(input, k=int(k), dim=dim, largest=largest, sorted=sorted))
+    return Topk(*topk_op(input, k=whole(k, "k"), dim=dim, largest=largest, sorted=sorted))
 
 
 @form
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The ``k``-th smallest value along ``dim``, from 1, and its index (``torch.kthvalue``)."""
-    return Kthvalue(*kthvalue_op(input, k=int(k), dim=dim, keepdim=keepdim))
+    return Kthvalue(*kthvalue_op(input, k=whole(k, "k"), dim=dim, keepdim=keepdim))
 
 
 @form

@@ -8,13 +8,13 @@ from ..forms import form
 from ..refusals import refusing
 from ..tensor import Tensor
 from .indexing import getitem
-from .reduce import axes_of
+from .reduce import axis_of, whole
 
 
 def _axis(name: str, x: Tensor, dim: int) -> int:
     if x.ndim == 0:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
-    return axes_of(dim, x.ndim)[0]
+    return axis_of(dim, x.ndim)
 
 
 def _pieces(x: Tensor, bounds: Any, axis: int) -> tuple[Tensor, ...]:
@@ -36,7 +36,7 @@ def split(
     axis = _axis("split", input, dim)
     n = input.shape[axis]
     if isinstance(size, (list, tuple)):
-        sizes = [int(k) for k in size]
+        sizes = [whole(k, "split_sizes") for k in size]
         if any(k < 0 for k in sizes):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes have only non-negative entries, but got "
@@ -48,7 +48,7 @@ def split(
                 f"at dimension {axis}), but got split_sizes={sizes}"
             )
     else:
-        size = int(size)
+        size = whole(size, "split_size")
         if size < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={size}"
@@ -76,7 +76,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size, the last may be smaller (``torch.chunk``)."""
     axis = _axis("chunk", input, dim)
-    if chunks <= 0:
+    if whole(chunks, "chunks") <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[axis]
     if n == 0:
@@ -91,7 +91,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         raise IndexError(
             "Dimension specified as 0 but tensor has no dimensions; unbind() needs at least one"
         )
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     before = (slice(None),) * axis
     return tuple([getitem(input, index=(*before, i, Ellipsis)) for i in range(input.shape[axis])])
 
@@ -115,7 +115,7 @@ def tensor_split(
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
         )
-    axis = axes_of(dim, input.ndim)[0]
+    axis = axis_of(dim, input.ndim)
     n = input.shape[axis]
     if isinstance(indices_or_sections, Tensor):
         if indices_or_sections.dtype.name != "int64" or indices_or_sections.ndim > 1:

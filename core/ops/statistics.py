@@ -14,7 +14,7 @@ from ..samples import Arr, Sample, each
 from ..tensor import Tensor
 from .arithmetic import where
 from .extremes import picked_rule, shared_all_rule
-from .reduce import _mean, _sum, as_dim, axes_of, count_of, mean, spread, sum
+from .reduce import _mean, _sum, as_dim, axes_of, axis_of, count_of, mean, spread, sum
 from .shape import reshape
 
 _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
@@ -277,7 +277,7 @@ def _quantile(
         axis, kept = 0, (1,) * len(shape)
         rows = reshape(x, shape=(1, -1))
     else:
-        axis = axes_of(dim, x.ndim)[0] if x.ndim else 0
+        axis = axis_of(dim, x.ndim) if x.ndim else 0
         kept = tuple(1 if i == axis else n for i, n in enumerate(shape))
         moved = movedim(x, axis, -1) if x.ndim else x
         rows = reshape(moved, shape=(-1, shape[axis] if shape else 1))

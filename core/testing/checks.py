@@ -260,7 +260,7 @@ _MIXES = (
 
 
 def check_mixed(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed: int = 0) -> None:
-    """Inputs of different types meet in their common type (or are refused); gradients keep theirs."""
+    """Inputs of different types meet in their common type, or are refused; gradients keep them."""
     places = [i for i, a in enumerate(sample.args) if isinstance(a, Arr) and a.kind == "float"]
     if dtype is not dtypes.float64 or op.dtype is KEEP or len(places) < 2 or op.mutates:
         return
