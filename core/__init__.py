@@ -23,7 +23,7 @@ Read it in this order; each file is one idea:
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
     ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
     ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
-    ``streams``: the random numbers of a program, to be kept
+    ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program

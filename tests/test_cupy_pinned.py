@@ -107,3 +107,50 @@ def test_on_the_cpu_the_prefetcher_hands_on() -> None:
     found = [x.tolist() for (x,) in Prefetcher([(ad.ones(1),), (ad.zeros(1),)], "cpu")]
     assert found == [[1.0], [0.0]] and len(Prefetcher([1, 2], "cpu")) == 2
     assert np.asarray(found).sum() == 1
+
+
+def test_a_prefetcher_goes_on_where_another_stood(fake: Any) -> None:
+    """The batch that it had taken ahead is not lost."""
+
+    def make() -> Prefetcher:
+        data = TensorDataset(ad.arange(7))
+        return Prefetcher(DataLoader(data, batch_size=2, shuffle=True), "cuda")
+
+    def run(batches: Any, seen: list[Any], stop: int = 0) -> Any:
+        for _ in range(2):
+            for (x,) in batches:
+                seen.append((x.tolist(), ad.rand(()).item()))
+                if len(seen) == stop:
+                    return batches.state_dict(), ad.get_rng_state()
+            seen.append("end")
+            if len(seen) == stop:
+                return batches.state_dict(), ad.get_rng_state()
+        return None
+
+    ad.manual_seed(0)
+    whole: list[Any] = []
+    run(make(), whole)
+    first = whole.index("end")
+    for stop in range(1, first + 3):
+        ad.manual_seed(0)
+        seen: list[Any] = []
+        state, numbers = run(make(), seen, stop)
+        resumed = make()
+        resumed.load_state_dict(state)
+        assert resumed.state_dict() == state or state["ahead"]
+        ad.set_rng_state(numbers)
+        for epoch in range(2):
+            if epoch or "end" not in seen:
+                for (x,) in resumed:
+                    seen.append((x.tolist(), ad.rand(()).item()))
+                seen.append("end")
+        assert seen == whole
+
+
+def test_the_loader_under_a_prefetcher_is_not_saved_by_itself(fake: Any) -> None:
+    loader = DataLoader(TensorDataset(ad.arange(6)), batch_size=2)
+    for _ in Prefetcher(loader, "cuda"):
+        with pytest.raises(RuntimeError, match="a Prefetcher has taken a batch ahead of you: save"):
+            loader.state_dict()
+        break
+    loader.state_dict()

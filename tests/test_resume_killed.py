@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,16 +41,17 @@ def finished(folder):
 
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory):
-    """The final state of a training that nothing happened to, and how long it took."""
+    """The final state of a training that nothing happened to, and how long each of it took."""
     folder = tmp_path_factory.mktemp("alone")
+    made = time.monotonic()
     process = start(folder)
     assert process.stdout.readline() == "from 0\n"
     begun = time.monotonic()
     assert process.wait() == 0, process.stderr.read()
-    duration = time.monotonic() - begun
+    ended = time.monotonic()
     process.stdout.close()
     process.stderr.close()
-    return (folder / "final.safetensors").read_bytes(), duration
+    return (folder / "final.safetensors").read_bytes(), begun - made, ended - begun
 
 
 def cases():
@@ -60,18 +62,27 @@ def cases():
 @pytest.mark.parametrize("case", cases())
 def test_a_training_killed_at_random_moments_ends_bit_for_bit_the_same(case, left_alone, tmp_path):
     """Weights, averages, losses, optimizer, schedule, scale, loader and random numbers."""
-    wanted, duration = left_alone
+    wanted, beginning, duration = left_alone
     draw = random.Random(case)
-    for _ in range(draw.randint(1, 3)):
+    kills, most = 0, draw.randint(1, 3)
+    while kills < most:
         if case % 2:  # in one of the calls that a save makes, a write half done among them
-            process = start(tmp_path, "any", draw.randint(1, 1000))
-        else:  # from outside
+            process = start(tmp_path, "any", draw.randint(1, 600))
+        else:  # from outside, in the beginning or the training
             process = start(tmp_path)
-            process.stdout.readline()
-            time.sleep(draw.uniform(0, duration))
+            if case % 4:
+                process.stdout.readline()
+            time.sleep(draw.uniform(0, duration if case % 4 else beginning + duration))
             process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode in (0, -signal.SIGKILL)
+        _, err = process.communicate()
+        if process.returncode == 0:  # it was at the end before that
+            if kills:
+                break
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
+            continue
+        assert process.returncode == -signal.SIGKILL, err
+        kills += 1
     finished(tmp_path)
     assert (tmp_path / "final.safetensors").read_bytes() == wanted
     left = sorted(p.name for p in tmp_path.iterdir())

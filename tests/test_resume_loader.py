@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import anadrome as ad
-from anadrome import streams
+from anadrome import randomness
 from anadrome.utils.data import (
     BatchSampler,
     DataLoader,
@@ -186,7 +186,7 @@ def passes(loader, first, seen, stop=None, saved=None):
 
 
 def state(loader):
-    shared = {name: streams.state_of(s) for name, s in streams.shared().items()}
+    shared = {name: randomness.state_of(s) for name, s in randomness.shared().items()}
     return {"loader": loader.state_dict(), "shared": shared}
 
 
@@ -206,7 +206,7 @@ def resumed(make, stop, tmp_path):
     loader = make()
     loader.load_state_dict(saved["loader"])
     for name, value in saved["shared"].items():
-        streams.put(streams.shared()[name], value)
+        randomness.put(randomness.shared()[name], value)
     passes(loader, saved["epoch"], seen)
     return seen
 

@@ -100,7 +100,7 @@ def begun() -> tuple[dict, object]:
 
 def save(path: Path) -> None:
     now, batches = begun()
-    ad.save_training(path, **now, step=2, extra=extra())
+    ad.save_training(path, **now, step=2, extra=extra(), keep=1)
     del batches
 
 

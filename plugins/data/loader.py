@@ -118,6 +118,8 @@ class DataLoader(Bordered, Generic[T_co]):
         #: The pass that was begun last, weakly: one that nobody goes on with is over.
         self._latest: Any = None
         self._resume: Any = None
+        #: Who takes batches ahead of whoever uses them, weakly.
+        self.held_by: Any = None
         self._ready = True
         _check_cores(num_workers)
 
@@ -223,7 +225,7 @@ class DataLoader(Bordered, Generic[T_co]):
         load_loader(self, state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_latest": None, "_iterator": None}
+        return {**self.__dict__, "_latest": None, "_iterator": None, "held_by": None}
 
     @property
     def _index_sampler(self) -> Any:

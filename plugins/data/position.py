@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from anadrome import streams
+from anadrome import randomness
 
 from .sampler import BatchSampler, new_seed
 
@@ -41,7 +41,7 @@ class Order:
         stateful: Any = None,
     ) -> None:
         self._sources = _watched(loader)
-        self._readers = {name: streams.reader(s) for name, s in self._sources.items()}
+        self._readers = {name: randomness.reader(s) for name, s in self._sources.items()}
         self._stateful = _stateful(loader) if stateful is None else stateful
         self._batch_size = loader.batch_size
         #: Whether the last batch was short: then a sampler has ended, and may say that it begins.
@@ -142,7 +142,7 @@ class Order:
     def _put(self, states: State) -> None:
         for name, state in states.items():
             if name in self._sources:
-                streams.put(self._sources[name], state)
+                randomness.put(self._sources[name], state)
 
 
 def _fingerprint(taken: Any) -> bytes:
@@ -155,7 +155,7 @@ def _fingerprint(taken: Any) -> bytes:
 
 def own_streams(loader: Any) -> dict[str, Any]:
     """The generators that a loader and its parts hold, by path."""
-    return streams.found_in(
+    return randomness.found_in(
         generator=loader.generator,
         sampler=loader.sampler,
         batch_sampler=loader.batch_sampler,
@@ -166,6 +166,11 @@ def own_streams(loader: Any) -> dict[str, Any]:
 
 def saved_loader(loader: Any) -> State:
     """See ``DataLoader.state_dict``."""
+    if loader.held_by is not None and loader.held_by() is not None:
+        raise RuntimeError(
+            "a Prefetcher has taken a batch ahead of you: save the state of the Prefetcher, in "
+            "place of the loader's"
+        )
     latest = None if loader._latest is None else loader._latest()
     at = loader._resume
     if at is None and latest is not None:
@@ -175,7 +180,7 @@ def saved_loader(loader: Any) -> State:
     return {
         "num_workers": loader.num_workers,
         "iterable": loader._iterable,
-        "streams": {path: streams.state_of(s) for path, s in own_streams(loader).items()},
+        "streams": {path: randomness.state_of(s) for path, s in own_streams(loader).items()},
         "pass": at,
     }
 
@@ -185,7 +190,7 @@ def load_loader(loader: Any, state: State) -> None:
     check_loader(loader, state)
     own = own_streams(loader)
     for path, saved in state["streams"].items():
-        streams.put(own[path], saved)
+        randomness.put(own[path], saved)
     loader._resume = state["pass"]
     loader._latest = None
 
@@ -211,7 +216,7 @@ def check_loader(loader: Any, state: State) -> None:
     for path, saved in state["streams"].items():
         if path not in own:
             raise ValueError(f"the loader had a generator at {path}, and has none there now")
-        streams.check(own[path], saved)
+        randomness.check(own[path], saved)
 
 
 def _watched(loader: Any) -> dict[str, Any]:
@@ -223,7 +228,7 @@ def _watched(loader: Any) -> dict[str, Any]:
             for path, source in found.items()
             if path.startswith(("generator", "sampler", "batch_sampler"))
         }
-    shared = streams.shared()
+    shared = randomness.shared()
     if not loader._iterable and all(map(_is_ours, _chain(loader))):
         shared = {"anadrome": shared["anadrome"]}  # ours draw from nothing else
     held = [id(source) for source in found.values()]

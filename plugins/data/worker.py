@@ -14,7 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, NamedTuple
 
 import anadrome as ad
-from anadrome import streams
+from anadrome import randomness
 
 from .fetch import fetcher
 from .position import is_stateful
@@ -102,8 +102,8 @@ class Notes:
     def __init__(self, job: Job) -> None:
         self._dataset = job.dataset if is_stateful(job.dataset) else None
         self._sources = {
-            **streams.shared(numpy=True),
-            **streams.found_in(dataset=job.dataset, collate_fn=job.collate),
+            **randomness.shared(numpy=True),
+            **randomness.found_in(dataset=job.dataset, collate_fn=job.collate),
         }
         self._last: Any = None
 
@@ -111,7 +111,7 @@ class Notes:
         """The whole note."""
         note: dict[str, Any] = {
             "ended": getattr(source, "ended", False),
-            "streams": {name: streams.state_of(s) for name, s in self._sources.items()},
+            "streams": {name: randomness.state_of(s) for name, s in self._sources.items()},
         }
         if self._dataset is not None:
             note["dataset"] = copy.deepcopy(self._dataset.state_dict())
@@ -129,7 +129,7 @@ class Notes:
         """Let random numbers stand where they did."""
         for name, state in note["streams"].items():
             if name in self._sources:
-                streams.put(self._sources[name], state)
+                randomness.put(self._sources[name], state)
 
 
 def run(job: Job, tasks: Any, results: Any) -> None:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from anadrome import streams
+from anadrome import randomness
 from anadrome.errors import SerializationError
 from anadrome.nested import DAMAGED
 
@@ -122,11 +122,11 @@ def _sources(saved: Saved, own: dict[str, Any], random: bool) -> list[tuple[Any,
     """Generators with the states that they get."""
     out = [(source, saved.generators[name]) for name, source in own.items()]
     if random:
-        shared = streams.shared(numpy="numpy" in saved.random)
+        shared = randomness.shared(numpy="numpy" in saved.random)
         out += [(shared[name], state) for name, state in saved.random.items() if name in shared]
     for source, state in out:
         try:
-            streams.check(source, state)
+            randomness.check(source, state)
         except DAMAGED as error:
             raise SerializationError(f"{saved.name!r}: {error}") from error
     return out
@@ -140,7 +140,7 @@ def _commit(saved: Saved, given: dict[str, Any], sources: list[tuple[Any, Any]])
             undone.append(parts.undo(part))
             parts.put(part, saved.parts[name])
         for source, state in sources:
-            streams.put(source, state)
+            randomness.put(source, state)
     except BaseException as error:
         for back in reversed(undone):
             back()
@@ -153,5 +153,5 @@ def _commit(saved: Saved, given: dict[str, Any], sources: list[tuple[Any, Any]])
 
 
 def _undo_source(source: Any) -> Callable[[], None]:
-    before = streams.state_of(source)
-    return lambda: streams.put(source, before)
+    before = randomness.state_of(source)
+    return lambda: randomness.put(source, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import anadrome as ad
-from anadrome import streams
+from anadrome import randomness
 from anadrome.errors import SerializationError
 from anadrome.nested import DAMAGED, describe, rebuild
 from anadrome.tensor_file import on_host, parse, pieces
@@ -43,7 +43,7 @@ def take(given: dict[str, Any], step: Any, generators: Any, extra: Any, *, copy:
         "step": _step(step),
         "parts": described,
         "extra": describe(extra, arrays, "extra"),
-        "random": describe(_states(streams.shared()), arrays, "random"),
+        "random": describe(_states(randomness.shared()), arrays, "random"),
         "generators": describe(_states(of_generators(generators)), arrays, "generators"),
     }
     hosts = {name: on_host(name, value, copy=copy) for name, value in arrays.items()}
@@ -122,7 +122,7 @@ def _states(sources: dict[str, Any]) -> dict[str, Any]:
     out = {}
     for name, source in sources.items():
         try:
-            out[name] = streams.state_of(source)
+            out[name] = randomness.state_of(source)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
     return out

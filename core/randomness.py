@@ -1,4 +1,4 @@
-"""streams: the random numbers of a whole program: anadrome's, Python's, NumPy's, and its own.
+"""randomness: the random numbers of a whole program: anadrome's, Python's, NumPy's, and its own.
 
 A source's state is plain: numbers, strings, bytes and tuples. So two states can be compared, and
 kept as JSON.
