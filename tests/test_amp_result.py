@@ -14,6 +14,8 @@ from overflowing import INF, NAN, iteration, layers
 import anadrome as ad
 from anadrome import nn, sites
 from anadrome.autograd import finite
+from anadrome.plugins.amp import iteration as iteration_module
+from anadrome.utils.checkpoint import checkpoint
 
 
 # -- a step ---------------------------------------------------------------------------------------
@@ -112,6 +114,31 @@ def test_each_optimizer_gets_its_own_node() -> None:
     assert (two.parameters, two.node.node) == (["v"], "MulBackward0")
     assert "u * INF" in sites.describe(one.node.site)
     assert "v.log() * INF" in sites.describe(two.node.site)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_a_checkpointed_segment_belongs_to_the_scaled_backward(reentrant: bool) -> None:
+    model, optimizer, scaler = layers()
+    x = ad.ones(4, 2, requires_grad=True)
+    y = checkpoint(lambda x: model(x, INF), x, use_reentrant=reentrant)
+    scaler.scale(y.sum()).backward()
+    with pytest.raises(RuntimeError, match="still scaled"):
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    result = scaler.step(optimizer)
+    assert result.first == "third.weight"
+    assert result.node.node == "AddmmBackward0"
+    assert result.node_parameters == ["third.weight", "third.bias"]
+
+
+def test_iterations_that_never_end_are_not_watched_for_ever() -> None:
+    """Without update() nothing piles up."""
+    w = ad.ones(1, requires_grad=True)
+    scaler = ad.amp.GradScaler("cpu", init_scale=2.0)
+    for _ in range(iteration_module._WATCHED + 3):
+        scaler.scale(w.sum()).backward()
+    assert len(scaler._iteration.watched) == iteration_module._WATCHED
+    scaler.scale((w * INF).sum()).backward()
+    assert scaler.step(ad.optim.SGD([("w", w)], lr=1.0)).parameters == ["w"]
 
 
 def test_a_sum_over_several_backwards_has_no_node() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,34 @@ def test_the_gradients_are_what_they_are_without() -> None:
         return [w.grad.numpy().tobytes()]
 
     assert gradients(True) == gradients(False)
+
+
+def test_the_leaves_that_the_op_uses_directly_cast_or_viewed() -> None:
+    x = ad.tensor([[0.0, 1.0]], requires_grad=True)
+    w = ad.ones(1, 2, requires_grad=True)
+    h = (x * 1.0).sqrt() * w
+    with ad.autocast("cpu", dtype=ad.float16):
+        y = h.mm(w.t())
+    found = first_of((y.float() * 1e30).sum())
+    assert (found.node, found.dtype) == ("MmBackward0", ad.float16)
+    assert [leaf is w for leaf in found.leaves] == [True]
+    leaf = ad.tensor([1.0], dtype=ad.float16, requires_grad=True)
+    found = first_of((leaf * ad.tensor([1e6])).sum())
+    assert [each is leaf for each in found.leaves] == [True]
+    far = w.sin().cos().sin().cos().sin()
+    found = first_of((far * INF).sum())
+    assert found.leaves == [], "too far away to be called its own"
+
+
+def test_no_array_is_kept() -> None:
+    x = ad.ones(3, requires_grad=True)
+    loss = (x * ad.full((3,), 2.0)).sum()
+    with finite.watch() as watched:
+        (g,) = ad.autograd.grad(loss, x)
+    array = weakref.ref(g._data)
+    del g
+    assert watched.first is None
+    assert array() is None
 
 
 def test_nothing_waits_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,11 @@ def noticing(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
     for t in tensors:
         if t.grad_fn is not None and _KEY in t.grad_fn.metadata:
             return _running(t.grad_fn.metadata[_KEY]())
-    return _running(None) if _backward.get() is not None else None
+    if _backward.get() is None:
+        return None
+    # Inside of a scaled backward. One that starts from more than a number was given gradients to
+    # start with, the outer one's: a checkpoint that recomputes. Another loss is not scaled.
+    return None if any(t.numel() != 1 for t in tensors) else _running(None)
 
 
 @contextmanager

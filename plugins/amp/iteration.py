@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .result import StepResult
 
 
+#: Backwards of one iteration that are watched at most.
+_WATCHED = 64
+
+
 class Progress:
     """What has happened to one optimizer since the last update: nothing, unscaled, stepped."""
 
@@ -60,7 +64,7 @@ class Iteration:
     @contextmanager
     def backward(self) -> Iterator[Backward]:
         """Around one backward of a scaled loss."""
-        if not self.watches:
+        if not self.watches or len(self.watched) == _WATCHED:
             yield Backward(self.order, None)
             return
         with finite.watch() as watched:
