@@ -10,12 +10,16 @@ raised.
 from __future__ import annotations
 
 import contextlib
+import os
 from types import FrameType, TracebackType
 from typing import Any
 
 from . import sites
 from .graph import AccumulateGrad, Freed, Node, accumulate_lock
 from .tensor import Tensor
+
+#: Where the array library and Python itself are.
+_INSTALLED = ("site-packages", "dist-packages", os.path.dirname(os.__file__))
 
 
 def note(error: BaseException, text: str) -> None:
@@ -57,10 +61,14 @@ def undo(
 
 
 def let_go(traceback: TracebackType | None) -> None:
-    """Drop the local variables of our frames below: a traceback would keep their arrays alive."""
+    """Drop the local variables of the frames below: a traceback would keep their arrays alive.
+
+    Not those of the user's own code, which somebody may want to look at.
+    """
     while traceback is not None:
         frame = traceback.tb_frame
-        if sites.is_internal(frame.f_code.co_filename):
+        filename = frame.f_code.co_filename
+        if sites.is_internal(filename) or any(folder in filename for folder in _INSTALLED):
             with contextlib.suppress(RuntimeError):  # it is still running
                 frame.clear()
         traceback = traceback.tb_next

@@ -214,6 +214,7 @@ class FlatOptimizer(Optimizer):
                     call(flat_scatter, *params, flat)
                 except BaseException:  # their state is of the new step, so must they be
                     call(flat_scatter, *params, flat)
+                    unit.landed = True
                     raise
         except BaseException:
             with modes.aside():
@@ -292,6 +293,9 @@ class _OnCopies:
 def _tell(error: BaseException, made: int, units: list[Unit]) -> None:
     """A step was left in the middle: say what has taken it. Before the first write it is silent."""
     torn = [unit for unit in units if unit.torn]
+    for unit in units:
+        made += unit.landed
+        unit.landed = False
     if not made and not torn:
         return
     told = f"{made} of {len(units)} updates of this step were made"

@@ -32,8 +32,8 @@ class Unit:
     """
 
     __slots__ = (
-        "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "params", "state",
-        "torn",
+        "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "landed", "params",
+        "state", "torn",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,8 @@ class Unit:
         self._started = _all_there(held, names)
         #: Whether an update has begun to write, and has not come to its end.
         self.torn = False
+        #: Whether it was made in spite of an exception.
+        self.landed = False
         #: Steps taken and the scalars before the update that is under way.
         self._past: Any = None
         #: Of each scalar, ``"step"`` first, those of all the parameters in one array on the host.
