@@ -22,7 +22,13 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if extra:
         if op.spread is not None:
             if len(extra) == 1 and not isinstance(extra[0], int) and hasattr(extra[0], "__iter__"):
-                extra = tuple(extra[0])
+                try:
+                    extra = tuple(extra[0])
+                except TypeError:
+                    kind = type(extra[0]).__name__
+                    raise TypeError(
+                        f"{op.name}(): argument '{op.spread}' must be tuple of ints, not {kind}"
+                    ) from None
             metadata[op.spread] = extra
         elif len(extra) > len(op.keywords):
             raise TypeError(

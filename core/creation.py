@@ -55,7 +55,10 @@ def _listed(data: Any) -> tuple[Any, dtypes.dtype | None]:
     kinds: list[dtypes.dtype] = []
     if isinstance(data, range):
         return list(data), dtypes.int64
-    _leaves(data, types, kinds)
+    try:
+        _leaves(data, types, kinds)
+    except RecursionError:
+        raise DomainError("nested too deeply for a Tensor, or it holds itself") from None
     if not kinds:
         return data, None
     kinds += [dtypes.of_python(t()) for t in types]

@@ -25,7 +25,9 @@ class device:
         if isinstance(type, device):
             type, index = type.type, type.index
         if not isinstance(type, str):
-            raise TypeError(f"device() takes a name such as 'cpu' or 'cuda:0', not {type!r}")
+            raise TypeError(
+                f"device() takes a name such as 'cpu' or 'cuda:0', not {type.__class__.__name__}"
+            )
         kind, colon, number = type.partition(":")
         if colon:
             if index is not None or not number.isdigit():

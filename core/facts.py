@@ -226,6 +226,7 @@ def _is_pinned(self: Tensor, device: Any = None) -> bool:
     return backends.for_device("cuda").is_pinned(self._data)
 
 
+@refusing
 def _record_stream(self: Tensor, stream: Any) -> None:
     """Keep the memory until what is in the stream now is done (``Tensor.record_stream``).
 

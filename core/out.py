@@ -41,6 +41,8 @@ def into(out: Any, result: Any, name: str) -> Any:
             into(o, r, name)
         named: Any = result
         return named._replace(**dict(zip(named._fields, out))) if _named(result) else tuple(out)
+    if not isinstance(result, Tensor):
+        raise TypeError(f"{name}(): 'out' takes the result of Tensors, not of other arrays")
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if modes.is_grad_enabled() and (out.requires_grad or result.requires_grad):

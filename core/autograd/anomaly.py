@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import by_type
+from ..border import enclose
 from ..engine import Patch
 from ..errors import GraphError
 from ..sites import describe
@@ -28,6 +29,7 @@ def _check(node: Any, gradient: Any, gradients: Any, was_freed: bool) -> None:
             )
 
 
+@enclose
 class set_detect_anomaly:
     """Switch the search for NaN in backward on or off (PyTorch's name); also a ``with`` block.
 

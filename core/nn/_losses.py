@@ -23,7 +23,8 @@ _REDUCTIONS = ("mean", "sum", "none")
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction meant, also by PyTorch's two old arguments."""
     if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else ("sum" if size_average is False else "mean")
+        whole = size_average is None or size_average
+        reduction = ("mean" if whole else "sum") if reduce is None or reduce else "none"
         warnings.warn(
             "size_average and reduce args will be deprecated, please use "
             f"reduction='{reduction}' instead.",

@@ -66,7 +66,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 @refusing
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input``, and zero where it is within ``lambd`` of zero (``torch.hardshrink``)."""
-    return ops.hardshrink(input, lambd=lambd)
+    return ops.hardshrink(input, lambd=float(lambd))
 
 
 @refusing

@@ -10,6 +10,15 @@ from ..tensor import LEAF, Tensor, wrap
 _new = object.__new__
 
 
+def _flag(requires_grad: Any) -> bool:
+    if not hasattr(requires_grad, "__index__"):
+        raise TypeError(
+            "Parameter(): argument 'requires_grad' must be bool, not "
+            f"{type(requires_grad).__name__}"
+        )
+    return bool(requires_grad.__index__())
+
+
 class Parameter(Tensor):
     """A Tensor that a Module counts among its parameters (PyTorch: ``torch.nn.Parameter``).
 
@@ -25,6 +34,8 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        if not isinstance(requires_grad, bool):
+            requires_grad = _flag(requires_grad)
         out = _alias(cls, data)
         if requires_grad:
             kind = out.dtype

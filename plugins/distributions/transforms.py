@@ -107,6 +107,7 @@ class _Inverse(Transform):
     def inv(self) -> Transform:
         return self._inv
 
+    @bordered
     def __call__(self, x: Tensor) -> Tensor:
         return self._inv._inv_call(x)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.border import enclose
 from anadrome.errors import AnadromeError
 
 from .hooks import Elsewhere
@@ -19,6 +20,7 @@ class OffloadError(AnadromeError, OSError):
     """A saved value could not be written to disk, or came back as another."""
 
 
+@enclose
 class save_on_disk(Elsewhere):
     """What the forward saves inside is kept in a file, and read back for backward, bit for bit.
 

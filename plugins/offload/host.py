@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from anadrome import Tensor
+from anadrome.border import enclose
 
 from .hooks import Elsewhere
 
 
+@enclose
 class save_on_cpu(Elsewhere):
     """What the forward saves inside is kept in the host's memory, and copied back for backward.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from anadrome import randomness
+from anadrome.border import enclose_functions
 from anadrome.errors import SerializationError
 from anadrome.nested import DAMAGED
 
@@ -155,3 +156,6 @@ def _commit(saved: Saved, given: dict[str, Any], sources: list[tuple[Any, Any]])
 def _undo_source(source: Any) -> Callable[[], None]:
     before = randomness.state_of(source)
     return lambda: randomness.put(source, before)
+
+
+enclose_functions(globals())

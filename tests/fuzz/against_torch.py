@@ -31,6 +31,9 @@ _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "po
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
 
+#: Calls whose difference is known, and why.
+EXPLAINED: dict[str, str] = {}
+
 #: What tells of the machine, or of where in memory something lies.
 _OF_THE_MACHINE = ("backends", "cuda", "accelerator", "cpu", "rng_state", "initial_seed", "thread",
                    "stride", "contiguous", "storage_offset", "get_device", "profiler", "typename",

@@ -16,15 +16,19 @@ def main() -> None:
     """The command line."""
     import atheris
 
-    with atheris.instrument_imports(include=["anadrome"], enable_loader_override=False):
+    with atheris.instrument_imports(include=["anadrome"]):
         from . import loaders
-    if len(sys.argv) < 2:
-        print("\n".join(loaders.LOADERS))
-        return
-    loader = loaders.LOADERS[sys.argv[1]]
+
+        if len(sys.argv) < 2:
+            print("\n".join(loaders.LOADERS))
+            return
+        loader = loaders.LOADERS[sys.argv[1]]
+        seeds = loader.seeds()
+        for seed in seeds:  # so that all it imports is imported, and watched
+            loaders.judged(loader, seed)
     seconds = sys.argv[2] if len(sys.argv) > 2 else "60"
     corpus = tempfile.mkdtemp(prefix="corpus-")
-    for n, seed in enumerate(loader.seeds()):
+    for n, seed in enumerate(seeds):
         with open(os.path.join(corpus, f"seed-{n}"), "wb") as file:
             file.write(seed)
 

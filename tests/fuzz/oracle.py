@@ -42,7 +42,8 @@ HUNG = "hung"
 CRASHED = "crashed"
 FINDINGS = (LEAKED, DETACHED, WRONG, HUNG, CRASHED)
 
-SECONDS = 5.0
+#: What a call may take; more where other work slows it down.
+SECONDS = float(os.environ.get("ANADROME_FUZZ_SECONDS", "5"))
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(os.path.dirname(_HERE))
 _OURS = tuple(
@@ -236,7 +237,7 @@ def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
 
 #: Methods that would change the process, and those that only the framework calls.
 _NOT_USED = ("share_memory", "share_memory_", "compile", "change", "intercept", "forward_only",
-             "detached", "stepped")  # fmt: skip
+             "detached", "stepped", "stepping", "live")  # fmt: skip
 
 
 def tensors_of(value: Any, depth: int = 0) -> list[ad.Tensor]:

@@ -17,7 +17,7 @@ import anadrome as ad
 BIG = (2**31, 2**32, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64, 10**30)
 INTS = (0, 1, 2, 3, 5, -1, -2, -3, -7, 100, *BIG, *(-b for b in BIG))
 FLOATS = (
-    0.0, -0.0, 0.5, 1.0, -1.0, 2.5, 1e-45, 1e-8, 1e5, 1e38, 1e308, math.nan, math.inf, -math.inf,
+    0.0, -0.0, 0.5, 1.0, -1.0, 2.5, 1e-45, 1e-8, 1e4, 1e38, 1e308, math.nan, math.inf, -math.inf,
 )  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
           "bool_", "complex64", "complex128")  # fmt: skip

@@ -15,7 +15,7 @@ from . import oracle
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Seconds without a line after which a worker is killed; its own alarm comes first.
-PATIENCE = 30.0
+PATIENCE = 6 * oracle.SECONDS
 
 
 def run(

@@ -35,6 +35,8 @@ DUNDERS = (
 #: Public names that are not called, and why not.
 LEFT_OUT = {
     "op": "declares an op for good; an author's tool, tested in test_table_checks.py",
+    "dtype": "its objects are those there are",
+    "Size": "a tuple, which Python itself makes",
     "capture": "has its own fuzz, of programs: test_programs.py",
     "Tensor.share_memory_": "moves memory between processes",
     "utils.data.get_worker_info": "means something in a worker only",

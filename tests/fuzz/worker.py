@@ -19,7 +19,7 @@ from typing import Any
 
 import anadrome as ad
 
-from . import against_torch, draws, oracle, surface
+from . import against_torch, draws, oracle, planted, surface
 
 #: Address space beyond what the libraries take, and the largest file.
 MEMORY = 3 << 30
@@ -83,7 +83,8 @@ def main() -> None:
 
         torch.set_num_threads(1)
     faulthandler.enable()
-    targets = [t for t in surface.targets() if t.path.startswith(prefix)]
+    there = planted.targets() if prefix == "planted." else surface.targets()
+    targets = [t for t in there if t.path.startswith(prefix)]
     out = open(path, "a", buffering=1)  # noqa: SIM115 (open until the process ends)
     sys.setrecursionlimit(3000)
     limited()

@@ -316,6 +316,10 @@ class GRU(RNNBase):
         super().__init__("GRU", *args, **kwargs)
 
 
+#: Layers that a stack may have: what has more is a mistake, and would fill the memory.
+MOST_LAYERS = 100_000
+
+
 def _check_sizes(
     input_size: Any,
     hidden_size: Any,
@@ -343,6 +347,8 @@ def _check_sizes(
     ):  # fmt: skip
         if value <= 0:
             raise ValueError(f"{name} must be greater than zero")
+    if num_layers > MOST_LAYERS:
+        raise ValueError(f"num_layers is at most {MOST_LAYERS}, but it is {num_layers}")
     if proj_size < 0:
         raise ValueError("proj_size should be a positive integer or zero to disable projections")
     if proj_size >= hidden_size:

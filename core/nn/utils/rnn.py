@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ... import creation, dtypes
 from ...backend import by_type
-from ...border import enclose_functions
+from ...border import enclose, enclose_functions
 from ...ops.joining import cat, stack
 from ...tensor import Tensor, wrap
 
@@ -31,6 +31,7 @@ class _Parts(NamedTuple):
     unsorted_indices: Tensor | None
 
 
+@enclose
 class PackedSequence(_Parts):
     """Sequences of falling length, step by step (PyTorch: ``torch.nn.utils.rnn.PackedSequence``).
 
