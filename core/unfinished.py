@@ -67,8 +67,7 @@ def let_go(traceback: TracebackType | None) -> None:
     """
     while traceback is not None:
         frame = traceback.tb_frame
-        filename = frame.f_code.co_filename
-        if sites.is_internal(filename) or any(folder in filename for folder in _INSTALLED):
+        if not _is_users(frame):
             with contextlib.suppress(RuntimeError):  # it is still running
                 frame.clear()
         traceback = traceback.tb_next
@@ -92,6 +91,11 @@ class naming:
             note(error, f"{who}in a {self._kind} of {type(self._owner).__name__}")
 
 
+def _is_users(frame: FrameType) -> bool:
+    filename = frame.f_code.co_filename
+    return not (sites.is_internal(filename) or any(folder in filename for folder in _INSTALLED))
+
+
 def _told(node: Node | None) -> str:
     if node is None:
         return "its start"
@@ -105,10 +109,9 @@ def _raiser(traceback: TracebackType | None) -> str:
     inside = False
     while traceback is not None:
         frame = traceback.tb_frame
-        ours = sites.is_internal(frame.f_code.co_filename)
-        if inside and not ours:
+        if inside and _is_users(frame):
             return f"raised by {_described(frame, traceback.tb_lasti)} "
-        inside = inside or ours
+        inside = inside or sites.is_internal(frame.f_code.co_filename)
         traceback = traceback.tb_next
     return ""
 
