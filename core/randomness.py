@@ -60,7 +60,7 @@ def _may_hold(value: Any) -> bool:
         return False
     if isinstance(value, (list, tuple)) or _kind(value) is not None:
         return True
-    return hasattr(value, "__dict__") and not hasattr(value, "named_parameters")
+    return hasattr(value, "__dict__") and not hasattr(type(value), "named_parameters")
 
 
 def _kind(source: Any) -> str | None:

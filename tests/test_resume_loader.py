@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 
@@ -17,7 +18,6 @@ from anadrome.utils.data import (
     IterableDataset,
     RandomSampler,
     Sampler,
-    SequentialSampler,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -40,7 +40,13 @@ class Augmented(Dataset):
         return N
 
     def __getitem__(self, i):
-        return [i, random.random(), np.random.random(), ad.rand(()).item(), self.rng.random()]
+        return [
+            i,
+            random.random(),
+            np.random.random(),
+            ad.rand(()).item(),
+            self.rng.random(),
+        ]
 
 
 class Lazy(Sampler):
@@ -251,3 +257,116 @@ def test_workers_go_on_too(name, persistent, tmp_path):
     wanted = whole(make)
     for stop in stops(name, wanted, 2):
         assert resumed(make, stop, tmp_path) == wanted, f"saved after {stop}"
+
+
+def test_another_number_of_workers(tmp_path):
+    """The order stays; that workers' random numbers do not, is said."""
+
+    def make(workers, data=numbered):
+        options = {"num_workers": workers, "multiprocessing_context": FORK} if workers else {}
+        return DataLoader(data(), 2, shuffle=True, **options)
+
+    everywhere(1)
+    batches = iter(make(2))
+    whole = [x.tolist() for (x,) in batches]
+    for workers in (0, 1):
+        everywhere(1)
+        loader = make(2)
+        batches = iter(loader)
+        seen = [next(batches)[0].tolist() for _ in range(2)]
+        saved = loader.state_dict()
+        del batches
+        loader = make(workers)
+        with pytest.warns(UserWarning, match="is one with 2 workers, this one has [01]: the order"):
+            loader.load_state_dict(saved)
+        assert seen + [x.tolist() for (x,) in loader] == whole
+    loader = DataLoader(Shuffled(), 2, num_workers=2, multiprocessing_context=FORK)
+    batches = iter(loader)
+    next(batches)
+    with pytest.raises(ValueError, match="a loader with 2 workers, this one has 0"):
+        DataLoader(Shuffled(), 2).load_state_dict(loader.state_dict())
+
+
+def test_out_of_order_no_batch_is_lost_or_given_twice():
+    loader = DataLoader(numbered(), 1, num_workers=2, in_order=False, multiprocessing_context=FORK)
+    batches = iter(loader)
+    seen = [int(next(batches)[0]) for _ in range(4)]
+    saved = loader.state_dict()
+    del batches
+    loader.load_state_dict(saved)
+    assert sorted(seen + [int(x) for (x,) in loader]) == list(range(N))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("stay", [False, True])
+def test_a_pass_that_was_left_is_over(workers, stay):
+    if stay and not workers:
+        return
+    options = {"num_workers": workers, "persistent_workers": stay} if workers else {}
+    loader = DataLoader(numbered(), 4, **options)
+    for _ in loader:
+        break
+    saved = loader.state_dict()
+    loader.load_state_dict(saved)
+    assert [x.tolist()[0] for (x,) in loader] == [0, 4, 8]
+    for _ in loader:
+        saved = loader.state_dict()
+        break
+    for _ in range(2):  # and one that was put back is gone on with once
+        loader.load_state_dict(saved)
+        assert loader.state_dict()["pass"] == saved["pass"]
+        assert [x.tolist()[0] for (x,) in loader] == [4, 8]
+        assert [x.tolist()[0] for (x,) in loader] == [0, 4, 8]
+
+
+class Hidden(Sampler):
+    """Draws from where nobody looks."""
+
+    def __iter__(self):
+        return iter([int.from_bytes(os.urandom(4), "little") % N for _ in range(N)])
+
+
+def test_an_order_that_cannot_be_had_again_is_an_error():
+    loader = DataLoader(numbered(), 2, sampler=Hidden())
+    batches = iter(loader)
+    for _ in range(4):
+        next(batches)
+    saved = loader.state_dict()
+    other = DataLoader(numbered(), 2, sampler=Hidden())
+    other.load_state_dict(saved)
+    before = ad.get_rng_state().tolist()
+    for _ in range(2):  # again and again: it does not begin anew in silence
+        with pytest.raises(RuntimeError, match="does not give the same batches again"):
+            iter(other)
+    assert ad.get_rng_state().tolist() == before
+
+
+def test_a_data_set_of_another_size_is_an_error():
+    loader = DataLoader(numbered(), 2, shuffle=True)
+    between = loader.state_dict()
+    batches = iter(loader)
+    next(batches)
+    other = DataLoader(TensorDataset(ad.arange(N + 1)), 2, shuffle=True)
+    with pytest.raises(ValueError, match=f"had {N} samples in this pass, and has {N + 1} now"):
+        other.load_state_dict(loader.state_dict())
+    other.load_state_dict(between)  # from epoch to epoch it may grow
+
+
+def test_a_load_that_is_taken_back_leaves_a_pass_alone():
+    loader = DataLoader(numbered(), 4)
+    batches = iter(loader)
+    next(batches)
+    loader.load_state_dict(loader.state_dict())
+    assert [x.tolist()[0] for (x,) in batches] == [4, 8]
+    assert [x.tolist()[0] for (x,) in loader] == [0, 4, 8]
+
+
+def test_a_stateful_data_set_is_not_gone_through_again():
+    loader = DataLoader(Told(), 2)
+    batches = iter(loader)
+    next(batches)
+    saved = loader.state_dict()
+    other = DataLoader(Told(), 2)
+    other.load_state_dict(saved)
+    assert next(iter(other)).tolist() == [2, 3]
+    assert other.dataset.produced == 2

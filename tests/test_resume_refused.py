@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import os
 import random
 import warnings
 from pathlib import Path
@@ -84,11 +81,11 @@ def test_a_flipped_bit_anywhere(tmp_path_factory, good, data):
 
 
 @pytest.mark.nightly
-def test_every_flipped_bit(tmp_path, good):
+def test_a_flipped_bit_in_every_byte(tmp_path, good):
     path = tmp_path / "flipped"
-    for position, bit in itertools.product(range(len(good)), range(8)):
+    for position in range(len(good)):
         damaged = bytearray(good)
-        damaged[position] ^= 1 << bit
+        damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
         with pytest.raises(SerializationError, match="flipped'"):
             ad.load_training(path)
@@ -349,5 +346,3 @@ def test_a_file_of_a_later_version(tmp_path, good):
     (tmp_path / "run.1").write_bytes(good)  # not taken: it would go back in silence
     refused(path, r"run' was written by anadrome 9\.9 in version 2 of the format; this is "
             r"anadrome .*, which reads up to version 1: upgrade it", parts(1))  # fmt: skip
-    assert json.loads(json.dumps(note))["training"]["step"] == 3
-    assert os.path.exists(path)

@@ -114,9 +114,9 @@ class Order:
                     self.pending[number] = taken
         if self.pulled < saved["pulled"] or self._crc != saved["crc"]:
             raise RuntimeError(
-                "the loader does not give the same batches again: its data set has another length, "
-                "or its sampler draws from what neither the loader nor the sampler holds; give the "
-                "sampler, or the iterable data set, `state_dict` and `load_state_dict`"
+                "the loader does not give the same batches again: its sampler is another one, or "
+                "draws from what neither the loader nor the sampler holds; give the sampler, or "
+                "the iterable data set, `state_dict` and `load_state_dict`"
             )
 
     def position(self) -> State:
@@ -180,6 +180,7 @@ def saved_loader(loader: Any) -> State:
     return {
         "num_workers": loader.num_workers,
         "iterable": loader._iterable,
+        "size": _size(loader),
         "streams": {path: randomness.state_of(s) for path, s in own_streams(loader).items()},
         "pass": at,
     }
@@ -191,8 +192,26 @@ def load_loader(loader: Any, state: State) -> None:
     own = own_streams(loader)
     for path, saved in state["streams"].items():
         randomness.put(own[path], saved)
+    latest = None if loader._latest is None else loader._latest()
+    if latest is not None and _same(latest.position(True), state["pass"]):
+        return  # it stands there already, as when a load is taken back
     loader._resume = state["pass"]
     loader._latest = None
+
+
+def _size(loader: Any) -> int | None:
+    """How many samples there are, if they have numbers and it is known."""
+    try:
+        return None if loader._iterable else len(loader.dataset)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except (RuntimeError, ValueError):  # Tensors or arrays in what a data set says
+        return False
 
 
 def check_loader(loader: Any, state: State) -> None:
@@ -211,6 +230,10 @@ def check_loader(loader: Any, state: State) -> None:
             f"the loader's state is one with {what}: the order of the samples stays, but random "
             "numbers drawn by workers will be others",
             stacklevel=4,
+        )
+    if state["pass"] is not None and state["size"] != _size(loader):
+        raise ValueError(
+            f"the data set had {state['size']} samples in this pass, and has {_size(loader)} now"
         )
     own = own_streams(loader)
     for path, saved in state["streams"].items():
@@ -244,7 +267,11 @@ def _chain(loader: Any) -> list[Any]:
 
 
 def _is_ours(sampler: Any) -> bool:
-    return type(sampler).__module__ in (BatchSampler.__module__, "builtins", "itertools")
+    return type(sampler).__module__ in (
+        BatchSampler.__module__,
+        "builtins",
+        "itertools",
+    )
 
 
 def is_stateful(value: Any) -> bool:

@@ -9,7 +9,7 @@ import warnings
 import weakref
 from typing import Any
 
-from anadrome.border import Bordered
+from anadrome.border import Bordered, enclose_functions
 from anadrome.errors import SerializationError
 
 from . import rotation
@@ -141,7 +141,12 @@ class TrainingSaver(Bordered):
             "loader": loader,
         }
         self._report()
-        snapshot = take(given, step, generators, extra, copy=self.background)
+        try:
+            snapshot = take(given, step, generators, extra, copy=self.background)
+        except MemoryError as error:
+            self._failed(error)
+            self._report()
+            return
         if not self.background:
             self._write(snapshot)
             self._report()
@@ -168,12 +173,15 @@ class TrainingSaver(Bordered):
         try:
             rotation.write(self.target, snapshot.pieces(), self.keep)
         except Exception as error:
-            if not isinstance(error, SerializationError):
-                error = SerializationError(f"cannot write {self.target!r}: {error!r}")
-            self._last = error
-            self._failures.append(error)
+            self._failed(error)
         else:
             self._last = None
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, SerializationError):
+            error = SerializationError(f"cannot write {self.target!r}: {error!r}")
+        self._last = error
+        self._failures.append(error)
 
     def _report(self) -> None:
         """Say what could not be written since the last call."""
@@ -254,3 +262,6 @@ def _users_level() -> int:
         frame = frame.f_back
         level += 1
     return level
+
+
+enclose_functions(globals())
