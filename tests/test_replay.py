@@ -93,6 +93,17 @@ def test_on_the_strict_backend(saved):
     assert finding.result.bad == error.finding.result.bad
 
 
+def test_the_masked_branch_is_seen_again(tmp_path):
+    w = ad.tensor([0.0, 4.0], requires_grad=True)
+    path = str(tmp_path / "masked.safetensors")
+    with pytest.raises(ad.NonFiniteError) as caught:
+        ad.sentinel(file=path)(lambda: ad.where(w > 0, w.sqrt(), 0.0).sum().backward())()
+    for name in ("numpy", strict_backend.load()):
+        finding = diagnose(run(*files.load(path), name))
+        assert str(finding) == str(caught.value.finding)
+        assert finding.masked
+
+
 def test_on_an_imagined_gpu(saved, fake):  # noqa: F811
     path, error = saved
     trace, arrays = files.load(path)
@@ -273,11 +284,25 @@ HOSTILE = {
 }  # fmt: skip
 
 
+#: What is said of some of them; "damaged" of the others.
+SAYS = {
+    "version": "version 2",
+    "a path": "needs the op 'os.system'",
+    "writes": "writes in place",
+    "no kind": "unknown kind 'exec'",
+    "two kinds": "several kinds",
+    "a dtype": "float7",
+    "too many": "call 0",
+    "beyond all memory": "failed on numpy",
+}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile(saved, name, capsys):
     path, _ = saved
     changed(path, HOSTILE[name])
-    refused(path, capsys)
+    told = refused(path, capsys)
+    assert next((said for key, said in SAYS.items() if key in name), "damaged") in told
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "[]", "\x00", '"' * 3])

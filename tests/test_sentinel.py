@@ -262,7 +262,9 @@ def test_the_masked_branch_by_other_masks(masking):
         y.sum().backward()
 
     finding = found(step).finding
+    lines, start = inspect.getsourcelines(masking)
     assert finding.masked and finding.op == "sqrt"
+    assert f"test_sentinel.py:{start}," in finding.mask
     assert finding.where.startswith(line_of("fault"))
 
 
@@ -276,6 +278,19 @@ def test_the_masked_branch_of_a_quotient():
     assert finding.masked and finding.op == "div"
     assert "safe = where(mask, y, 1.0)" in str(finding)
     assert "where(mask, x / safe, 0.0)" in str(finding)
+
+
+def test_an_overflow_on_the_way_is_not_the_masked_branch():
+    """1 / (1 + exp(x)) is 0 for a large x, its gradient 0 times infinity; nothing is masked."""
+    w = ad.tensor([200.0, 1.0], requires_grad=True)
+
+    def step():
+        e = w.exp()  # fault
+        (2.0 / (1.0 + e)).sum().backward()
+
+    finding = found(step).finding
+    assert (finding.phase, finding.op, finding.masked) == ("forward", "exp", False)
+    assert finding.where.startswith(line_of("fault"))
 
 
 def test_an_infinite_derivative_is_not_the_masked_branch():
@@ -462,10 +477,11 @@ def test_a_model_of_attention():
 
 def test_clipping_does_not_hide_the_origin():
     """An infinite norm makes every gradient NaN: the op that began it is named all the same."""
-    w = ad.tensor([0.0, 4.0], requires_grad=True)
+    w = ad.tensor([1.0, 4.0], requires_grad=True)
     other = ad.ones(3, requires_grad=True)
     optimizer = ad.optim.SGD([w, other], lr=0.1)
 
+    @ad.sentinel(file=None)
     def step():
         optimizer.zero_grad()
         loss = w.sqrt().sum() + other.sum()  # fault
@@ -473,9 +489,13 @@ def test_clipping_does_not_hide_the_origin():
         nn.utils.clip_grad_norm_([w, other], 1.0)
         optimizer.step()
 
-    for _ in range(2):
-        finding = found(step).finding
-        assert finding.op == "sqrt" and finding.where.startswith(line_of("fault"))
+    step()
+    w.data.copy_(ad.tensor([0.0, 4.0]))
+    with pytest.raises(ad.NonFiniteError) as caught:
+        step()
+    finding = caught.value.finding
+    assert "seen before the optimizer's step" in finding.what
+    assert finding.op == "sqrt" and finding.where.startswith(line_of("fault"))
 
 
 def test_a_checkpointed_segment():
@@ -494,3 +514,39 @@ def test_a_checkpointed_segment():
     lines, start = inspect.getsourcelines(segment)
     assert (finding.op, finding.masked) == ("sqrt", True)
     assert f"test_sentinel.py:{start + len(lines) - 1}," in finding.where
+
+
+def test_a_value_that_a_checkpoint_recomputed():
+    from anadrome.utils.checkpoint import checkpoint
+
+    w = ad.tensor([200.0], requires_grad=True)
+
+    def segment(x):
+        return 2.0 / (1.0 + x.exp())  # fault
+
+    def step():
+        checkpoint(segment, w).sum().backward()
+
+    finding = found(step).finding
+    lines, start = inspect.getsourcelines(segment)
+    assert (finding.phase, finding.op) == ("forward", "exp")
+    assert f"test_sentinel.py:{start + len(lines) - 1}," in finding.where
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "complex64"])
+def test_the_flag(dtype):
+    from anadrome.plugins.sentinel.ops import all_finite
+
+    kind = getattr(ad, dtype)
+    large = {"float16": 6e4, "float64": 1e300}.get(dtype, 1e30)  # its square is no number
+    fine = [ad.full((3, 4), large, dtype=kind), ad.zeros((), dtype=kind), ad.ones(5).half()]
+    fine.append(ad.ones(4, 3, dtype=kind).T)
+    assert all_finite(*fine).item() is True
+    for bad in (INF, -INF, NAN):
+        for place in range(4):
+            values = [t.clone() for t in fine]
+            values[place].reshape(-1)[-1:] = bad
+            values[place] = (
+                values[place] if place != 3 else values[place].T * ad.tensor(bad).to(kind)
+            )
+            assert all_finite(*values).item() is False

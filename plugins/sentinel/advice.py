@@ -7,7 +7,7 @@ from .trace import Call
 
 #: Ops that leave some of their input's values out, so that these get a gradient of zero.
 MASKS = frozenset(
-    ("where", "masked_fill", "masked_scatter", "mul", "getitem", "index_select", "masked_select",
+    ("where", "masked_fill", "masked_scatter", "getitem", "index_select", "masked_select",
      "take_along_dim", "gather", "relu", "clamp", "clip", "maximum", "minimum", "amax", "amin",
      "max", "min", "nan_to_num", "triu", "tril", "topk", "sort")
 )  # fmt: skip
@@ -17,9 +17,9 @@ _SAFE = {"acos": "0.0", "asin": "0.0", "atanh": "0.0", "acosh": "2.0", "log1p": 
          "logit": "0.5", "erfinv": "0.0"}  # fmt: skip
 
 
-def for_masked(op: str, mask: Call | None) -> list[str]:
+def for_masked(op: str, mask: Call) -> list[str]:
     """The masked-branch pattern, and its rewrite."""
-    where = "" if mask is None else f" ({mask.op} at {mask.where})"
+    where = f" ({mask.op} at {mask.where})"
     dangerous, result = ("y", "x / safe") if op == "div" else ("x", f"{op}(safe)")
     return [
         f"This is the masked branch: such values are left out later{where}, so the gradient that "
@@ -44,7 +44,7 @@ def for_forward(op: str, inputs: list[Range], result: Range) -> list[str]:
         ]
     if op in ("sqrt", "rsqrt") and lowest <= 0:
         return [f"`{op}` needs positive values: `x.clamp(min=0)`, or add a small eps inside"]
-    if op in ("div", "reciprocal") and _holds_zero(inputs[-1]):
+    if op in ("div", "reciprocal") and holds_zero(inputs[-1]):
         return ["The divisor holds 0: add a small eps to it, or divide where it is not 0 only"]
     if op == "pow" and lowest <= 0:
         return ["A power of 0 or of a negative number: keep the base positive (`clamp(min=eps)`)"]
@@ -98,5 +98,6 @@ def _overflow(inputs: list[Range], result: Range) -> list[str]:
     ]
 
 
-def _holds_zero(seen: Range) -> bool:
+def holds_zero(seen: Range) -> bool:
+    """Whether zero is between the lowest and the highest value."""
     return seen.low is not None and seen.high is not None and seen.low <= 0 <= seen.high

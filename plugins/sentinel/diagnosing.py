@@ -106,10 +106,13 @@ def _finding(seen: Seen, bad: list[int], what: str) -> Finding:
     what = f"{what}, {trace.where}" if trace.where else what
     # Where gradients first went bad says it best if it was by what they met there.
     turns = [t for n in bad if (t := _turn(seen, n)) is not None]
-    masked = [(call, node) for call, node in turns if node in seen.masked]
-    if masked:
-        call, node = min(masked)
-        return _of_node(seen, node, call, what, [])
+    for call, node in sorted(turns):
+        mask = _mask_of(seen, node)
+        if mask is not None:
+            finding = _of_node(seen, node, call, what, [])
+            finding.masked, finding.mask = True, mask.where
+            finding.advice = advice.for_masked(finding.op, mask)
+            return finding
     # A NaN says more than an infinity, which may be what is left of it elsewhere.
     chosen = [n for n in bad if seen.ranges[n].nan] or bad
     origins = [_origin(seen, n) for n in chosen]
@@ -259,14 +262,8 @@ def _of_node(seen: Seen, number: int, maker: int, what: str, chain: list[str]) -
     bad = [n for n in node.results if seen.ranges[n].bad]
     finding.result = seen.ranges[bad[0]] if bad else None
     finding.notes = trace.notes
-    if number in seen.masked:
-        finding.masked = True
-        mask = None if node.call is None else _mask_of(trace, node.call)
-        finding.mask = None if mask is None else mask.where
-        finding.advice = advice.for_masked(finding.op, mask)
-    else:
-        given = [r for _, r in finding.inputs]
-        finding.advice = advice.for_backward(finding.op, given, finding.result)
+    given = [r for _, r in finding.inputs]
+    finding.advice = advice.for_backward(finding.op, given, finding.result)
     return finding
 
 
@@ -275,13 +272,19 @@ def _plain(trace: Trace, node: Played) -> str:
     return trace.calls[node.call].op if node.call is not None else function_name(node.name)
 
 
-def _mask_of(trace: Trace, start: int) -> Call | None:
-    """The first call downstream that can leave values of an op's result out."""
-    reached = set(trace.calls[start].outputs)
-    for call in trace.calls[start + 1 :]:
-        if call.played or reached.isdisjoint(_values(call)):
+def _mask_of(seen: Seen, number: int) -> Call | None:
+    """What leaves out the values for which a node's gradients are bad: the first call downstream
+    that can, if the gradients are bad only where none arrived."""
+    start = seen.trace.played[number].call
+    if number not in seen.masked or start is None:
+        return None
+    reached = set(seen.trace.calls[start].outputs)
+    for call in seen.trace.calls[start + 1 :]:
+        inputs = _values(call)
+        if call.played or reached.isdisjoint(inputs):
             continue
-        if call.op in advice.MASKS:
+        others = [seen.ranges[n] for n in inputs if n not in reached]
+        if call.op in advice.MASKS or (call.op == "mul" and any(map(advice.holds_zero, others))):
             return call
         reached.update(call.outputs)
     return None

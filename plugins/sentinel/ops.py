@@ -21,11 +21,9 @@ all_finite = op("all_finite", _all_finite, tensors=NONE, dtype=KEEP, method=Fals
 
 def is_finite(arrays: list[Any]) -> bool:
     """The flag, read: waits for each device once. No mode sees it."""
-    classes = {a.__class__ for a in arrays}
-    if len(classes) == 1:
-        (cls,) = classes
-        if by_type[cls].device_count() == 1:
-            return bool(all_finite.op.implementations[cls](*arrays))
+    cls = arrays[0].__class__
+    if len(set(map(type, arrays))) == 1 and by_type[cls].device_count() == 1:
+        return bool(all_finite.op.implementations[cls](*arrays))
     places: dict[Any, list[Any]] = {}
     for a in arrays:
         backend = by_type[a.__class__]

@@ -63,8 +63,6 @@ def ranged(array: Any) -> Range:
         return Range(kind.name, shape, low, high, 0, 0, None)
     if kind.is_complex:
         host = abs(host)
-    elif kind.itemsize == 2:
-        host = host.astype("float32")
     nan = host != host
     endless = abs(host) == math.inf
     bad = nan | endless

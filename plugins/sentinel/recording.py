@@ -57,10 +57,6 @@ class Recorder(Mode):
         self._modules: list[Any] = []
         self._known: dict[int, Known] = {}
         self._by_content: dict[Any, int] = {}
-        #: What a Tensor would hold after a write in place that was announced.
-        self._announced: dict[int, int] = {}
-        self._last_touched: Any = None
-        self._digests: list[int] = []
         self._by_node: dict[int, int] = {}
         #: Calls up to here belong to what a backward has passed.
         self._passed = 0
@@ -81,14 +77,10 @@ class Recorder(Mode):
             digest = _digest(array)
             if known.digest == digest:
                 return known.number
-            announced = self._announced.get(id(array))
-            if announced is not None and self._digests[announced] == digest:
-                known.number, known.digest = announced, digest
-                return announced
         digest = _digest(array) if digest is None else digest
         given = self.names.arrays.get(id(array))
         copied = self._by_content.get((digest, array.shape, array.dtype))
-        if given is None and copied is not None:  # as an op in place copies what it overwrites
+        if given is None and copied is not None:  # an op in place copies what it reads and makes
             self._known[id(array)] = Known(array, copied, digest)
             return copied
         number = self._bind(array, digest)
@@ -100,11 +92,10 @@ class Recorder(Mode):
         return number
 
     def _bind(self, array: Any, digest: int | None = None) -> int:
-        number = len(self._digests)
+        number = len(self.ranges)
         if not self.trace.backend:
             self.trace.backend = by_type[array.__class__].name
         digest = _digest(array) if digest is None else digest
-        self._digests.append(digest)
         self._known[id(array)] = Known(array, number, digest)
         self._by_content[digest, array.shape, array.dtype] = number
         self.ranges[number] = ranged(array)
@@ -164,12 +155,6 @@ class Recorder(Mode):
             self.reset.setdefault(id(tensor), (tensor, tensor.grad))
             return
         self._keep(tensor)
-        # `assign` and `out=` announce the Tensor that is written, then what is written.
-        last, self._last_touched = self._last_touched, tensor
-        if last is not None and last.shape == tensor.shape:
-            known = self._known.get(id(unwrap(tensor)))
-            if known is not None and known.ref() is unwrap(tensor):
-                self._announced[id(unwrap(last))] = known.number
 
     # -- the backward ---------------------------------------------------------------------------
     @contextlib.contextmanager
