@@ -115,9 +115,9 @@ def _method(function: F, owner: str) -> F:
         except Exception as error:
             if on_purpose(error):
                 raise
-            name = f"{owner}.{function.__name__}"
-            if function.__name__ == "__init__" and args:
-                name = type(args[0]).__name__
+            name = type(args[0]).__name__ if args and not isinstance(args[0], type) else owner
+            if function.__name__ != "__init__":
+                name += f".{function.__name__}"
             refuse(name, error, args[1:], keywords)
 
     return call  # type: ignore[return-value]
