@@ -10,9 +10,12 @@ import warnings
 
 import numpy as np
 import pytest
+from test_backend_cupy import fake  # noqa: F401  (the fixture)
 
 import anadrome as ad
 from anadrome import nn
+
+# ruff: noqa: F811
 
 S = ad.optim.lr_scheduler
 
@@ -293,3 +296,92 @@ def test_numpys_random_numbers_where_nobody_has_imported_them(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == wanted
+
+
+def test_a_module_knows_the_version_that_was_saved(tmp_path):
+    """Else one that reads older states would take this one for such a state."""
+
+    class Grown(nn.Linear):
+        _version = 3
+
+        def _load_from_state_dict(self, state, prefix, metadata, *rest):
+            self.seen = metadata.get("version")
+            super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+    ad.save_training(tmp_path / "run", model=nn.Sequential(Grown(1, 1)))
+    now = nn.Sequential(Grown(1, 1))
+    ad.load_training(tmp_path / "run", model=now)
+    assert now[0].seen == 3
+
+
+def test_extra_state_and_lazy_layers(tmp_path):
+    class Counted(nn.Linear):
+        count = 0
+
+        def get_extra_state(self):
+            return {"count": self.count}
+
+        def set_extra_state(self, state):
+            self.count = state["count"]
+
+    first = nn.Sequential(Counted(2, 3), nn.LazyLinear(2))
+    first[0].count = 5
+    first(ad.ones(1, 2))
+    ad.save_training(tmp_path / "run", model=first)
+    now = nn.Sequential(Counted(2, 3), nn.LazyLinear(2))
+    ad.load_training(tmp_path / "run", model=now)
+    assert now[0].count == 5
+    assert now(ad.ones(1, 2)).tolist() == first(ad.ones(1, 2)).tolist()
+
+
+def test_on_another_device(tmp_path, fake):
+    """Saved from one device, and loaded where the parameters are."""
+
+    def make(device):
+        model = nn.Linear(2, 1).to(device)
+        return {"model": model, "optimizer": optim.Adam(model.parameters())}
+
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        model(ad.ones(2, device=model.weight.device)).sum().backward()
+        optimizer.step()
+
+    ad.manual_seed(0)
+    parts = make("cuda")
+    step(**parts)
+    ad.save_training(tmp_path / "run", **parts)
+    for device in ("cuda", "cpu"):
+        now = make(device)
+        ad.load_training(tmp_path / "run", **now)
+        state = now["optimizer"].state[now["model"].weight]
+        assert state["exp_avg"].device.type == now["model"].weight.device.type == device
+        assert state["step"].device.type == "cpu"
+        assert content(tmp_path / "again", **now) == (tmp_path / "run").read_bytes()
+
+
+def test_a_captured_step_goes_on(tmp_path):
+    def make():
+        model = nn.Linear(4, 1)
+        optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+        @ad.capture
+        def step(x):
+            optimizer.zero_grad()
+            loss = nn.functional.dropout(model(x), 0.5).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, {"model": model, "optimizer": optimizer}
+
+    x = ad.randn(6, 4)
+    step, parts = make()
+    for _ in range(4):
+        step(x)
+    ad.save_training(tmp_path / "run", **parts)
+    wanted = [step(x).item() for _ in range(4)]
+    step, parts = make()
+    for _ in range(3):
+        step(x)  # captured before the load
+    ad.load_training(tmp_path / "run", **parts)
+    assert [step(x).item() for _ in range(4)] == wanted

@@ -168,6 +168,36 @@ def test_without_an_earlier_file_a_failure_is_an_error(disk, tmp_path):
     assert saved(tmp_path / "run") == 1
 
 
+@posix
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Content, then name, then folder: so a power cut leaves the old file or the new one."""
+    calls = []
+    real = {name: getattr(os, name) for name in ("write", "fsync", "replace", "open", "link")}
+
+    def opened(path, *args, **keywords):
+        out = real["open"](path, *args, **keywords)
+        names[out] = "folder" if os.path.isdir(path) else "file"
+        return out
+
+    def renamed(old, new):
+        calls.append(f"{os.path.basename(old)[:4]} is {os.path.basename(new)}")
+        return real["replace"](old, new)
+
+    names = {}
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(os, "write", lambda d, b: calls.append("write") or real["write"](d, b))
+    monkeypatch.setattr(os, "fsync", lambda d: calls.append(f"sync {names[d]}"))
+    monkeypatch.setattr(os, "link", lambda a, b: calls.append("link") or real["link"](a, b))
+    for step in (1, 2):
+        calls.clear()
+        save(tmp_path / "run", step)
+    assert [call for call in calls if call != "write"] == [
+        "sync file", "link", ".run is run", "sync folder", "run. is run.1",
+    ]  # fmt: skip
+    assert "write" not in calls[calls.index("sync file") :]
+
+
 def in_a_child(code, *arguments):
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True

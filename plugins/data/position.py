@@ -267,11 +267,7 @@ def _chain(loader: Any) -> list[Any]:
 
 
 def _is_ours(sampler: Any) -> bool:
-    return type(sampler).__module__ in (
-        BatchSampler.__module__,
-        "builtins",
-        "itertools",
-    )
+    return type(sampler).__module__ in (BatchSampler.__module__, "builtins", "itertools")
 
 
 def is_stateful(value: Any) -> bool:
