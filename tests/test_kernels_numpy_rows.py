@@ -53,5 +53,5 @@ def test_layer_norm_backward_of_odd_layouts(layout: str) -> None:
     check("layer_norm_backward", g, x, scale, weight, dims=1, tolerance=100)
     half = [a.astype("float16") for a in (g, x, scale, weight)]
     check("layer_norm_backward", *half, dims=1, tolerance=10)
-    mixed = (g.astype("float64"), x, scale, weight)
+    mixed = (g.astype("float64"), x.astype("float64"), scale, weight)
     check("layer_norm_backward", *mixed, dims=1, tolerance=100)

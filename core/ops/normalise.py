@@ -7,8 +7,8 @@ deviation r, and means over those axes (Ioffe & Szegedy, arXiv:1502.03167; Ba et
     gx = r * (g - mean(g) - h * mean(g * h))
 
 That is the op ``standardise_backward``. It is made of products and means, so it can be
-differentiated again. The forwards hand out h and r (or the variance) as further outputs; they are
-saved, not x.
+differentiated again. The forwards hand out r (or the variance) as a further output. Batch norm
+hands out h too, which is saved, not x; layer norm saves x, and makes h of it again.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .shape import expand, reshape
 #: Over the last ``dims`` dimensions; ``weight`` and ``bias`` may be None.
 layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps:
                     _layer_norm(xp, x, weight, bias, dims, eps),
-                joint=lambda g, weight, normal, scale, dims, needs:
-                    _layer_norm_rule(g, weight, normal, scale, dims, needs),
-                outputs=("out", "normal", "scale"), amp=FULL, method=False,
+                joint=lambda g, x, weight, scale, dims, needs:
+                    _layer_norm_rule(g, x, weight, scale, dims, needs),
+                outputs=("out", "scale"), amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
                 refuses=("complex",),
                 samples=call(Arr((3, 4)), Arr((4,)), Arr((4,)), dims=1, eps=1e-5)
                 + call(Arr((2, 3, 4)), None, None, dims=2, eps=1e-5))
 #: All three gradients of ``layer_norm`` with a weight, from one pass over the rows.
-layer_norm_backward = op("layer_norm_backward", lambda xp, grad, normal, scale, weight, *, dims:
-                             _layer_norm_back(xp, grad, normal, scale, weight, dims),
-                         joint=lambda g, grad, normal, scale, weight, dims, needs:
-                             _layer_norm_back_rule(g, grad, normal, scale, weight, dims, needs),
+layer_norm_backward = op("layer_norm_backward", lambda xp, grad, x, scale, weight, *, dims:
+                             _layer_norm_back(xp, grad, x, scale, weight, dims),
+                         joint=lambda g, grad, x, scale, weight, dims, needs:
+                             _layer_norm_back_rule(g, grad, x, scale, weight, dims, needs),
                          outputs=("of_x", "of_weight", "of_bias"), dtype=FLOAT, method=False,
                          samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 1), 0.5, 2), Arr((4,)),
                                       dims=1)
@@ -114,22 +114,25 @@ def _layer_norm(xp: Any, x: Any, weight: Any, bias: Any, dims: int, eps: float) 
     scale = 1.0 / xp.sqrt(var + eps)
     normal = centred * scale
     out = normal if weight is None else normal * weight
-    if bias is not None:
-        out = out + bias
-    # Two outputs must not be one array: a write into the first would be one into the second.
-    return xp.asarray(out, copy=True) if out is normal else out, normal, scale
+    return out if bias is None else out + bias, scale
+
+
+def _standardised(x: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    """What the forward made of x, which is kept instead: it is there already."""
+    return (x - mean(x, dim=axes, keepdim=True)) * scale
 
 
 def _layer_norm_rule(
-    g: Any, weight: Any, normal: Any, scale: Any, dims: int, needs: Any
+    g: Any, x: Any, weight: Any, scale: Any, dims: int, needs: Any
 ) -> tuple[Any, Any, Any]:
     axes = tuple(range(-dims, 0))
-    of_out, of_normal, of_scale = g
-    if weight is not None and needs[0] and of_normal is None and of_scale is None:
-        return layer_norm_backward(of_out, normal, scale, weight, dims=dims)
+    of_out, of_scale = g
+    if weight is not None and needs[0] and of_scale is None:
+        return layer_norm_backward(of_out, x, scale, weight, dims=dims)
     gx = None
+    normal = _standardised(x, scale, axes)
     if needs[0]:
-        gx = _through(_inner(of_out, of_normal, weight), normal, scale, axes)
+        gx = _through(_inner(of_out, None, weight), normal, scale, axes)
         if of_scale is not None:
             rest = normal * scale * scale * of_scale * (-1.0 / max(count_of(normal.shape, axes), 1))
             gx = rest if gx is None else gx + rest
@@ -142,19 +145,21 @@ def _layer_norm_rule(
 
 
 def _layer_norm_back(
-    xp: Any, grad: Any, normal: Any, scale: Any, weight: Any, dims: int
+    xp: Any, grad: Any, x: Any, scale: Any, weight: Any, dims: int
 ) -> tuple[Any, Any, Any]:
-    lead = tuple(range(normal.ndim - dims))
-    of_x = _standardise_back(xp, grad * weight, normal, scale, tuple(range(-dims, 0)))
+    lead, axes = tuple(range(x.ndim - dims)), tuple(range(-dims, 0))
+    normal = (x - xp.mean(x, axis=axes, keepdims=True)) * scale
+    of_x = _standardise_back(xp, grad * weight, normal, scale, axes)
     return of_x, xp.sum(grad * normal, axis=lead), xp.sum(grad, axis=lead)
 
 
 def _layer_norm_back_rule(
-    g: Any, grad: Any, normal: Any, scale: Any, weight: Any, dims: int, needs: Any
+    g: Any, grad: Any, x: Any, scale: Any, weight: Any, dims: int, needs: Any
 ) -> tuple[Any, Any, Any, Any]:
     axes = tuple(range(-dims, 0))
     of_x, of_weight, of_bias = g
-    ggrad = gnormal = gscale = gweight = None
+    ggrad = gnormal = gscale = gweight = gx = None
+    normal = _standardised(x, scale, axes)
     if of_x is not None:
         through = standardise_backward(of_x, normal, scale, axes=axes)  # it is its own adjoint
         ggrad, gweight = through * weight, _summed(through * grad, _lead(normal, dims))
@@ -167,7 +172,12 @@ def _layer_norm_back_rule(
         ggrad, gnormal = _plus(ggrad, normal * of_weight), _plus(gnormal, grad * of_weight)
     if of_bias is not None:
         ggrad = _plus(ggrad, expand(of_bias, shape=tuple(grad.shape)))
-    return ggrad, gnormal, gscale, gweight
+    if gnormal is not None:
+        scaled = gnormal * scale
+        gx = scaled - mean(scaled, dim=axes, keepdim=True)
+        if needs[2]:
+            gscale = _plus(gscale, sum(gnormal * normal, dim=axes, keepdim=True) / scale)
+    return ggrad, gx, gscale, gweight
 
 
 def _plus(total: Any, more: Any) -> Any:

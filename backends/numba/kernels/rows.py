@@ -69,46 +69,45 @@ def _layer_norm(before: Any, spread: Any) -> Any:
         from ..loops import rows
 
         width = math.prod(inner)
-        out, normal = np.empty_like(x), np.empty_like(x)
-        scale = np.empty(lead + (1,) * dims, F32)
-        source, results, normals = (a.reshape(-1, width) for a in (x, out, normal))
+        out, scale = np.empty_like(x), np.empty(lead + (1,) * dims, F32)
+        source, results = x.reshape(-1, width), out.reshape(-1, width)
         scales = scale.reshape(-1, 1)
         w = np.ones(width, F32) if weight is None else weight.reshape(width)
         b = np.zeros(width, F32) if bias is None else bias.reshape(width)
         spread(
             lambda part: rows.layer_norm(
-                source[part], w, b, np.float32(eps), results[part], normals[part], scales[part]
+                source[part], w, b, np.float32(eps), results[part], scales[part]
             ),
             len(source),
             x.size,
         )
-        return out, normal, scale
+        return out, scale
 
     return layer_norm
 
 
 def _layer_norm_backward(before: Any, spread: Any) -> Any:
-    def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims: int) -> Any:
-        lead, inner = normal.shape[: normal.ndim - dims], normal.shape[normal.ndim - dims :]
-        fits = (grad.shape, scale.shape, weight.shape) == (normal.shape, lead + (1,) * dims, inner)
-        if not fits or not large(normal, grad, scale, weight):
-            return before(grad, normal, scale, weight, dims=dims)
+    def layer_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int) -> Any:
+        lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+        fits = (grad.shape, scale.shape, weight.shape) == (x.shape, lead + (1,) * dims, inner)
+        if not fits or not large(x, grad, scale, weight):
+            return before(grad, x, scale, weight, dims=dims)
         from ..loops import rows
 
         width = math.prod(inner)
-        out = np.empty_like(normal)
-        g, h, target = (a.reshape(-1, width) for a in (grad, normal, out))
+        out = np.empty_like(x)
+        g, source, target = (a.reshape(-1, width) for a in (grad, x, out))
         r, w = scale.reshape(-1, 1), weight.reshape(width)
         sums = Sums()
 
         def piece(part: slice) -> None:
             totals = np.zeros((2, width), F32)
             rows.layer_norm_backward(
-                g[part], h[part], r[part], w, target[part], totals[0], totals[1]
+                g[part], source[part], r[part], w, target[part], totals[0], totals[1]
             )
             sums.add(part.start, totals)
 
-        spread(piece, len(h), normal.size)
+        spread(piece, len(source), x.size)
         totals = sums.total()
         return out, totals[0].reshape(inner), totals[1].reshape(inner)
 

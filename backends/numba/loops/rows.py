@@ -60,7 +60,7 @@ def softmax_backward(grad, y, out):
 
 
 @compiled
-def layer_norm(x, weight, bias, eps, out, normal, scale):
+def layer_norm(x, weight, bias, eps, out, scale):
     wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -75,27 +75,29 @@ def layer_norm(x, weight, bias, eps, out, normal, scale):
         r = _ONE / np.sqrt(squares / width + eps)
         scale[i, 0] = r
         for j in range(x.shape[1]):
-            h = (x[i, j] - centre) * r
-            normal[i, j] = h
-            out[i, j] = h * weight[j] + bias[j]
+            out[i, j] = (x[i, j] - centre) * r * weight[j] + bias[j]
 
 
 @compiled
-def layer_norm_backward(grad, normal, scale, weight, out, of_weight, of_bias):
+def layer_norm_backward(grad, x, scale, weight, out, of_weight, of_bias):
     wide()
-    width = np.float32(normal.shape[1])
-    for i in range(normal.shape[0]):
+    width = np.float32(x.shape[1])
+    for i in range(x.shape[0]):
+        centre = _ZERO
+        for j in range(x.shape[1]):
+            centre += x[i, j]
+        centre /= width
         along = _ZERO
         total = _ZERO
-        for j in range(normal.shape[1]):
+        for j in range(x.shape[1]):
             g = grad[i, j] * weight[j]
-            along += g * normal[i, j]
+            along += g * (x[i, j] - centre)
             total += g
-        along /= width
-        total /= width
         r = scale[i, 0]
-        for j in range(normal.shape[1]):
-            g, h = grad[i, j], normal[i, j]
+        along *= r / width
+        total /= width
+        for j in range(x.shape[1]):
+            g, h = grad[i, j], (x[i, j] - centre) * r
             out[i, j] = (g * weight[j] - total - h * along) * r
             of_weight[j] += g * h
             of_bias[j] += g

@@ -16,7 +16,7 @@ _add, _multiply, _subtract = np.add, np.multiply, np.subtract
 
 
 def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: float) -> Any:
-    """The result, the standardised values, the inverse deviation."""
+    """The result, the inverse deviation."""
     if x.dtype in HALVES:
         return in_float32(layer_norm, x, weight, bias, dims=dims, eps=eps)
     shape = x.shape
@@ -26,30 +26,29 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
         return declared("layer_norm")(x, weight, bias, dims=dims, eps=eps)
     width = math.prod(inner)
     source = x.reshape(-1, width)
-    out, normal = np.empty(shape, x.dtype), np.empty(shape, x.dtype)
-    scale = np.empty(lead + (1,) * dims, x.dtype)
-    results, normals, scales = (a.reshape(len(source), -1) for a in (out, normal, scale))
+    out, scale = np.empty(shape, x.dtype), np.empty(lead + (1,) * dims, x.dtype)
+    results, scales = (a.reshape(len(source), -1) for a in (out, scale))
     weight = None if weight is None else weight.reshape(width)
     bias = None if bias is None else bias.reshape(width)
     averaging = ones(width, x.dtype)
 
     def piece(part: slice) -> None:
         for span in spans(part, source.size, width):
-            block, centred, r = source[span], normals[span], scales[span]
-            _subtract(block, (np.vecdot(block, averaging) / width)[:, None], centred)
+            block, result, r = source[span], results[span], scales[span]
+            centred = _subtract(block, (np.vecdot(block, averaging) / width)[:, None], result)
             r[:, 0] = np.vecdot(centred, centred)
             r /= width
             r += eps
             np.sqrt(r, r)
             np.divide(1.0, r, r)
-            centred *= r
-            result = results[span]
-            _multiply(centred, 1.0 if weight is None else weight, result)
+            result *= r
+            if weight is not None:
+                result *= weight
             if bias is not None:
                 _add(result, bias, result)
 
     side_by_side(piece, len(source), source.size)
-    return out, normal, scale
+    return out, scale
 
 
 def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
@@ -113,22 +112,20 @@ def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
     return out
 
 
-def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims: int) -> Any:
+def layer_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int) -> Any:
     """The gradients of the input, the weight and the bias."""
-    arrays = (grad, normal, scale, weight)
-    shape = normal.shape
+    arrays = (grad, x, scale, weight)
+    shape = x.shape
     lead, inner = shape[: len(shape) - dims], shape[len(shape) - dims :]
-    alike = {getattr(a, "dtype", None) for a in arrays} == {normal.dtype}
+    alike = {getattr(a, "dtype", None) for a in arrays} == {x.dtype}
     fits = (grad.shape, scale.shape, weight.shape) == (shape, lead + (1,) * dims, inner)
-    if normal.dtype not in BLAS or not normal.size or not alike or not fits:
-        if alike and normal.dtype in HALVES:
+    if x.dtype not in BLAS or not x.size or not alike or not fits:
+        if alike and x.dtype in HALVES:
             return in_float32(layer_norm_backward, *arrays, dims=dims)
         return declared("layer_norm_backward")(*arrays, dims=dims)
     width = math.prod(inner)
-    factor, standard, r = (
-        a.reshape(-1, n) for a, n in ((grad, width), (normal, width), (scale, 1))
-    )
-    out = np.empty(shape, normal.dtype)
+    factor, source, r = (a.reshape(-1, n) for a, n in ((grad, width), (x, width), (scale, 1)))
+    out = np.empty(shape, x.dtype)
     target, flat = out.reshape(factor.shape), weight.reshape(width)
     averaging = ones(width, grad.dtype)
     sums: list[Any] = []
@@ -136,8 +133,10 @@ def layer_norm_backward(grad: Any, normal: Any, scale: Any, weight: Any, *, dims
     def piece(part: slice) -> None:
         of_weight, of_bias = totals = np.zeros((2, width), grad.dtype)
         for span in spans(part, factor.size, width):
-            g, h, result = factor[span], standard[span], target[span]
-            room = buffer(g.size, grad.dtype).reshape(g.shape)
+            g, block, result = factor[span], source[span], target[span]
+            h, room = buffer(2 * g.size, grad.dtype).reshape(2, *g.shape)
+            _subtract(block, (np.vecdot(block, averaging) / width)[:, None], h)
+            _multiply(h, r[span], h)
             _multiply(g, flat, result)
             along = np.vecdot(result, h) / width
             _subtract(result, (np.vecdot(result, averaging) / width)[:, None], result)
