@@ -133,7 +133,7 @@ class GradScaler(Settings):
                 "unscale_() has already been called on this optimizer since the last update()."
             )
         if progress.stage == "stepped":
-            raise RuntimeError("unscale_() is being called after step().")
+            raise RuntimeError("unscale_() is being called after step(). " + _BROKEN)
         gradients = _gradients(optimizer)
         inverse = scale.double().reciprocal().float()
         count = sum(len(group["params"]) for group in optimizer.param_groups)
