@@ -20,6 +20,9 @@ from anadrome.plugins.sentinel import files
 from anadrome.plugins.sentinel.diagnosing import diagnose
 from anadrome.plugins.sentinel.running import ReplayError, run
 
+# Other backends' arrays warn of what is injected here.
+pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in .*:RuntimeWarning")
+
 nn = ad.nn
 NAN = float("nan")
 
