@@ -303,3 +303,15 @@ def test_the_warning_of_the_order_says_what_to_write() -> None:
     assert str(caught[0].message).endswith(
         "If the step was skipped, write `lr_scheduler.step(after=result)`."
     )
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", ["StepLR", "LRScheduler", "ReduceLROnPlateau"])
+def test_the_warning_of_an_epoch_is_at_the_users_line(name: str) -> None:
+    w, optimizer, _ = setting()
+    scheduler = SCHEDULERS[name](optimizer)
+    w.sum().backward()
+    optimizer.step()
+    with pytest.warns(UserWarning, match="The epoch parameter in") as caught:
+        scheduler.step(*((1.0,) if name == "ReduceLROnPlateau" else ()), epoch=2)
+    assert caught[0].filename == __file__

@@ -138,7 +138,7 @@ class LRScheduler(Bordered):
             self._warn_of_order()
         self._step_count += 1
         if epoch is not None:
-            warn_of_epoch(stacklevel=5)
+            warn_of_epoch(stacklevel=6)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
@@ -171,7 +171,7 @@ class LRScheduler(Bordered):
                 "initialization. Please, make sure to call `optimizer.step()` before "
                 "`lr_scheduler.step()`.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         elif not optimizer._opt_called:
             warnings.warn(
@@ -180,7 +180,7 @@ class LRScheduler(Bordered):
                 "do this will result in skipping the first value of the learning rate schedule. "
                 "If the step was skipped, write `lr_scheduler.step(after=result)`.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def state_dict(self) -> dict[str, Any]:
