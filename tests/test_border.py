@@ -160,8 +160,9 @@ def test_a_failed_call_keeps_nothing_alive() -> None:
         x = ad.ones(2, 2)
         dropped = weakref.ref(x._data)
         failing: list[Callable[[ad.Tensor], Any]] = [
-            lambda x: ad.nn.Embedding(x, 3),
-            lambda x: ad.nn.init.calculate_gain("leaky_relu", [x]),
+            lambda x: ad.nn.init.constant_([x], 1),
+            lambda x: ad.utils.data.ConcatDataset([3, x]),
+            lambda x: ad.zeros(2, out=[x]),
             lambda x: model([x]),
             lambda x: ad.nn.ReLU()([x]),
         ]
