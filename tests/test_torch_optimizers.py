@@ -295,6 +295,68 @@ def test_lbfgs_takes_pytorchs_path(search, options):
     assert our_state["param_groups"] == their_state["param_groups"]
 
 
+@pytest.mark.parametrize(
+    "name,options",
+    [
+        ("Adafactor", {}),
+        ("Adafactor", {"lr": 0.3, "weight_decay": 0.1, "d": 2.0, "eps": (1e-4, 0.1)}),
+        ("Adafactor", {"beta2_decay": -0.5, "maximize": True, "foreach": False}),
+    ],
+)
+def test_adafactor_is_pytorchs(name, options):
+    twins = Twins(maker(name, options), shapes=[(3, 4), (5,), (2, 5, 4), (1, 3)])
+    for _ in range(12):
+        twins.step()
+    twins.check(rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lr": 0.1, "momentum": 0.5, "nesterov": False, "weight_decay": 0.0},
+        {"lr": 0.1, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3},
+    ],
+)
+def test_muon_is_pytorchs(options):
+    """Up to the rounding of bfloat16, in which both compute the direction."""
+    twins = Twins(maker("Muon", options), shapes=[(3, 4), (6, 2), (5, 5)], dtype="float32")
+    for _ in range(8):
+        twins.step()
+    rate = options.get("lr", 1e-3)
+    twins.check(rtol=1e-4, atol=rate * 0.1)
+
+
+@pytest.mark.parametrize(
+    "name,options",
+    [
+        ("Adafactor", {"lr": -1.0}), ("Adafactor", {"beta2_decay": 0.5}),
+        ("Adafactor", {"eps": (-1.0, 1e-3)}), ("Adafactor", {"eps": (None, -1.0)}),
+        ("Adafactor", {"d": 0.5}), ("Adafactor", {"weight_decay": -1.0}),
+        ("Muon", {"lr": -1.0}), ("Muon", {"momentum": -1.0}), ("Muon", {"weight_decay": -1.0}),
+        ("Muon", {"adjust_lr_fn": "no"}), ("Muon", {"vector": True}),
+    ],
+)  # fmt: skip
+def test_refusals_of_those_that_keep_little(name, options):
+    torch = pytest.importorskip("torch")
+    shape = (3,) if options.pop("vector", False) else (3, 3)
+    said = []
+    for L in (torch, ad):
+        with pytest.raises(ValueError) as raised:
+            getattr(L.optim, name)([L.ones(shape, requires_grad=True)], **options)
+        said.append(str(raised.value))
+    assert said[1].startswith(said[0].replace("torch.Size", "anadrome.Size"))
+
+
+@pytest.mark.parametrize("name", ["Adafactor", "Muon"])
+def test_their_signatures_are_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    theirs = inspect.signature(getattr(torch.optim, name)).parameters
+    ours = inspect.signature(getattr(ad.optim, name)).parameters
+    assert list(ours) == list(theirs)
+    assert {k: p.default for k, p in ours.items()} == {k: p.default for k, p in theirs.items()}
+
+
 def test_lbfgs_refusals():
     import torch
 

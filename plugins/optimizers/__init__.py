@@ -1,7 +1,8 @@
 """The `optimizers` plugin: the optimizers besides SGD and Adam's family, and weight averaging.
 
 Reading order: ``adagrad``, ``adadelta``, ``rmsprop``, ``rprop``, ``asgd`` (an update rule and its
-optimizer each), ``lbfgs`` with ``line_search``, ``swa`` (``optim.swa_utils``).
+optimizer each), ``adafactor``, ``muon``, ``lbfgs`` with ``line_search``, ``swa``
+(``optim.swa_utils``).
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from typing import Any
 from anadrome import hookimpl
 
 ANADROME_API = (1, 1)
+_NAMES = ("ASGD", "Adadelta", "Adafactor", "Adagrad", "LBFGS", "Muon", "RMSprop", "Rprop")
 
 
 @hookimpl
 def register_exports() -> Mapping[str, Any]:
     """PyTorch's names, imported when first used."""
-    optimizers = {
-        f"optim.{name}": f"{__name__}.{name.lower()}:{name}"
-        for name in ("ASGD", "Adadelta", "Adagrad", "LBFGS", "RMSprop", "Rprop")
-    }
+    optimizers = {f"optim.{name}": f"{__name__}.{name.lower()}:{name}" for name in _NAMES}
     averaging = {
         f"optim.swa_utils.{name}": f"{__name__}.swa:{name}"
         for name in (
