@@ -106,10 +106,10 @@ def _finding(seen: Seen, bad: list[int], what: str) -> Finding:
     what = f"{what}, {trace.where}" if trace.where else what
     # Where gradients first went bad says it best if it was by what they met there.
     turns = [t for n in bad if (t := _turn(seen, n)) is not None]
-    for call, node in sorted(turns):
-        mask = _mask_of(seen, node)
+    for turn in sorted(turns):
+        mask = _mask_of(seen, turn[1])
         if mask is not None:
-            finding = _of_node(seen, node, call, what, [])
+            finding = _of_node(seen, turn[1], turn[0], what, [])
             finding.masked, finding.mask = True, mask.where
             finding.advice = advice.for_masked(finding.op, mask)
             return finding

@@ -11,7 +11,7 @@ import json
 import os
 from typing import Any
 
-import anadrome as ad
+from anadrome import serialization
 from anadrome.errors import SerializationError
 from anadrome.op import table
 from anadrome.tensor import unwrap, wrap
@@ -36,7 +36,7 @@ def save(path: Any, trace: Trace, arrays: dict[int, Any]) -> None:
         "trace": json.dumps(dataclasses.asdict(trace)),
         "arrays": {str(number): wrap(array) for number, array in arrays.items()},
     }
-    ad.save(content, name)
+    serialization.save(content, name)
 
 
 def load(path: Any) -> tuple[Trace, dict[int, Any]]:
@@ -46,7 +46,7 @@ def load(path: Any) -> tuple[Trace, dict[int, Any]]:
     be opened.
     """
     name = os.fspath(path)
-    content = ad.load(name)
+    content = serialization.load(name)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise SerializationError(
             f"{name!r} is no replay; `ad.sentinel(file=...)` writes one when a step gives NaN or "
@@ -80,7 +80,8 @@ def _trace(plain: dict[str, Any]) -> Trace:
         where=_of(str, plain["where"]),
         text=_of(str, plain["text"]),
     )
-    for record in (*trace.calls, *trace.played, *trace.given.values()):
+    records: list[Any] = [*trace.calls, *trace.played, *trace.given.values()]
+    for record in records:
         for field in dataclasses.fields(record):
             value = getattr(record, field.name)
             kind = str(field.type)

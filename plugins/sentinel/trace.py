@@ -122,8 +122,9 @@ def encoded(value: Any, slot: Callable[[Any], int]) -> Any:
     if isinstance(value, device):
         return {"device": None}
     declared = getattr(value, "op", None)
-    if declared is not None and table.get(getattr(declared, "name", "")) is declared:
-        return {"op": declared.name}
+    name = getattr(declared, "name", None)
+    if name is not None and table.get(name) is declared:
+        return {"op": name}
     backend = by_type.get(cls)
     if backend is not None:
         return {"array": slot(value if cls is backend.array_type else backend.from_scalar(value))}
