@@ -169,8 +169,9 @@ def test_one_tensor_a_generator_and_nothing():
     x.grad = ad.tensor([3.0, 4.0])
     assert clip_grad_norm_((p for p in [x]), 1.0).item() == 5.0
     np.testing.assert_allclose(x.grad.numpy(), [0.6, 0.8], rtol=1e-5)
-    with pytest.warns(UserWarning, match="`parameters` is an empty generator"):
+    with pytest.warns(UserWarning, match="`parameters` is an empty generator") as caught:
         clip_grad_norm_((p for p in []), 1.0)
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         clip_grad_norm_([], 1.0)

@@ -43,7 +43,7 @@ def clip_grad_norm_(
     given = _listed(parameters)
     if isinstance(parameters, types.GeneratorType) and not given:
         warnings.warn(
-            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2
+            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
         )
     grads = _gradients(given)
     _refuse_scaled(grads, "clip_grad_norm_")
