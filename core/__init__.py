@@ -24,7 +24,8 @@ Read it in this order; each file is one idea:
     ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
     ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
     ``randomness``: the random numbers of a program, to be kept
-13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages
+13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a
+    Ctrl-C waits until weights are whole
 14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
     ``capture``, a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;

@@ -146,6 +146,7 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
             return self
         return assign(self, op.call(source, *args, **keywords), name)
 
+    inplace.op = op  # type: ignore[attr-defined]
     inplace.__name__ = inplace.__qualname__ = name
     inplace.__doc__ = f"In-place form of ``{op.name}``; returns self."
     return inplace

@@ -20,7 +20,8 @@ from . import backend, engine, hookspecs
 from .autograd import entry
 from .entrypoints import EntryPoint, entry_points
 from .errors import PluginError
-from .op import declared_by, table
+from .op import declared_by, table, withdraw
+from .unfinished import note
 
 GROUP = "anadrome"
 
@@ -135,15 +136,16 @@ def _admit(plugin: Plugin) -> None:
     try:
         _check_plain(module, hooks)
         with declared_by(plugin.name):
-            _register(plugin, hooks)
+            given = _asked(plugin, hooks)
         _pluggy.register(module, plugin.name)
         _pluggy.check_pending()
+        _admitted(plugin, given)
     except Exception as error:
-        plugin.error = f"{type(error).__name__}: {error}"
+        plugin.error = plugin.error or f"{type(error).__name__}: {error}"
         if _pluggy.is_registered(module):
             _pluggy.unregister(module)
         for name in set(table) - before:
-            del table[name]
+            withdraw(name)
         for name in [n for n, (owner, _) in exports.items() if owner == plugin.name]:
             del exports[name]
         return
@@ -167,30 +169,45 @@ def _hook_names() -> list[str]:
     return [n for n, v in vars(hookspecs).items() if getattr(v, "anadrome_spec", None) is not None]
 
 
-def _register(plugin: Plugin, hooks: list[str]) -> None:
-    module = plugin.module
-    if "register_backends" in hooks:
-        for lazy in module.register_backends():
-            backend.register(lazy)
-            plugin.adds.append(f"backend {lazy.name}")
-    if "register_kernels" in hooks:
-        for name, extension in module.register_kernels().items():
-            backend.extend(name, extension)
-            plugin.adds.append(f"kernels for {name}")
-    if "register_ops" in hooks:
-        module.register_ops()
-    if "register_exports" in hooks:
-        given = dict(module.register_exports())
-        for name in given:
-            if name in exports:
-                owner = exports[name][0]
-                raise PluginError(f"gives {name!r}, which plugin {owner!r} gives already")
-        for name, target in given.items():
-            exports[name] = (plugin.name, target)
-            _publish(name, target)
-            plugin.adds.append(name)
-    if "register_commands" in hooks:
-        plugin.adds += [f"command {c.name}" for c in module.register_commands()]
+#: What a hook that registers gives: its name, and that as a plain container.
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "register_backends": list,
+    "register_kernels": dict,
+    "register_ops": lambda nothing: None,
+    "register_exports": dict,
+    "register_commands": list,
+}
+
+
+def _asked(plugin: Plugin, hooks: list[str]) -> dict[str, Any]:
+    """What a plugin has to add, all of it, before any of that is made known."""
+    given = {}
+    for hook, plain in _PLAIN.items():
+        if hook in hooks:
+            try:
+                given[hook] = plain(getattr(plugin.module, hook)())
+            except Exception as error:
+                plugin.error = f"{hook}(): {type(error).__name__}: {error}"
+                raise
+    for name in given.get("register_exports", ()):
+        if name in exports:
+            owner = exports[name][0]
+            raise PluginError(f"gives {name!r}, which plugin {owner!r} gives already")
+    return given
+
+
+def _admitted(plugin: Plugin, given: dict[str, Any]) -> None:
+    for lazy in given.get("register_backends", ()):
+        backend.register(lazy)
+        plugin.adds.append(f"backend {lazy.name}")
+    for name, extension in given.get("register_kernels", {}).items():
+        backend.extend(name, extension)
+        plugin.adds.append(f"kernels for {name}")
+    for name, target in given.get("register_exports", {}).items():
+        exports[name] = (plugin.name, target)
+        _publish(name, target)
+        plugin.adds.append(name)
+    plugin.adds += [f"command {c.name}" for c in given.get("register_commands", ())]
 
 
 # -- public names -----------------------------------------------------------------------------
@@ -295,6 +312,25 @@ def _caller(name: str) -> Callable[[Any], None] | None:
     return call
 
 
+def blame(error: Exception, hook: str) -> None:
+    """Something was raised out of ``hook``: say which plugin's it was."""
+    codes = {
+        getattr(found.function, "__code__", None): found.plugin_name
+        for found in getattr(_pluggy.hook, hook).get_hookimpls()
+    }
+    traceback = error.__traceback__
+    while traceback is not None:
+        name = codes.get(traceback.tb_frame.f_code)
+        if name is not None:
+            note(
+                error,
+                f"raised by the plugin {name!r} in its hook {hook}; "
+                f"ANADROME_DISABLE_PLUGINS={name} leaves it out",
+            )
+            return
+        traceback = traceback.tb_next
+
+
 _NOTHING = contextlib.nullcontext()
 
 
@@ -304,7 +340,11 @@ def _surrounding() -> Callable[[Any], contextlib.AbstractContextManager[Any]] | 
         return None
 
     def around(tensors: Any) -> contextlib.AbstractContextManager[Any]:
-        managers = [m for function in functions if (m := function(tensors)) is not None]
+        try:
+            managers = [m for function in functions if (m := function(tensors)) is not None]
+        except Exception as error:
+            blame(error, "around_backward")
+            raise
         if len(managers) < 2:
             return managers[0] if managers else _NOTHING
         return _entered(managers)

@@ -382,3 +382,13 @@ def op(
     if inplace:
         setattr(Tensor, name + "_", inplace_form(declared))
     return call
+
+
+def withdraw(name: str) -> None:
+    """Take a declaration back, and the methods that it gave: its plugin is left out."""
+    call = table.pop(name).call
+    if vars(Tensor).get(name) is call:
+        delattr(Tensor, name)
+    inplace = vars(Tensor).get(name + "_")
+    if getattr(inplace, "op", None) is call.op:  # type: ignore[attr-defined]
+        delattr(Tensor, name + "_")

@@ -53,6 +53,9 @@ def undo(
             "call zero_grad() before you go on, or their .grad holds a part of this one",
         )
     if isinstance(error, Exception):
+        from .manager import blame  # which imports the engine
+
+        blame(error, "grad_ready")
         where = _told(at)
         if where not in str(error):
             note(error, f"{_raiser(error.__traceback__)}while the backward was at {where}")

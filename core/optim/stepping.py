@@ -21,14 +21,22 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             args, keywords = _prepared(self, args, keywords)
         manager = _manager()
         if manager.before_step is not None:
-            args, keywords = _announced(self, manager.before_step, args, keywords)
+            try:
+                args, keywords = _announced(self, manager.before_step, args, keywords)
+            except Exception as error:
+                manager.blame(error, "before_step")
+                raise
         try:
             self._stepping = True
             out = step(self, *args, **keywords)
         finally:
             self._stepping = False
         if manager.after_step is not None:
-            manager.after_step(self)
+            try:
+                manager.after_step(self)
+            except Exception as error:
+                manager.blame(error, "after_step")
+                raise
         if self._step_post_hooks:
             for hook in list(self._step_post_hooks.values()):
                 with naming("step post-hook", self):
@@ -82,7 +90,11 @@ def _announced(optimizer: Any, before: Any, args: Any, keywords: Any) -> Any:
         loss = closure()
         if not fired:
             fired = True
-            before(optimizer)
+            try:
+                before(optimizer)
+            except Exception as error:
+                _manager().blame(error, "before_step")
+                raise
         return loss
 
     if args:

@@ -14,6 +14,7 @@ from ... import modes
 from ...autograd.function import Function
 from ...graph import RemovableHandle
 from ...tensor import Tensor
+from ...unfinished import naming
 
 if TYPE_CHECKING:
     from .module import Module
@@ -104,12 +105,15 @@ class _Call:
     def before(self) -> None:
         module = self.module
         for hook in list(every["forward_pre"].values()):
-            self._new_args(hook(module, self.args))
+            with naming("forward pre-hook", module):
+                self._new_args(hook(module, self.args))
         for number, hook in list(module._forward_pre_hooks.items()):
             if number not in module._forward_pre_hooks_with_kwargs:
-                self._new_args(hook(module, self.args))
+                with naming("forward pre-hook", module):
+                    self._new_args(hook(module, self.args))
                 continue
-            changed = hook(module, self.args, self.kwargs)
+            with naming("forward pre-hook", module):
+                changed = hook(module, self.args, self.kwargs)
             if changed is None:
                 continue
             if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -133,7 +137,8 @@ class _Call:
     def _one_after(self, number: int, hook: Any, with_kwargs: bool) -> None:
         self.done.add(number)
         extra = (self.kwargs,) if with_kwargs else ()
-        changed = hook(self.module, self.args, *extra, self.result)
+        with naming("forward hook", self.module):
+            changed = hook(self.module, self.args, *extra, self.result)
         if changed is not None:
             self.result = changed
 
