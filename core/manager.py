@@ -81,9 +81,7 @@ def load_all() -> None:
             continue
         try:
             plugin.module = point.load()
-        except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
+        except (Exception, SystemExit) as error:
             plugin.error = f"{type(error).__name__}: {error}"
     order = sorted(
         (p for p in plugins.values() if p.loaded),
