@@ -10,6 +10,7 @@ import contextlib
 import linecache
 import os
 import sys
+import warnings
 from types import CodeType
 from typing import Any
 
@@ -55,6 +56,16 @@ def caller(depth: int = 1) -> Site:
             break
         frame = back
     return frame.f_code, frame.f_lasti
+
+
+def warn(text: str, kind: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line, however many frames of ours there are above it."""
+    frame: Any = sys._getframe(1)
+    level = 2
+    while frame is not None and is_internal(frame.f_code.co_filename):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(text, kind, stacklevel=level)
 
 
 def line_of(site: Site) -> tuple[str, int]:

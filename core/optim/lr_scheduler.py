@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from .. import modes
+from .. import modes, sites
 from ..border import Bordered
 from ..tensor import Tensor
 from .optimizer import Optimizer
@@ -138,7 +137,7 @@ class LRScheduler(Bordered):
             self._warn_of_order()
         self._step_count += 1
         if epoch is not None:
-            warn_of_epoch(stacklevel=6)
+            warn_of_epoch()
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
@@ -166,21 +165,17 @@ class LRScheduler(Bordered):
     def _warn_of_order(self) -> None:
         optimizer: Any = self.optimizer
         if optimizer.__dict__.get("step") is not optimizer._step_at_schedule:
-            warnings.warn(
+            sites.warn(
                 "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
                 "initialization. Please, make sure to call `optimizer.step()` before "
-                "`lr_scheduler.step()`.",
-                UserWarning,
-                stacklevel=6,
+                "`lr_scheduler.step()`."
             )
         elif not optimizer._opt_called:
-            warnings.warn(
+            sites.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
                 "the opposite order: `optimizer.step()` before `lr_scheduler.step()`. Failure to "
                 "do this will result in skipping the first value of the learning rate schedule. "
-                "If the step was skipped, write `lr_scheduler.step(after=result)`.",
-                UserWarning,
-                stacklevel=6,
+                "If the step was skipped, write `lr_scheduler.step(after=result)`."
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -193,11 +188,9 @@ class LRScheduler(Bordered):
 
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:
-            warnings.warn(
+            sites.warn(
                 "To get the last learning rate computed by the scheduler, please use "
-                "`get_last_lr()`.",
-                UserWarning,
-                stacklevel=3,
+                "`get_last_lr()`."
             )
 
     def _present(self) -> list[Any]:
@@ -240,14 +233,12 @@ def each(name: str, value: Any, groups: list[dict[str, Any]]) -> list[Any]:
     return list(value)
 
 
-def warn_of_epoch(stacklevel: int) -> None:
-    warnings.warn(
+def warn_of_epoch() -> None:
+    sites.warn(
         "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated "
         "where possible. Please use `scheduler.step()` to step the scheduler. During the "
         "deprecation, if epoch is different from None, the closed form is used instead of the new "
-        "chainable form, where available.",
-        UserWarning,
-        stacklevel=stacklevel,
+        "chainable form, where available."
     )
 
 

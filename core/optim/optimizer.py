@@ -5,14 +5,13 @@ What every optimizer has in common, as in PyTorch. How an update is made fast is
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from .. import modes
+from .. import modes, sites
 from ..border import Bordered
 from ..graph import RemovableHandle
 from ..op import KEEP, NONE, op
@@ -156,10 +155,9 @@ class Optimizer(Bordered):
             param_group.setdefault(name, default)
         ids = {id(p) for p in params}
         if len(ids) != len(params):
-            warnings.warn(
+            sites.warn(
                 "optimizer contains a parameter group with duplicate parameters; each is updated "
-                "once for every time it is listed",
-                stacklevel=3,
+                "once for every time it is listed"
             )
         for group in self.param_groups:
             if ("param_names" in param_group) != ("param_names" in group):

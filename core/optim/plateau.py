@@ -77,7 +77,7 @@ class ReduceLROnPlateau(LRScheduler):
         if epoch is None:
             epoch = self.last_epoch + 1
         else:
-            warn_of_epoch(stacklevel=4)
+            warn_of_epoch()
         self.last_epoch = epoch
         if self._is_better(current, self.best):
             self.best = current

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextvars
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import anadrome as ad
-from anadrome import FULL, HALF, Mode, Tensor, backend
+from anadrome import FULL, HALF, Mode, Tensor, backend, sites
 from anadrome.border import enclose
 from anadrome.errors import BackendError
 from anadrome.modes import Scope, State, current, is_grad_enabled
@@ -121,19 +120,17 @@ class autocast(Scope):
 
     def _possible(self) -> bool:
         if not is_available(self.device_type):
-            warnings.warn(
+            sites.warn(
                 f"{self.device_type.upper()} is not available. Disabling autocast; write "
-                'device_type="cpu" to use half precision on the CPU.',
-                stacklevel=3,
+                'device_type="cpu" to use half precision on the CPU.'
             )
             return False
         if self.dtype not in _HALVES:
             name = self.device_type.upper()
-            warnings.warn(
+            sites.warn(
                 f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
                 f"{name} Autocast only supports dtypes of {', '.join(map(repr, _HALVES))} "
-                f"currently, not {self.dtype!r}.",
-                stacklevel=3,
+                f"currently, not {self.dtype!r}."
             )
             return False
         return True

@@ -8,7 +8,6 @@ mark away, so what is said of marked ones, here and by clipping, is never wrong.
 from __future__ import annotations
 
 import contextvars
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ def check(optimizer: Any) -> None:
         for parameter in group["params"]:
             grad = parameter.grad
             if grad is not None and pending.remedy(grad) == REMEDY:
-                warn(
+                sites.warn(
                     f"{type(optimizer).__name__}.step() uses gradients of a scaled loss as they "
                     "are: they are too large by GradScaler's scale. Write "
                     "`scaler.step(optimizer)` and `scaler.update()` instead, or "
@@ -99,10 +98,3 @@ def check(optimizer: Any) -> None:
                     ScaledGradientsWarning,
                 )
                 return
-
-
-def warn(text: str, kind: type[Warning]) -> None:
-    """Warn at the user's line."""
-    code, _ = site = sites.caller(2)
-    filename, line = sites.line_of(site)
-    warnings.warn_explicit(text, kind, filename, line, module=code.co_name)

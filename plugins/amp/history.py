@@ -6,9 +6,8 @@ from collections import deque
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor
+from anadrome import Tensor, sites
 
-from . import guard
 from .iteration import Iteration
 from .result import StepResult
 from .summary import ScaleChange, SkippedStepsWarning, advice
@@ -72,7 +71,7 @@ class History:
             self._changes.append((self.iterations, is_set, scale.clone()))
         if skipped and self.in_a_row == self._warn_next:
             self._warn_next *= 2
-            guard.warn(advice(self._row, self.in_a_row, scale.item()), SkippedStepsWarning)
+            sites.warn(advice(self._row, self.in_a_row, scale.item()), SkippedStepsWarning)
 
     def changes(self) -> list[ScaleChange]:
         """The changes of the scale, read from the device."""

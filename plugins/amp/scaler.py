@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor, modes
+from anadrome import Tensor, modes, sites
 from anadrome.autograd import pending
 
 from . import guard
@@ -74,10 +73,9 @@ class GradScaler(Settings):
         self._device = device
         self._enabled = bool(enabled)
         if self._enabled and not is_available(device):
-            warnings.warn(
+            sites.warn(
                 f"{type(self).__name__} is enabled, but {device.upper()} is not available.  "
-                'Disabling. Write `GradScaler("cpu")` to scale on the CPU.',
-                stacklevel=2 if type(self) is GradScaler else 3,
+                'Disabling. Write `GradScaler("cpu")` to scale on the CPU.'
             )
             self._enabled = False
         super().__init__(growth_factor, backoff_factor, growth_interval)

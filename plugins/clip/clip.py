@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import types
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor
+from anadrome import Tensor, sites
 from anadrome.autograd import pending
 from anadrome.border import enclose_functions
 
@@ -42,9 +41,7 @@ def clip_grad_norm_(
     """
     given = _listed(parameters)
     if isinstance(parameters, types.GeneratorType) and not given:
-        warnings.warn(
-            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
-        )
+        sites.warn("`parameters` is an empty generator, no gradient clipping will occur.")
     grads = _gradients(given)
     _refuse_scaled(grads, "clip_grad_norm_")
     norm = get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
