@@ -30,7 +30,9 @@ def read(name: str, data: bytes, map_location: Any = None) -> Any:
         raise SerializationError(f"{name!r}: {error}") from error.__cause__
     except BackendError:
         raise
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    ) as error:  # fmt: skip
         raise SerializationError(
             f"{name!r} is not a whole PyTorch file ({len(data)} bytes): {error}"
         ) from error

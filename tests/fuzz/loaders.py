@@ -23,7 +23,9 @@ import numpy as np
 
 import anadrome as ad
 from anadrome import tensor_file
+from anadrome.errors import SerializationError
 from anadrome.plugins.demo import table
+from anadrome.plugins.demo.errors import DemoError
 from anadrome.plugins.sentinel import command
 
 from . import oracle, pools
@@ -31,11 +33,12 @@ from .draws import Drawn
 
 
 class Loader(NamedTuple):
-    """One way in. ``seeds``: good inputs to start from."""
+    """One way in. ``seeds``: good inputs to start from; ``errors``: what a refusal has to be."""
 
     name: str
     feed: Callable[[bytes], object]
     seeds: Callable[[], list[bytes]]
+    errors: type[Exception] = Exception
 
 
 class Told(Exception):
@@ -53,7 +56,11 @@ def judged(loader: Loader, data: bytes) -> oracle.Outcome:
     except BaseException as error:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        return oracle.judged(error, Drawn([], {}, 0))
+        outcome = oracle.judged(error, Drawn([], {}, 0))
+        if outcome.kind == oracle.REFUSED and not isinstance(error, loader.errors):
+            said = f"{type(error).__name__} in place of {loader.errors.__name__}: {error}"
+            return oracle.Outcome(oracle.LEAKED, loader.name, said)
+        return outcome
     return oracle.Outcome(oracle.WORKED)
 
 
@@ -280,14 +287,18 @@ def _seeds() -> list[bytes]:
 LOADERS = {
     loader.name: loader
     for loader in (
-        Loader("safetensors", _load, _safetensors),
-        Loader("safetensors without the checksum", _load_unsealed, _safetensors),
-        Loader("PyTorch's archive", _load, _archives),
-        Loader("PyTorch's pickle", _load_pickle, _pickles),
-        Loader("training", _load_training, _trainings),
-        Loader("training without the checksum", _load_training_unsealed, _trainings),
+        Loader("safetensors", _load, _safetensors, SerializationError),
+        Loader(
+            "safetensors without the checksum", _load_unsealed, _safetensors, SerializationError
+        ),
+        Loader("PyTorch's archive", _load, _archives, SerializationError),
+        Loader("PyTorch's pickle", _load_pickle, _pickles, SerializationError),
+        Loader("training", _load_training, _trainings, SerializationError),
+        Loader(
+            "training without the checksum", _load_training_unsealed, _trainings, SerializationError
+        ),
         Loader("replay", _replay, _replays),
-        Loader("table", _load_table, _tables),
+        Loader("table", _load_table, _tables, DemoError),
         Loader("load_state_dict", _load_states, _seeds),
         Loader("Generator.set_state", _set_state, _seeds),
         Loader("from_dlpack", _from_dlpack, _seeds),
