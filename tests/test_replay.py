@@ -274,6 +274,7 @@ HOSTILE = {
     "an argument of two kinds": lambda t, c: t["calls"][0].update(args=[{"a": 1, "b": 2}]),
     "a dtype that is none": lambda t, c: t["calls"][0].update(kwargs={"x": {"dtype": "float7"}}),
     "an array too few": lambda t, c: c["arrays"].popitem(),
+    "an array besides": lambda t, c: c["arrays"].update({"999": ad.ones(1)}),
     "arrays that are none": lambda t, c: c.update(arrays={"0": 1}),
     "a node beyond the calls": lambda t, c: t["played"][0].update(end=10**9),
     "a node of no call": lambda t, c: t["played"][0].update(call=-1),

@@ -148,3 +148,17 @@ def test_a_nan_loss_is_a_hit_under_a_scaler_too(form):
         with guard:
             assert "div at" in str(error_of(step))
     assert w.item() == 0.0
+
+
+def test_what_overflows_by_the_scale_is_not_blamed():
+    w = ad.tensor([1.0], requires_grad=True)
+    scaler = ad.amp.GradScaler("cpu", init_scale=2.0**24)
+
+    def step():
+        with ad.autocast("cpu", dtype=ad.float16):
+            loss = F.linear(ad.ones(1, 1), w.reshape(1, 1)).sum()
+        scaler.scale(loss).backward()
+        assert not w.grad.isfinite().all()
+        scaler.scale(((w - 1.0) / (w - 1.0)).sum()).backward()
+
+    assert error_of(ad.sentinel(file=None)(step)).finding.op == "div"

@@ -242,7 +242,7 @@ def test_without_parentheses():
             pass
 
 
-def test_gradients_are_left_as_they_were_error_of():
+def test_gradients_are_left_as_they_were_found():
     """Of an accumulation over several calls, too: what earlier calls gave is still there."""
     w = ad.tensor([1.0, 1.0], requires_grad=True)
 
