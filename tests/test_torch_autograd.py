@@ -352,6 +352,16 @@ def hessian_of_a_vector(L: Any) -> Any:
     L.autograd.functional.hessian(lambda a: a * 2, x)
 
 
+@scenario
+def grad_of_the_old_arguments(L: Any) -> Any:
+    x, y = leaves(L, (3,), (3,))
+    loss = (x * x * y).sum()
+    with pytest.warns(FutureWarning, match="only_inputs argument is deprecated"):
+        ignored = L.autograd.grad(loss, x, retain_graph=True, only_inputs=False)
+    named = L.autograd.grad(loss, {"x": x, "y": y}, None, True, False, True)
+    return ignored, sorted(named), named["x"], named["y"], type(named) is dict
+
+
 @pytest.mark.parametrize("function", SCENARIOS, ids=lambda f: f.__name__)
 def test_same_as_torch(function: Callable[[Any], Any]) -> None:
     scenarios.same(scenarios.told(function, ad), scenarios.told(function, torch))

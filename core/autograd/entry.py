@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import engine, modes
@@ -63,25 +64,42 @@ def backward(
 @bordered
 def grad(
     outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``; ``.grad`` is not touched.
 
-    Returns a tuple as long as ``inputs``. ``allow_unused``: None where an input does not take part
-    (otherwise RuntimeError). ``is_grads_batched``: ``grad_outputs`` have a leading batch dimension
-    and so have the results. PyTorch: ``torch.autograd.grad``.
+    Returns a tuple as long as ``inputs``, or for a dict of them a dict of the same names.
+    ``only_inputs``: an old argument; False is ignored with a FutureWarning. ``allow_unused``: None
+    where an input does not take part (otherwise RuntimeError). ``is_grads_batched``:
+    ``grad_outputs`` have a leading batch dimension and so have the results. PyTorch:
+    ``torch.autograd.grad``.
 
     >>> import anadrome as ad
     >>> x = ad.tensor(3.0, requires_grad=True)
     >>> ad.autograd.grad(x * x, x)
     (tensor(6.),)
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use "
+            "anadrome.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
+    if isinstance(inputs, Mapping):
+        named = grad(
+            outputs, tuple(inputs.values()), grad_outputs, retain_graph, create_graph, True,
+            allow_unused, is_grads_batched, materialize_grads,
+        )  # fmt: skip
+        return dict(zip(inputs, named))
     roots = _as_tuple(outputs)
     chosen = _as_tuple(inputs)
     if is_grads_batched:
