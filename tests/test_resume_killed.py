@@ -17,6 +17,8 @@ PROGRAM = Path(__file__).parent / "resume_program.py"
 #: How many cases there are; those below ALWAYS are run each time.
 CASES = 100
 ALWAYS = 3
+#: Nothing else is left behind.
+LEFT = ["final.safetensors", "run.safetensors", "run.safetensors.1"]
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 
@@ -85,8 +87,7 @@ def test_a_training_killed_at_random_moments_ends_bit_for_bit_the_same(case, lef
         kills += 1
     finished(tmp_path)
     assert (tmp_path / "final.safetensors").read_bytes() == wanted
-    left = sorted(p.name for p in tmp_path.iterdir())
-    assert left == ["final.safetensors", "run.safetensors", "run.safetensors.1"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == LEFT
 
 
 #: In the third save, at the earliest.
@@ -100,3 +101,4 @@ def test_a_kill_in_a_call_of_every_kind_loses_no_earlier_save(name, number, left
     assert process.returncode == -signal.SIGKILL
     assert finished(tmp_path) >= 8
     assert (tmp_path / "final.safetensors").read_bytes() == left_alone[0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == LEFT

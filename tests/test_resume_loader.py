@@ -259,6 +259,29 @@ def test_workers_go_on_too(name, persistent, tmp_path):
         assert resumed(make, stop, tmp_path) == wanted, f"saved after {stop}"
 
 
+@pytest.mark.parametrize("name", ["shuffled", "iterable"])
+def test_workers_that_stay_go_on_after_a_pass_that_was_left(name, tmp_path):
+    """What they had loaded ahead has moved their random numbers."""
+
+    def make():
+        return LOADERS[name](num_workers=2, persistent_workers=True, multiprocessing_context=FORK)
+
+    everywhere(1)
+    loader = make()
+    for _ in loader:
+        break
+    saved = through_a_file(state(loader), tmp_path)
+    wanted = []
+    passes(loader, 1, wanted)
+    loader = make()
+    loader.load_state_dict(saved["loader"])
+    for source, value in saved["shared"].items():
+        randomness.put(randomness.shared()[source], value)
+    seen = []
+    passes(loader, 1, seen)
+    assert seen == wanted
+
+
 def test_another_number_of_workers(tmp_path):
     """The order stays; that workers' random numbers do not, is said."""
 

@@ -197,6 +197,15 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links are POSIX")
+def test_a_link_stays_a_link(tmp_path):
+    link = tmp_path / "latest"
+    link.symlink_to(tmp_path / "model")
+    ad.save({"x": ad.ones(1)}, link)
+    assert link.is_symlink()
+    assert ad.load(tmp_path / "model")["x"].tolist() == [1.0]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
 def test_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "model"
