@@ -131,10 +131,15 @@ def underflow() -> dict[str, float]:
 def scaler_by_steps() -> dict[str, Any]:
     """Growth after two good steps in a row, a skipped step and backoff after a bad one."""
     scaler = ad.amp.GradScaler(
-        device="cpu", init_scale=16.0, growth_factor=2.0, backoff_factor=0.5, growth_interval=2
+        device="cpu",
+        init_scale=16.0,
+        growth_factor=2.0,
+        backoff_factor=0.5,
+        growth_interval=2,
+        track_overflow="always",
     )
     w = ad.ones(1, requires_grad=True)
-    optimizer = optim.SGD([w], lr=0.1)
+    optimizer = optim.SGD([("w", w)], lr=0.1)
     log = []
     for factor in (1.0, 1.0, math.inf, 1.0, math.nan, 1.0, 1.0):
         optimizer.zero_grad()
@@ -154,10 +159,13 @@ def scaler_by_steps() -> dict[str, Any]:
     restored = ad.amp.GradScaler(device="cpu")
     restored.load_state_dict(state)
     print(f"   state_dict(): {state}")
+    told = scaler.summary()  # what was skipped, and which node made the infinity
+    print(f"   {told.taken} steps taken, {told.skipped} skipped; the last: {told.last_skip}")
     return {
         "log": log,
         "state": state,
         "restored_scale": restored.get_scale(),
+        "skipped": told.skipped,
     }
 
 

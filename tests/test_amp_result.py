@@ -85,6 +85,7 @@ def test_groups_are_numbered_and_parameters_without_a_gradient_counted() -> None
     scaler.scale(((c * INF).sum() + a).sum()).backward()
     result = scaler.step(optimizer)
     assert result.parameters == ["parameter 1 of group 1, shape (3,)"]
+    assert "in the gradient of parameter 1 of group 1, shape (3,). It came from" in str(result)
 
 
 def test_clipping_afterwards_does_not_hide_which_one_it_was() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import FULL, HALF, Mode, Tensor, backend, sites
-from anadrome.border import enclose
+from anadrome.border import enclose, enclose_functions
 from anadrome.errors import BackendError
 from anadrome.modes import Scope, State, current, is_grad_enabled
 
@@ -261,3 +261,6 @@ def _check_device_type(device_type: Any) -> None:
             f"User specified an unsupported autocast device_type {device_type!r}; there are "
             f"{', '.join(_device_types())}"
         )
+
+
+enclose_functions(globals())

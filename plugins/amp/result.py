@@ -176,7 +176,7 @@ class StepResult(Bordered):
             return "the step was taken"
         text = f"the step was skipped: infinity or NaN in the gradient of {listed(self.parameters)}"
         if self.first is not None and len(self.parameters) > 1:
-            text += f", of which the backward came to `{self.first}` first"
+            text += f", of which the backward came to {quoted(self.first)} first"
         if self.node is not None:
             return f"{text}. {self.origin()}"
         if self._watched:
@@ -202,8 +202,13 @@ def names_of(optimizer: Any, names: Mapping[int, str]) -> list[str]:
     return out
 
 
+def quoted(name: str) -> str:
+    """A name in backquotes; a description as it is."""
+    return name if " " in name else f"`{name}`"
+
+
 def listed(names: list[str]) -> str:
     """Names in a sentence, the first few of them."""
-    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    shown = ", ".join(quoted(name) for name in names[:_SHOWN])
     more = len(names) - _SHOWN
     return shown + (f" and {more} more" if more > 0 else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .result import StepResult, listed
+from .result import StepResult, listed, quoted
 from .underflow import Underflow
 
 _SHOWN = 5
@@ -55,7 +55,9 @@ class ScalerSummary(NamedTuple):
         if self.last_skip is not None:
             lines.append(f"  iteration {self.last_skip_iteration}: {self.last_skip}")
         for name, share in (self.underflow or {}).items():
-            lines.append(f"  `{name}`: {share.zero:.1%} zero, {share.subnormal:.1%} subnormal")
+            lines.append(
+                f"  {quoted(name)}: {share.zero:.1%} zero, {share.subnormal:.1%} subnormal"
+            )
         return "\n".join(lines)
 
 
