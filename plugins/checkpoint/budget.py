@@ -52,8 +52,8 @@ class Budget(Keeping):
         kept.work = cost(op, args, kept.results, self.took)
         return kept
 
-    def finish(self, last: Any) -> None:
-        super().finish(last)
+    def finish(self, owed: int, last: Any) -> None:
+        super().finish(owed, last)
         left = self.size
         chosen = set()
         sized = [

@@ -30,8 +30,10 @@ class Keeping:
         self.policy = policy
         self.kept: dict[Key, Kept] = {}
         self.counts: dict[Any, int] = {}
-        #: How many results were kept when the last op began that saved something.
-        self.end = 0
+
+    def concerns(self, op: Any) -> bool:
+        """Whether results of this op may be kept; others are not even counted."""
+        return True
 
     def key(self, counts: dict[Any, int], op: Any, args: tuple[Any, ...]) -> Key:
         """The key of the call at hand, in a run that has come as far as ``counts``."""
@@ -43,23 +45,37 @@ class Keeping:
         """Make the call."""
         return op(*args, **kwargs)
 
-    def ask(self, key: Key, op: Any, args: Any, kwargs: Any, out: Any) -> None:
-        """Keep what the call returned, if it is wanted."""
-        if op.mutates or is_argument(out, args):
-            return
-        kept = self.kept_of(op, args, kwargs, out)
-        if kept is not None:
-            self.kept[key] = kept
+    def watch(self, op: Any, args: Any, kwargs: Any, owed: list[Any]) -> Any:
+        """Make a call of the first run and keep what it returns, if that is wanted."""
+        declared = op.op
+        key = self.key(self.counts, declared, args)
+        before = len(owed)
+        out = self.call(op, args, kwargs)
+        if not declared.mutates:
+            kept = self.kept_of(declared, args, kwargs, out)
+            if kept is not None and not is_argument(out, args):
+                kept.owed = before, len(owed)
+                self.kept[key] = kept
+        return out
 
     def kept_of(self, op: Any, args: Any, kwargs: Any, out: Any) -> Kept | None:
         """What is kept of a call."""
         return Kept(op.name, out) if self.policy(op, args) else None
 
-    def finish(self, last: Any) -> None:
-        """Forget the results that the second run will not come to. ``last``: the last op owed."""
-        if last is not None:
-            end = self.end + 1 if last.saves_outputs else self.end
-            self.kept = dict(list(self.kept.items())[:end])
+    def finish(self, owed: int, last: Any) -> None:
+        """Forget the results that the second run will not come to.
+
+        It ends with the last call that is owed, and computes it only if that saves its ``outputs``.
+        ``last``: that call's op, or None if it is none of an op.
+        """
+        if last is None:
+            return
+        end = (owed - 1, owed)
+        self.kept = {
+            key: kept
+            for key, kept in self.kept.items()
+            if kept.owed[0] < owed and (kept.owed != end or last.saves_outputs)
+        }
 
     def result(self, key: Key) -> Any:
         """What the call returned in the first run; None if it is to be computed again."""
@@ -82,11 +98,13 @@ class Keeping:
 class Kept:
     """A result that a policy keeps: its memory, not a copy of it; or a copy on the host."""
 
-    __slots__ = ("devices", "name", "results", "several", "when", "work")
+    __slots__ = ("devices", "name", "owed", "results", "several", "when", "work")
 
     def __init__(self, name: str, out: Any, on_host: bool = False) -> None:
         self.name = name
         self.work = 0.0
+        #: How much the segment owed before the call, and after it.
+        self.owed = (0, 0)
         self.several = isinstance(out, tuple)
         self.results = tuple(alias(x) for x in (out if self.several else (out,)))
         self.devices = tuple(x.device for x in self.results) if on_host else None

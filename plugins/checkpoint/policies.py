@@ -26,7 +26,7 @@ def keeping(policy: str | Policy | None, memory_budget: int | None, first: Any) 
     if policy is None:
         return first.keeping() if isinstance(first, Selecting) else None
     if policy == "cheap_ops":
-        return Keeping(cheap_ops)
+        return CheapOps()
     if callable(policy):
         return Keeping(policy)
     raise ValueError(
@@ -34,9 +34,14 @@ def keeping(policy: str | Policy | None, memory_budget: int | None, first: Any) 
     )
 
 
-def cheap_ops(op: Any, args: tuple[Any, ...]) -> bool:
-    """Keep the results of products and convolutions, which are autocast's HALF ops."""
-    return op.amp is ad.HALF
+class CheapOps(Keeping):
+    """Keeps the results of products and convolutions, which are autocast's HALF ops."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda op, args: True)
+
+    def concerns(self, op: Any) -> bool:
+        return op.amp is ad.HALF
 
 
 class CheckpointPolicy(enum.Enum):
@@ -82,7 +87,7 @@ class _Selective(Keeping):
     """Keeps what a policy function in PyTorch's form says."""
 
     def __init__(self, function: Callable[..., Any], allow_mutation: bool) -> None:
-        super().__init__(cheap_ops)
+        super().__init__(lambda op, args: True)
         self.function = function
         self.allow_mutation = allow_mutation
 

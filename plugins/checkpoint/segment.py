@@ -109,22 +109,24 @@ class Segment(saved_tensors_hooks):
         """The first run is over."""
         self.overwritten.finish()
         if self.keeping is not None:
-            self.keeping.finish(self.last)
+            self.keeping.finish(len(self.owed), self.last)
         self.finished = tick()
 
     # -- what backward asks for -------------------------------------------------------------------
     def twin(self, owed: Owed, node: Any) -> Any:
         """The node of the second run that corresponds to ``node`` of the first."""
-        twin, _ = self._recomputed(owed.index)
-        if type(twin) is not type(node) or any(
-            mine is not None and other is None for mine, other in zip(node.edges, twin.edges)
-        ):
-            raise CheckpointError(
-                f"anadrome.utils.checkpoint: the recomputation recorded {twin.where()} where the "
-                f"original forward recorded {node.where()}, or another of its inputs required a "
-                "gradient then." + advice(self.keys is None, self.debug)
-            )
-        return twin
+        twin = self._recomputed(owed.index)
+        if twin.__class__ is node.__class__:
+            for mine, other in zip(node.edges, twin.edges):
+                if other is None and mine is not None:
+                    break
+            else:
+                return twin
+        raise CheckpointError(
+            f"anadrome.utils.checkpoint: the recomputation recorded {twin.where()} where the "
+            f"original forward recorded {node.where()}, or another of its inputs required a "
+            "gradient then." + advice(self.keys is None, self.debug)
+        )
 
     def unpack(self, owed: Owed) -> Tensor:  # type: ignore[override]
         """The value that a mark stands for."""
@@ -213,7 +215,7 @@ class Run(saved_tensors_hooks):
         if self._is_wanted():
             if segment.overwritten:
                 node.saved = settle(node.saved, segment.overwritten)
-            segment.twins[self.count - 1] = node, 0
+            segment.twins[self.count - 1] = node
         self._stop_if_complete()
         return True
 

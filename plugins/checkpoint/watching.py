@@ -31,15 +31,9 @@ class Watching(Mode):
         if self.debug:
             self.log.append(_line(op, args))
         keeping = self.keeping
-        if keeping is None:
+        if keeping is None or not keeping.concerns(op.op):
             return op(*args, **kwargs)
-        key = keeping.key(keeping.counts, op.op, args)
-        before = len(self.owed)
-        out = keeping.call(op, args, kwargs)
-        if len(self.owed) > before:
-            keeping.end = len(keeping.kept)
-        keeping.ask(key, op.op, args, kwargs, out)
-        return out
+        return keeping.watch(op, args, kwargs, self.owed)
 
 
 class Replaying(Mode):
@@ -60,7 +54,7 @@ class Replaying(Mode):
         if first_written(args, run.finished, run.started) is not None:
             run.check_unchanged(args, f"`{declared.name}`")
         keeping = self.keeping
-        if keeping is not None:
+        if keeping is not None and keeping.concerns(declared):
             key = keeping.key(self.counts, declared, args)
             if key in keeping.kept:
                 self._check_name(keeping.kept[key].name, declared.name)
