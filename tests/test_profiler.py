@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -66,3 +67,55 @@ def test_it_can_be_switched_on_and_off():
     finally:
         ad.autograd.set_detect_anomaly(False)
     (x.sqrt() * 0).backward()
+
+
+def _windows(L, **settings):
+    """What a loop of ten steps under a schedule hands to its handler: the ops of each window."""
+    seen = []
+
+    def handler(p):
+        told = {e.key.removeprefix("aten::"): e.count for e in p.key_averages()}
+        seen.append((p.step_num, told.get("exp"), told.get("the block")))
+
+    plan = L.profiler.schedule(**settings)
+    activities = [L.profiler.ProfilerActivity.CPU]
+    with L.profiler.profile(activities=activities, schedule=plan, on_trace_ready=handler) as prof:
+        for _ in range(10):
+            with L.profiler.record_function("the block"):
+                L.ones(3).exp()
+            prof.step()
+    return [plan(i).name for i in range(12)], seen
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"wait": 1, "warmup": 1, "active": 2},
+        {"wait": 1, "warmup": 1, "active": 2, "repeat": 1},
+        {"wait": 0, "warmup": 0, "active": 3, "skip_first": 2},
+        {"wait": 2, "warmup": 1, "active": 1, "repeat": 2, "skip_first_wait": 1},
+        {"wait": 0, "warmup": 1, "active": 20},
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_schedules_are_pytorchs(settings):
+    torch = pytest.importorskip("torch")
+    assert _windows(ad, **settings) == _windows(torch, **settings)
+
+
+def test_a_schedule_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="Invalid profiler schedule arguments"):
+        ad.profiler.schedule(wait=1, warmup=1, active=0)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_traces_for_tensorboard(tmp_path, zipped):
+    handler = ad.profiler.tensorboard_trace_handler(str(tmp_path / "log"), "me", zipped)
+    with ad.profiler.profile(on_trace_ready=handler):
+        ad.ones(3).exp()
+    (path,) = (tmp_path / "log").iterdir()
+    assert path.name.startswith("me.")
+    assert path.name.endswith(".pt.trace.json" + ".gz" * zipped)
+    with (gzip.open if zipped else open)(path, "rt") as file:
+        assert [e["name"] for e in json.load(file)["traceEvents"]] == ["exp"]

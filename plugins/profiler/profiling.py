@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import gzip
 import json
 import threading
 import time
@@ -12,6 +13,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from anadrome import Mode, Tensor
+from anadrome.border import enclose
+
+from .schedules import ProfilerAction, always
 
 
 class ProfilerActivity(enum.Enum):
@@ -75,13 +79,17 @@ class Table(list):
 
 
 _running: list[profile] = []
+_RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 
 
+@enclose
 class profile(Mode):
     """Time each op inside (PyTorch: `torch.profiler.profile`, `torch.autograd.profiler.profile`).
 
     Ops of the forward are timed one by one; a backward over arrays is one call. `record_shapes`
-    notes shapes for the trace. `on_trace_ready` is called at the end with the profile.
+    notes shapes for the trace. `on_trace_ready` is called with the profile at the end, and at the
+    end of each window of a `schedule` (see `torch.profiler.schedule`), which asks the loop to call
+    `step()`; the events are those of the last window.
 
     >>> import anadrome as ad
     >>> with ad.profiler.profile() as prof:
@@ -99,10 +107,12 @@ class profile(Mode):
         self.record_shapes = record_shapes
         self.on_trace_ready = on_trace_ready
         self.events_seen: list[Event] = []
-        self.steps = 0
+        self.schedule = schedule or always
+        self.step_num = 0
+        self.current_action = ProfilerAction.NONE
 
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not self.enabled:
+        if not self._records():
             return op(*args, **kwargs)
         begin = time.perf_counter()
         try:
@@ -110,6 +120,9 @@ class profile(Mode):
         finally:
             shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
             self._note(op.__name__, begin, shapes if self.record_shapes else ())
+
+    def _records(self) -> bool:
+        return self.enabled and self.current_action in _RECORDING
 
     def _note(self, name: str, begin: float, shapes: tuple[Any, ...]) -> None:
         now = time.perf_counter()
@@ -119,13 +132,21 @@ class profile(Mode):
 
     def __enter__(self) -> Any:
         _running.append(self)
+        self._begin(self.schedule(self.step_num))
         return super().__enter__()
 
     def __exit__(self, *exc: object) -> None:
         super().__exit__(*exc)
         _running.remove(self)
-        if self.on_trace_ready is not None:
+        if self.current_action in _RECORDING and self.on_trace_ready is not None:
             self.on_trace_ready(self)
+        self.current_action = ProfilerAction.NONE
+
+    def _begin(self, action: ProfilerAction) -> None:
+        """The next step's action; a window that begins forgets the one before."""
+        if action in _RECORDING and self.current_action is not ProfilerAction.RECORD:
+            self.events_seen = []
+        self.current_action = action
 
     def start(self) -> None:
         """Begin, without a `with`."""
@@ -136,8 +157,12 @@ class profile(Mode):
         self.__exit__(None, None, None)
 
     def step(self) -> None:
-        """A training step is over; counted only."""
-        self.steps += 1
+        """A training step is over: the schedule says what happens in the next one."""
+        self.step_num += 1
+        saves = self.current_action is ProfilerAction.RECORD_AND_SAVE
+        if saves and self.on_trace_ready is not None:
+            self.on_trace_ready(self)
+        self._begin(self.schedule(self.step_num))
 
     def events(self) -> list[Event]:
         """Each call, in order of its end."""
@@ -156,13 +181,14 @@ class profile(Mode):
         return self.key_averages().table(sort_by, row_limit)
 
     def export_chrome_trace(self, path: str) -> None:
-        """Write a trace for `chrome://tracing` or Perfetto."""
+        """Write a trace for `chrome://tracing` or Perfetto; compressed, if it ends in `.gz`."""
         trace = [
             {"name": e.name, "ph": "X", "ts": e.start, "dur": e.duration, "pid": 0,
              "tid": e.thread, "cat": "cpu_op", "args": {"Input Dims": e.shapes}}
             for e in self.events_seen
         ]  # fmt: skip
-        with open(path, "w", encoding="utf-8") as file:
+        opened: Any = gzip.open if str(path).endswith(".gz") else open
+        with opened(path, "wt", encoding="utf-8") as file:
             json.dump({"traceEvents": trace, "displayTimeUnit": "ms"}, file)
 
 
@@ -180,4 +206,5 @@ class record_function(contextlib.ContextDecorator):
     def __exit__(self, *exc: object) -> None:
         begin = self._begins.pop()
         for running in _running:
-            running._note(self.name, begin, ())
+            if running._records():
+                running._note(self.name, begin, ())
