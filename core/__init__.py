@@ -6,7 +6,7 @@ Read it in this order; each file is one idea:
    PyTorch's words
 2. ``backend``: the adapter to one array library, and the registry; ``cuda``: PyTorch's names for it
 3. ``sites``, ``modes``: the user's line; what is switched on around it
-4. ``graph``: nodes, edges, saved values, writes
+4. ``graph``: nodes, edges, saved values, writes; ``forking``: locks that a child finds free
 5. ``tensor``, ``values``, ``operators``: an array plus its place in the graph; its values on
    their way out; its operators
 6. ``op``, ``rules``: declare a primitive once; how its rules are played

@@ -8,13 +8,13 @@ forward, so dropping the last Tensor of a graph frees the graph.
 from __future__ import annotations
 
 import itertools
-import threading
 import weakref
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from . import sites
 from .errors import AlreadyFreedError, ArgumentError, ModifiedInPlaceError
+from .forking import forkable_lock
 from .modes import saved_tensors_hooks as saved_tensors_hooks  # PyTorch's place for it
 
 if TYPE_CHECKING:
@@ -270,4 +270,4 @@ class AccumulateGrad(Node):
 _NOWHERE = compile("", "<a leaf>", "exec")
 
 #: Guards ``.grad`` of leaves: two threads may run backward into the same leaf.
-accumulate_lock = threading.Lock()
+accumulate_lock = forkable_lock()

@@ -12,7 +12,6 @@ import contextlib
 import contextvars
 import functools
 import os
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from . import dtypes
 from .border import Bordered
 from .device import device as Device
 from .errors import ArgumentError
+from .forking import forkable_lock
 from .modes import live
 from .tensor import Tensor
 
@@ -32,12 +32,15 @@ _tape: contextvars.ContextVar[recorded_keys | replayed_keys | None] = contextvar
 )
 
 
+#: Guards the counters of all generators, for the moment that counting takes.
+_lock = forkable_lock()
+
+
 class Generator(Bordered):
     """A stream of random keys (PyTorch: ``torch.Generator``)."""
 
     def __init__(self, device: Any = "cpu") -> None:
         self.device = Device(device)
-        self._lock = threading.Lock()
         self._seed = 0
         self._count = 0
 
@@ -98,7 +101,7 @@ class Generator(Bordered):
         return live(self._next)
 
     def _next(self) -> Key:
-        with self._lock:
+        with _lock:
             number = self._count
             self._count = number + 1
             return self._seed, number

@@ -14,15 +14,16 @@ import ctypes
 import functools
 import glob
 import os
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from anadrome.forking import forkable_lock
+
 from . import parallel
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 _inside = 0
 _before = 1
 
@@ -30,7 +31,7 @@ _before = 1
 def _forget() -> None:
     """In a forked child no thread of its parent's is inside, and none will leave."""
     global _lock, _inside
-    _lock = threading.Lock()
+    _lock = forkable_lock()
     functions = _threads() if _inside else None
     _inside = 0
     if functions is not None:
