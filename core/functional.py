@@ -15,18 +15,19 @@ from .tensor import Tensor
 
 def add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
     """``input + alpha * other`` (``torch.add``)."""
-    if alpha != 1:
+    if alpha.__class__ is not int or alpha != 1:
         other = _scaled(input, other, alpha)
     return arithmetic.add(input, other, out=out)
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
     """``input - alpha * other`` (``torch.sub``)."""
-    if alpha != 1:
+    if alpha.__class__ is not int or alpha != 1:
         other = _scaled(input, other, alpha)
     return arithmetic.sub(input, other, out=out)
 
 
+@refusing
 def _scaled(input: Any, other: Any, alpha: Any) -> Any:
     kinds = [t.dtype for t in (input, other) if isinstance(t, Tensor)]
     if alpha.__class__ is float and not any(d.category >= dtypes.float32.category for d in kinds):

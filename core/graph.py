@@ -223,6 +223,8 @@ class RemovableHandle:
             raise ArgumentError(
                 f"RemovableHandle(): argument 'hooks_dict' must be dict, not {type(table).__name__}"
             )
+        if not callable(hook):
+            raise ArgumentError(f"a hook is a function, not {type(hook).__name__}")
         self.id = next(self._ids)
         while self.id in table:  # an unpickled table has ids of another process
             self.id = next(self._ids)

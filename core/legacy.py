@@ -40,7 +40,11 @@ class _Legacy(type):
     place: str
 
     def __call__(cls, *args: Any, device: Any = None) -> Tensor:
-        return made(args, cls.legacy_dtype or dtypes.get_default_dtype(), device or cls.place)
+        return made(
+            args,
+            cls.legacy_dtype or dtypes.get_default_dtype(),
+            cls.place if device is None else device,
+        )
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return (

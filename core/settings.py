@@ -95,10 +95,17 @@ def set_num_threads(int: int) -> None:
     The array library reads its number when it starts (``OMP_NUM_THREADS``); this one is told by
     ``get_num_threads``, and is the bound of the NumPy backend's own threads.
     """
-    if int < 1:
-        raise RuntimeError("set_num_threads expects a positive integer")
-    _state["threads"] = int
-    backends.configure("threads", int)
+    count = _count("set_num_threads", int)
+    _state["threads"] = count
+    backends.configure("threads", count)
+
+
+def _count(name: str, value: Any) -> Any:
+    if not hasattr(value, "__index__"):
+        raise TypeError(f"{name} expects an int, but got {type(value).__name__}")
+    if value < 1:
+        raise RuntimeError(f"{name} expects a positive integer")
+    return value.__index__()
 
 
 def get_num_interop_threads() -> int:
@@ -108,11 +115,7 @@ def get_num_interop_threads() -> int:
 
 def set_num_interop_threads(int: int) -> None:
     """Accepted (``torch.set_num_interop_threads``)."""
-    if not hasattr(int, "__index__"):
-        raise TypeError(f"set_num_interop_threads expects an int, but got {type(int).__name__}")
-    if int < 1:
-        raise RuntimeError("set_num_interop_threads expects a positive integer")
-    _state["interop"] = int.__index__()
+    _state["interop"] = _count("set_num_interop_threads", int)
 
 
 def set_flush_denormal(mode: bool) -> bool:

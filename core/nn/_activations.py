@@ -21,6 +21,13 @@ _leaky_relu_ = inplace_form(ops.leaky_relu.op)
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)`` (``torch.nn.functional.relu``)."""
+    if inplace is False:
+        return ops.relu(input)
+    return _with_flag(input, inplace)
+
+
+@refusing
+def _with_flag(input: Tensor, inplace: bool) -> Tensor:
     return input.relu_() if inplace else ops.relu(input)
 
 

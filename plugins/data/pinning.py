@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import anadrome as ad
+from anadrome.border import Bordered
 
 
 def mapped(batch: Any, function: Callable[[ad.Tensor], Any]) -> Any:
@@ -35,7 +36,7 @@ def pinned(batch: Any) -> Any:
     return mapped(batch, pin)
 
 
-class Prefetcher:
+class Prefetcher(Bordered):
     """The batches of a loader on a device, each copied while the one before is computed with.
 
     ``loader``: anything that gives batches; with ``pin_memory=True`` the copies overlap with the

@@ -327,6 +327,11 @@ class AffineTransform(Transform):
 
     def __init__(self, loc: Any, scale: Any, event_dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size)
+        for name, value in (("loc", loc), ("scale", scale)):
+            if not isinstance(value, (Tensor, int, float, complex)):
+                raise TypeError(f"{name} is a Tensor or a number, not {type(value).__name__}")
+        if not isinstance(event_dim, int):
+            raise TypeError(f"event_dim is an int, not {type(event_dim).__name__}")
         self.loc = loc
         self.scale = scale
         self._event_dim = event_dim

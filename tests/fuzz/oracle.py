@@ -98,7 +98,7 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
         hands_on = again or code.co_flags & _GATHERS or code.co_filename == contextlib.__file__
         if hands_on or _OF_CALLER.match(str(error)):
             return Outcome(BINDING)
-    if code.co_name in _CONVERSIONS and isinstance(error, (OverflowError, ValueError)):
+    if code.co_name in _CONVERSIONS and isinstance(error, (OverflowError, ValueError, TypeError)):
         return Outcome(REFUSED)  # ``int(infinity)``, in Python's own words
     # An assertion with a text is PyTorch's class for some checks; a bare one is a mistake of ours.
     bare = isinstance(error, AssertionError) and not str(error)
