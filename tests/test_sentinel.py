@@ -116,6 +116,18 @@ def test_exp_overflows_in_float32():
     assert "logsumexp" in str(finding)
 
 
+def test_overflow_in_float32():
+    w = ad.tensor([1e30], requires_grad=True)
+
+    def step():
+        y = w * 1e20  # fault
+        (y - y).sum().backward()
+
+    finding = found(step).finding
+    assert finding.op == "mul" and finding.where.startswith(line_of("fault"))
+    assert "float32 ends at 3.4e38" in str(finding) and "learning rate" in str(finding)
+
+
 def test_nan_in_the_batch():
     model = nn.Linear(3, 1)
     x = ad.ones(4, 3)

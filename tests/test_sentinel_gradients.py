@@ -24,6 +24,7 @@ NAN = math.nan
         ("atanh", 1.0, "0.0"),
         ("acosh", 1.0, "2.0"),
         ("log1p", -1.0, "0.0"),
+        ("logit", 1.0, "0.5"),
     ],
 )
 def test_the_masked_branch(name, value, safe):
@@ -113,6 +114,29 @@ def test_an_infinite_derivative_is_not_the_masked_branch():
     assert (finding.phase, finding.op, finding.masked) == ("backward", "sqrt", False)
     assert finding.where.startswith(line_of("fault"))
     assert "eps" in str(finding) and finding.result.inf == 1
+
+
+def test_a_root_written_as_a_power():
+    w = ad.tensor([0.0, 4.0], requires_grad=True)
+
+    def step():
+        ad.where(w > 0, w**0.5, 0.0).sum().backward()
+
+    error = found(step)
+    assert error.finding.masked and "pow(safe)" in str(error)
+
+
+def test_a_gradient_of_a_gradient():
+    w = ad.zeros(3, requires_grad=True)
+
+    def step(x):
+        y = (w * x).sum().sqrt()  # fault
+        (g,) = ad.autograd.grad(y, w, create_graph=True)
+        (g * g).sum().backward()
+
+    finding = found(step, ad.ones(3)).finding
+    assert (finding.phase, finding.op) == ("backward", "sqrt")
+    assert finding.where.startswith(line_of("fault"))
 
 
 def test_gradients_that_overflow_when_they_meet():

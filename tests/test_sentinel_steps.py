@@ -102,6 +102,19 @@ def test_a_write_that_no_op_made_is_named_as_such():
     assert finding.where.startswith(line_of("fault"))
 
 
+def test_mapped_functions_are_not_followed_and_it_says_so():
+    w = ad.zeros(3, requires_grad=True)
+
+    @ad.sentinel(file=None)
+    def step(x):
+        rows = ad.func.vmap(lambda row: (row * w).log())(x)
+        rows.sum().backward()  # fault
+
+    error = error_of(step, ad.ones(2, 3))
+    assert "no op made" in error.finding.op and error.finding.where.startswith(line_of("fault"))
+    assert "`vmap`" in str(error)
+
+
 def test_a_step_that_is_not_the_same_again():
     w = ad.ones(1, requires_grad=True)
     values = iter([NAN, 1.0])

@@ -17,10 +17,17 @@ _SAFE = {"acos": "0.0", "asin": "0.0", "atanh": "0.0", "acosh": "2.0", "log1p": 
          "logit": "0.5", "erfinv": "0.0"}  # fmt: skip
 
 
+#: What the user writes for ops that are called otherwise in the table.
+_WRITTEN = {"pow_number": "pow"}
+
+_LARGEST = {"float16": "65504", "bfloat16": "3.4e38", "float32": "3.4e38", "float64": "1.8e308"}
+
+
 def for_masked(op: str, mask: Call) -> list[str]:
     """The masked-branch pattern, and its rewrite."""
     where = f" ({mask.op} at {mask.where})"
-    dangerous, result = ("y", "x / safe") if op == "div" else ("x", f"{op}(safe)")
+    name = _WRITTEN.get(op, op)
+    dangerous, result = ("y", "x / safe") if op == "div" else ("x", f"{name}(safe)")
     return [
         f"This is the masked branch: such values are left out later{where}, so the gradient that "
         "arrives for them is 0, and 0 times an infinite derivative is NaN. Mask what goes in as "
@@ -32,9 +39,9 @@ def for_masked(op: str, mask: Call) -> list[str]:
 
 def for_forward(op: str, inputs: list[Range], result: Range) -> list[str]:
     """What to write in place of a forward that made NaN or an infinity."""
-    overflow = _overflow(inputs, result)
-    if overflow:
-        return overflow
+    op = _WRITTEN.get(op, op)
+    if result.half and _overflows(inputs, result):
+        return _overflow(result)
     lowest = min((r.low for r in inputs if r.low is not None), default=0.0)
     if op in ("log", "log2", "log10") and lowest <= 0:
         return [
@@ -54,15 +61,14 @@ def for_forward(op: str, inputs: list[Range], result: Range) -> list[str]:
     if "softmax" in op:
         return ["A row in which everything is masked out (-inf) has no softmax: leave an entry in "
                 "each, or mask with a large finite number (`-1e4`)"]  # fmt: skip
-    return []
+    return _overflow(result) if _overflows(inputs, result) else []
 
 
 def for_backward(op: str, inputs: list[Range], result: Range | None) -> list[str]:
     """What to write in place of an op whose derivative was not finite."""
-    if result is not None:
-        overflow = _overflow(inputs, result)
-        if overflow:
-            return overflow
+    op = _WRITTEN.get(op, op)
+    if result is not None and result.half and _overflows(inputs, result):
+        return _overflow(result)
     if op in ("sqrt", "pow", "norm", "std", "cdist"):
         return [f"The derivative of `{op}` is infinite at 0: add a small eps inside "
                 "(`(x + 1e-12).sqrt()`)"]  # fmt: skip
@@ -86,16 +92,20 @@ def for_given(kind: str) -> list[str]:
     }.get(kind, [])
 
 
-def _overflow(inputs: list[Range], result: Range) -> list[str]:
-    """Half precision, finite inputs, an infinite result."""
-    if not result.half or not result.inf or any(r.bad for r in inputs):
-        return []
-    largest = "65504" if result.dtype == "float16" else "3.39e38"
-    return [
-        f"Overflow: {result.dtype} ends at {largest}. Compute this in float32 "
-        "(`with ad.autocast(device, enabled=False)`, `.float()`), or use bfloat16, which has "
-        "float32's range, or scale the values down"
-    ]
+def _overflows(inputs: list[Range], result: Range) -> bool:
+    """An infinite result of finite inputs."""
+    return bool(result.inf) and not any(r.bad for r in inputs)
+
+
+def _overflow(result: Range) -> list[str]:
+    end = f"Overflow: {result.dtype} ends at {_LARGEST.get(result.dtype, 'some point')}. "
+    if result.half:
+        return [
+            f"{end}Compute this in float32 (`with ad.autocast(device, enabled=False)`, "
+            "`.float()`), or use bfloat16, which has float32's range, or scale the values down"
+        ]
+    return [f"{end}What goes in has grown too large: a smaller learning rate, clipping, or a "
+            "normalisation before it"]  # fmt: skip
 
 
 def holds_zero(seen: Range) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import advice
 from .ranges import Range
-from .trace import Call, Played, Trace, function_name, values_in
+from .trace import MAPPED, Call, Played, Trace, function_name, values_in
 
 
 @dataclasses.dataclass
@@ -51,6 +51,8 @@ class Finding:
         return "\n".join(lines)
 
     def _headline(self) -> str:
+        if self.phase == "given" and self.op.startswith("a Tensor that"):
+            return f"  It came in with {self.op}, used at {self.where}: {self.result}"
         if self.phase == "given":
             return f"  It was there before the step: {self.op} is {self.result}"
         inside = f", in {self.module}" if self.module else ""
@@ -194,7 +196,8 @@ def _is_meant(seen: Seen, number: int, maker: int | None) -> bool:
     """Whether somebody wrote the infinity there."""
     if maker is None:
         given = seen.trace.given[number]
-        return given.kind in ("buffer", "other") and not seen.ranges[number].nan
+        known = given.kind == "buffer" or (given.kind == "other" and MAPPED not in seen.trace.notes)
+        return known and not seen.ranges[number].nan
     call = seen.trace.calls[maker]
     return _says_infinity([*call.args, call.kwargs])
 

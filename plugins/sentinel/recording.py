@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anadrome as ad
-from anadrome import Mode, Tensor, sites
+from anadrome import Mode, Tensor, backend, sites
 from anadrome.autograd import entry
 from anadrome.backend import by_type
 from anadrome.graph import AccumulateGrad
@@ -27,7 +27,7 @@ from anadrome.tensor import unwrap, wrap
 
 from .naming import Names
 from .ranges import Range, ranged
-from .trace import Call, Given, Played, Trace, Unwritable, encoded, function_name
+from .trace import MAPPED, Call, Given, Played, Trace, Unwritable, encoded, function_name
 
 
 class Known:
@@ -111,6 +111,9 @@ class Recorder(Mode):
     # -- the forward ----------------------------------------------------------------------------
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         declared = op.op
+        if any(isinstance(a, Tensor) and is_foreign(unwrap(a)) for a in args):
+            self._tell(MAPPED)
+            return op(*args, **kwargs)
         if declared.mutates:
             for a in args:
                 if isinstance(a, Tensor):
@@ -172,13 +175,14 @@ class Recorder(Mode):
         """Called after each node of a backward."""
         first, end = self._passed, len(self.trace.calls)
         self._passed = end
-        if isinstance(node, AccumulateGrad):
+        values = [unwrap(g) for g in (*_listed(gradient), *gradients) if g is not None]
+        if isinstance(node, AccumulateGrad) or any(map(is_foreign, values)):
             return
         call = self._by_node.get(node.sequence)
         where = sites.describe(node.site)
         module = "" if call is None else self.trace.calls[call].module
         with aside():
-            there = [g for g in (gradient if node.multi else (gradient,)) if g is not None]
+            there = [g for g in _listed(gradient) if g is not None]
             arrived = [self.number(g) for g in there]
             made_by = {n: i for i in range(first, end) for n in self.trace.calls[i].outputs}
             first = max([first, *[made_by[n] + 1 for n in arrived if n in made_by]])
@@ -233,9 +237,13 @@ class Recorder(Mode):
 
     # -- what is undone -------------------------------------------------------------------------
     def _keep(self, tensor: Tensor) -> None:
-        if id(tensor) not in self._before:
+        if id(tensor) not in self._before and not is_foreign(unwrap(tensor)):
             with aside(), ad.no_grad():
                 self._before[id(tensor)] = (tensor, tensor.detach().clone())
+
+    def _tell(self, note: str) -> None:
+        if note not in self.trace.notes:
+            self.trace.notes.append(note)
 
     def undo(self) -> None:
         """Give what was written in place the values that it had before."""
@@ -248,10 +256,20 @@ class Recorder(Mode):
         self._before.clear()
 
 
+def is_foreign(array: Any) -> bool:
+    """Whether it stands for arrays while a function is transformed (`vmap`)."""
+    kind = by_type[array.__class__]
+    return backend.get(kind.name) is not kind
+
+
+def _listed(gradient: Any) -> Any:
+    """The gradients that arrived at a node: a list where it has several outputs."""
+    return gradient if isinstance(gradient, list) else (gradient,)
+
+
 def is_masked(result: Any, arrived: list[Any]) -> bool:
     """Whether a rule's result is bad only where the gradient that arrived is zero."""
-    backend = by_type[result.__class__]
-    xp = backend.xp
+    xp = by_type[result.__class__].xp
     if len(arrived) != 1 or arrived[0].shape != result.shape:
         return False
     with aside():

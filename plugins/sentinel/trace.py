@@ -16,6 +16,9 @@ from anadrome.device import device
 from anadrome.dtypes import BY_NAME, dtype, from_native
 from anadrome.op import table
 
+#: Said of a step with functions that `vmap` maps: their ops are no calls of the trace.
+MAPPED = "The step maps functions (`vmap`): what happens inside them is not followed"
+
 
 class Unwritable(Exception):
     """An argument that plain data cannot stand for."""
