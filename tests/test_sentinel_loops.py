@@ -74,6 +74,29 @@ def test_a_loop_of_ops_that_keep_nothing():
     assert f"add at {line_of('fault')}" in str(caught.value)
 
 
+@pytest.mark.parametrize("reaches", [True, False])
+def test_a_device_that_runs_ahead_is_read_once_a_step(monkeypatch, reaches):
+    """There the loss is looked at together with the gradients, before the optimizer writes."""
+    monkeypatch.setattr("anadrome.plugins.sentinel.watching.runs_ahead", lambda tensor: True)
+    w = ad.tensor([1.0], requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.1)
+    with ad.sentinel() as guard:
+        for turn in range(3):
+            optimizer.zero_grad()
+            w.sum().backward()
+            if turn:
+                before = guard.looks
+            optimizer.step()
+        assert guard.looks == before + 1
+        optimizer.zero_grad()
+        (w * NAN if reaches else w + NAN).sum().backward()
+        before = w.item()
+        error = error_of(optimizer.step)
+    assert str(error).startswith("the loss is NaN")
+    assert ("all gradients are finite" in str(error)) != reaches
+    assert w.item() == before
+
+
 def test_two_branches_meet_in_the_one_to_blame():
     a = ad.tensor([0.0], requires_grad=True)
     b = ad.tensor([0.0], requires_grad=True)

@@ -143,6 +143,16 @@ def test_a_step_that_cannot_be_run_again():
     assert "LookupError('no more data')" in str(error_of(step))
 
 
+def test_a_hit_is_told_whatever_the_search_for_its_origin_meets(monkeypatch):
+    def stumble(*_):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("anadrome.plugins.sentinel.replaying.diagnose", stumble)
+    w = ad.tensor([NAN], requires_grad=True)
+    error = error_of(ad.sentinel(file=None)(lambda: w.sum().backward()))
+    assert "could not be found: ZeroDivisionError('a fault of ours')" in str(error)
+
+
 def test_random_numbers_are_drawn_again():
     w = ad.ones(4, requires_grad=True)
     own = ad.Generator().manual_seed(3)

@@ -103,6 +103,17 @@ def explained(
     step: Callable[..., Any], args: Any, kwargs: Any, keys: list[Any], hit: Hit
 ) -> NonFiniteError:
     """The error for a step that was hit, with what its replay shows."""
+    try:
+        return _explained(step, args, kwargs, keys, hit)
+    except Exception as error:  # the user is to learn of the hit, whatever we stumble over
+        return NonFiniteError(
+            f"NaN or an infinity, {hit.where}. Where it came from could not be found: {error!r}"
+        )
+
+
+def _explained(
+    step: Callable[..., Any], args: Any, kwargs: Any, keys: list[Any], hit: Hit
+) -> NonFiniteError:
     recorder = Recorder(Names(step, args, kwargs))
     trace = recorder.trace
     trace.where = hit.where

@@ -126,11 +126,17 @@ def after(roots: tuple[Tensor, ...], where: str) -> str:
     """For bad gradients: the nodes that all of them, and no others, passed through."""
     leaves = [leaf for leaf in leaves_of(roots) if leaf.grad is not None]
     bad = [leaf for leaf in leaves if ranged(unwrap(leaf.grad)).bad]
+    loss = next((r for r in map(_range, roots) if r is not None and r.bad), None)
+    if loss is not None and not bad:
+        return f"the loss is {loss.faults()}, {where}; all gradients are finite.\n  {_ADVICE}."
     if not bad:
         return f"a gradient is NaN or infinite, {where}; it came from no backward that was seen."
     seen = ranged(unwrap(bad[0].grad))
     more = f", as have {len(bad) - 1} more" if len(bad) > 1 else ""
-    lines = [f"the gradient of a leaf of shape {seen.shape} has {seen.faults()}{more}, {where}."]
+    what = f"the gradient of a leaf of shape {seen.shape} has {seen.faults()}{more}"
+    if loss is not None:
+        what = f"the loss is {loss.faults()}, {what}"
+    lines = [f"{what}, {where}."]
     nodes = list(
         _common(roots, {id(x) for x in bad}, {id(x) for x in leaves} - {id(x) for x in bad})
     )
