@@ -156,7 +156,10 @@ def losses() -> dict[str, list[Case]]:
 def scattered() -> dict[str, list[Case]]:
     g = made(ROWS, WIDTH, seed=1)
     out: dict[str, list[Case]] = {
-        "embedding_backward": [((g, numbers(7, ROWS)), {"shape": (7, WIDTH), "padding_idx": 2})],
+        "embedding_backward": [
+            ((g, numbers(7, ROWS)), {"shape": (7, WIDTH), "padding_idx": 2}),
+            ((made(5, 8, WIDTH).swapaxes(0, 1), numbers(7, 8, 5)), {"shape": (7, WIDTH)}),
+        ],
         "index_add": [],
         "scatter_add": [],
         "scatter_into": [],

@@ -63,11 +63,13 @@ def _embedding_backward(before: Any, spread: Any) -> Any:
     def embedding_backward(
         g: Any, indices: Any, *, shape: Any, padding_idx: int | None = None
     ) -> Any:
-        if len(shape) != 2 or not large(g) or not _within(indices, shape[0]):
+        known = len(shape) == 2 and g.dtype is F32 and enough(g.size)
+        if not known or not _within(indices, shape[0]):
             return before(g, indices, shape=shape, padding_idx=padding_idx)
         out = np.zeros(shape, F32)
         rows = np.ascontiguousarray(indices).reshape(-1)
-        _add_rows(spread, out, rows, g, 0)
+        # It often lies otherwise: batch first, where the rows are time first.
+        _add_rows(spread, out, rows, np.ascontiguousarray(g), 0)
         if padding_idx is not None:
             out[padding_idx] = 0
         return out
