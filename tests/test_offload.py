@@ -173,3 +173,18 @@ def test_the_stand_in_moves_values(fake: Any) -> None:  # noqa: F811
     device, host = y.grad_fn.saved.rows[0][0].handle[1]
     assert (str(device), str(host.device)) == ("cuda:0", "cpu")
     assert not isinstance(host._data, fake_cupy.Array)
+
+
+def test_weights_stay_and_the_order_in_memory_comes_back(tmp_path: Path) -> None:
+    """Products round as they would have: of what lies the other way round, too."""
+    weight = ad.randn(6, 5, requires_grad=True)
+    h = (ad.randn(6, 4, requires_grad=True) * 2.0).t()
+    context = save_on_disk(tmp_path, min_bytes=0)
+    with context:
+        y = h @ weight
+    assert context.spool.end == 6 * 4 * 4  # the other factor is saved too, but is a weight
+    packed = [row[0] for row in y.grad_fn.saved.rows]
+    first, second = (p.unpack(p.handle) for p in packed)
+    assert (first.shape, second.shape) == (weight.shape, h.shape)
+    assert second.stride() == h.stride() == (1, 4)
+    assert first.data_ptr() == weight.data_ptr()
