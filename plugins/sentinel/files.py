@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import zlib
 from typing import Any
 
 from anadrome import serialization
@@ -30,10 +31,12 @@ def save(path: Any, trace: Trace, arrays: dict[int, Any]) -> None:
     name = os.fspath(path)
     if not name.endswith(".safetensors"):
         raise SerializationError(f"a replay is saved to a file *.safetensors, not {name!r}")
+    text = json.dumps(dataclasses.asdict(trace))
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "trace": json.dumps(dataclasses.asdict(trace)),
+        "trace": text,
+        "crc32": checksum(text),  # the arrays have theirs from `serialization`
         "arrays": {str(number): wrap(array) for number, array in arrays.items()},
     }
     serialization.save(content, name)
@@ -58,6 +61,8 @@ def load(path: Any) -> tuple[Trace, dict[int, Any]]:
             f"version {VERSION}"
         )
     try:
+        if checksum(content["trace"]) != content["crc32"]:
+            raise ValueError("its checksum does not match")
         trace = _trace(json.loads(content["trace"]))
         arrays = {int(number): unwrap(t) for number, t in content["arrays"].items()}
         _check(trace, arrays)
@@ -65,6 +70,11 @@ def load(path: Any) -> tuple[Trace, dict[int, Any]]:
         raise SerializationError(f"{name!r}: the step in it is damaged: {error!r}") from error
     _check_ops(name, trace)
     return trace, arrays
+
+
+def checksum(text: str) -> str:
+    """Of the description of a step."""
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _trace(plain: dict[str, Any]) -> Trace:
