@@ -18,7 +18,7 @@ from .dtypes import complex128
 from .errors import SerializationError
 from .nested import DAMAGED, describe, rebuild
 from .tensor import Tensor
-from .tensor_file import on_host, parse, pieces
+from .tensor_file import library, on_host, parse, pieces
 
 
 def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
@@ -57,6 +57,7 @@ def _as_safetensors(obj: Any) -> list[Any]:
             f"a safetensors file holds a state_dict, not a {type(obj).__name__}; for a Module "
             "write `save(model.state_dict(), path)`"
         )
+    library()  # which reading will need
     tensors: dict[str, Any] = {}
     structure = None
     if all(isinstance(k, str) and _has_a_code(v) for k, v in obj.items()):

@@ -86,6 +86,60 @@ def test_the_newest_of_those_that_wait_is_written(gate, tmp_path):
     assert step_in(tmp_path / "run.1") == 1
 
 
+def test_a_save_at_once_is_written_after_one_in_the_background(gate, tmp_path):
+    path = tmp_path / "run"
+    model = ad.nn.Linear(2, 1)
+    ad.save_training(path, model=model, step=1, background=True)
+    assert gate.begun.acquire(timeout=20)
+    threading.Timer(0.1, gate.let, [2]).start()
+    ad.save_training(path, model=model, step=2)
+    assert step_in(path) == 2
+    assert step_in(tmp_path / "run.1") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), KeyboardInterrupt()])
+def test_where_no_thread_can_be_had(tmp_path, monkeypatch, error):
+    """It is written at once; and an interrupt there leaves nothing to wait for."""
+
+    def start(self):
+        raise error
+
+    saver = ad.TrainingSaver(tmp_path / "run")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    if isinstance(error, RuntimeError):
+        saver.save(model=ad.nn.Linear(2, 1), step=3)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            saver.save(model=ad.nn.Linear(2, 1), step=2)
+    monkeypatch.undo()
+    if isinstance(error, KeyboardInterrupt):
+        saver.close()
+        saver.save(model=ad.nn.Linear(2, 1), step=3)
+    saver.close()
+    assert step_in(tmp_path / "run") == 3
+
+
+def test_a_missing_package_is_told_at_the_first_save(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for save in (
+        lambda path: ad.save_training(path, model=ad.nn.Linear(2, 1)),
+        lambda path: ad.save({"x": ad.ones(1)}, f"{path}.safetensors"),
+    ):
+        with pytest.raises(RuntimeError, match=r'pip install "anadrome\[safetensors\]"'):
+            save(tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_warnings_are_of_the_users_line(tmp_path):
+    path = tmp_path / "run"
+    for _ in range(2):
+        ad.save_training(path, model=ad.nn.Linear(2, 1))
+    path.write_bytes(b"x")
+    with pytest.warns(ad.SaveWarning) as told:
+        ad.load_training(path, model=ad.nn.Linear(2, 1))
+    assert told[0].filename == __file__
+
+
 def test_load_waits_for_what_is_being_written(gate, tmp_path):
     path = tmp_path / "run"
     ad.save_training(path, model=ad.nn.Linear(2, 1), step=5, background=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from anadrome import randomness
+from anadrome import randomness, sites
 from anadrome.border import enclose_functions
 from anadrome.errors import SerializationError
 from anadrome.nested import DAMAGED
@@ -88,11 +87,7 @@ def _newest(target: str, missing_ok: bool) -> Saved | None:
         else:
             if damaged:
                 told = "; ".join(map(str, damaged))
-                warnings.warn(
-                    f"{told}; going on from {name!r}, step {saved.step}",
-                    saving.SaveWarning,
-                    stacklevel=3,
-                )
+                sites.warn(f"{told}; going on from {name!r}, step {saved.step}", saving.SaveWarning)
             return saved
     if damaged:
         raise SerializationError("; ".join(map(str, damaged))) from damaged[0]

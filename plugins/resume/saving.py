@@ -9,6 +9,7 @@ import warnings
 import weakref
 from typing import Any
 
+from anadrome import sites
 from anadrome.border import Bordered, enclose_functions
 from anadrome.errors import SerializationError
 
@@ -147,16 +148,28 @@ class TrainingSaver(Bordered):
             self._failed(error)
             self._report()
             return
-        if not self.background:
+        if not (self.background and self._handed_on(snapshot)):
+            settle(self.target)  # so that the newest is the last to be written
             self._write(snapshot)
             self._report()
-            return
+
+    def _handed_on(self, snapshot: Snapshot) -> bool:
+        """Let the thread write; False if there can be none, as at the end of the program."""
         with self._changed:
             self._waiting = snapshot
-            if self._thread is None:
-                # Not a daemon: Python does not end before the file is whole.
-                self._thread = threading.Thread(target=self._work, name="anadrome-save")
-                self._thread.start()
+            if self._thread is not None:
+                return True
+            # Not a daemon: Python does not end before the file is whole.
+            thread = threading.Thread(target=self._work, name="anadrome-save")
+            try:
+                self._thread = thread
+                thread.start()
+            except BaseException as error:
+                if not thread.is_alive():
+                    self._thread = self._waiting = None
+                if not isinstance(error, RuntimeError):
+                    raise
+        return self._thread is not None
 
     def _work(self) -> None:
         while True:
@@ -191,7 +204,7 @@ class TrainingSaver(Bordered):
         if self.on_error == "raise" or not rotation.candidates(self.target):
             raise failures[-1]
         for error in failures:
-            warnings.warn(_text(error), SaveWarning, stacklevel=_users_level())
+            sites.warn(_text(error), SaveWarning)
 
     def wait(self) -> None:
         """Until all is written; raises ``SerializationError`` if the last could not be."""
@@ -251,17 +264,6 @@ def _tell(failures: list[SerializationError]) -> None:
 
 def _text(error: SerializationError) -> str:
     return f"{error}; the file saved before is still there, and training goes on"
-
-
-def _users_level() -> int:
-    """The stack level of the first frame outside of this package."""
-    import sys
-
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
-        frame = frame.f_back
-        level += 1
-    return level
 
 
 enclose_functions(globals())

@@ -8,7 +8,7 @@ import anadrome as ad
 from anadrome import randomness
 from anadrome.errors import SerializationError
 from anadrome.nested import DAMAGED, describe, rebuild
-from anadrome.tensor_file import on_host, parse, pieces
+from anadrome.tensor_file import library, on_host, parse, pieces
 
 from . import parts
 
@@ -32,6 +32,7 @@ def take(given: dict[str, Any], step: Any, generators: Any, extra: Any, *, copy:
 
     Raises ``SerializationError`` that names the entry that cannot be kept.
     """
+    library()  # which the load will need: said at the first save, and not days later
     arrays: dict[str, Any] = {}
     described: dict[str, Any] = {}
     for role in parts.ROLES:
