@@ -21,7 +21,8 @@ Read it in this order; each file is one idea:
 11. ``functional``, ``pointwise``, ``returned``, ``namespace``: what is made of ops, and the public
     functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
-    ``sampling``, ``filling``: of chance; ``facts``, ``printing``: what they tell of themselves;
+    ``sampling``, ``filling``: of chance; ``facts``, ``storage``, ``printing``: what they tell of
+    themselves;
     ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
     ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a

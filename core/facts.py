@@ -125,8 +125,24 @@ def is_tensor(obj: Any) -> bool:
 
 
 def is_storage(obj: Any) -> bool:
-    """Whether it is a storage (``torch.is_storage``); there are none here."""
-    return False
+    """Whether it is a storage (``torch.is_storage``)."""
+    return type(obj).__name__ == "UntypedStorage" and hasattr(obj, "data_ptr")
+
+
+def _untyped_storage(self: Tensor) -> Any:
+    """The memory that this Tensor lies in (PyTorch: ``Tensor.untyped_storage``)."""
+    from .storage import UntypedStorage
+
+    return UntypedStorage(self)
+
+
+def _is_set_to(self: Tensor, tensor: Tensor) -> bool:
+    """Whether both are the same view of the same memory (``Tensor.is_set_to``)."""
+    return (
+        self.data_ptr() == tensor.data_ptr()
+        and self.shape == tensor.shape
+        and self.stride() == tensor.stride()
+    )
 
 
 @refusing
@@ -243,7 +259,8 @@ def _install() -> None:
         "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
         "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory, "share_memory_": _itself,
         "is_pinned": _is_pinned, "is_shared": lambda self: False,
-        "record_stream": _record_stream,
+        "record_stream": _record_stream, "untyped_storage": _untyped_storage,
+        "is_set_to": _is_set_to,
     }.items():  # fmt: skip
         setattr(Tensor, name, function)
     properties: dict[str, Any] = {

@@ -12,7 +12,8 @@ from typing import Any
 from .tensor import Tensor
 
 _MODULES = (
-    "func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.parallel",
+    "func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.attention",
+    "nn.parallel",
 )  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
@@ -21,6 +22,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.storage": "UntypedStorage",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
@@ -50,6 +52,7 @@ _HOMES = {
         "layer_norm"
     ),
     "anadrome.ops.distances": "cdist",
+    "anadrome.ops.histograms": "histogram histogramdd unravel_index",
     "anadrome.ops.stft": "istft stft",
     "anadrome.ops.windows": "bartlett_window blackman_window hamming_window hann_window",
     "anadrome.ops.measures": "corrcoef cov cumulative_trapezoid dist renorm trapezoid",
@@ -63,7 +66,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
-    "triangular_solve corrcoef cov dist istft renorm stft "
+    "triangular_solve corrcoef cov dist histogram istft renorm stft "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 

@@ -234,6 +234,7 @@ from .ops.slices import (
     index_fill,
     index_put,
     index_put_,
+    index_reduce,
     select_scatter,
     slice_scatter,
 )

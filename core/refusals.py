@@ -166,7 +166,7 @@ def _is(kind: str, value: Any) -> bool:
         if isinstance(value, Tensor) and value.ndim:
             return True  # sizes in a Tensor, or a second Tensor in the place of a dimension
         parts = value if isinstance(value, (tuple, list)) else (value,)
-        return all(_is_int(n) for n in parts)
+        return all(n is None or _is_int(n) for n in parts)
     if kind == "bool":
         return isinstance(value, bool)
     if kind == "float":

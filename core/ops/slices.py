@@ -13,6 +13,7 @@ from ..subscripts import normalized
 from ..tensor import Tensor
 from .arithmetic import where
 from .indexing import index_add_values
+from .placing import scatter_reduce
 from .reduce import axis_of
 from .scattering import index_add_op, index_copy_op, member_along
 
@@ -65,6 +66,26 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     if index.numel() == 0:
         return input.clone()
     return index_copy_op(input, index, source, dim=dim)
+
+
+@takes_out
+def index_reduce(
+    input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True
+) -> Any:
+    """The slices of ``source`` reduced into those that ``index`` names (``torch.index_reduce``).
+
+    ``reduce``: prod, mean, amax or amin. Without ``include_self`` a slice that is named does not
+    count what it held.
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got "
+            f"{reduce!r}"
+        )
+    axis = _line("index_reduce", input, dim, index, source)
+    whole = (-1,) + (1,) * (source.ndim - 1 - axis) if source.ndim else ()
+    lines = index.reshape(whole).expand(source.shape)
+    return scatter_reduce(input, axis, lines, source, reduce, include_self=include_self)
 
 
 @refusing
@@ -162,7 +183,7 @@ def diagonal_scatter(
 
 
 def _install() -> None:
-    for function in (index_add, index_copy, index_fill):
+    for function in (index_add, index_copy, index_fill, index_reduce):
         name = function.__name__ + "_"
         setattr(Tensor, function.__name__, function)
         setattr(Tensor, name, inplace_composite(function, name))
