@@ -178,6 +178,8 @@ class DataLoader(Bordered, Generic[T_co]):
             return InWorkers(self, saved)
         if saved is not None and self._iterator is not None:
             self._iterator.close()
+        if self._iterator is not None and not self._iterator.is_alive():
+            self._iterator.close()
         if self._iterator is None or self._iterator.closed:
             self._iterator = InWorkers(self, saved)
         else:

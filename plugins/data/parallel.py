@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import pickle
+import reprlib
 import signal
 import time
 from collections.abc import Callable
@@ -70,6 +71,9 @@ class Worker:
         self.process.join(patience)
         if self.process.is_alive():
             self.process.terminate()
+            self.process.join(1.0)
+        if self.process.is_alive():  # stopped, or deaf to it
+            self.process.kill()
             self.process.join()
 
 
@@ -79,6 +83,8 @@ class InWorkers:
     closed = False
     #: Whether the end of the pass has been told.
     over = False
+    #: Whether a batch is on its way through here: an exception then (a Ctrl-C) may have lost it.
+    _amid = False
 
     def __init__(self, loader: Any, saved: Any = None) -> None:
         self._loader = loader
@@ -194,15 +200,28 @@ class InWorkers:
     def __len__(self) -> int:
         return len(self._loader._index_sampler)
 
+    def is_alive(self) -> bool:
+        """Whether all of its workers are, and nothing was lost."""
+        if self.closed or self._amid:
+            return False
+        return all(worker.process.is_alive() for worker in self._workers)
+
     def __next__(self) -> Any:
         if self.closed:
             raise StopIteration
+        if self._amid:
+            self._give_up(
+                "this iterator was interrupted while a batch was on its way, and has lost it; "
+                "begin another one"
+            )
+        self._amid = True
         while True:
             come = self._ready()
             if come is not None:
                 break
             if not self._whose:
                 self.over = True
+                self._amid = False
                 if not self._loader.persistent_workers:
                     self.close()
                 raise StopIteration
@@ -220,13 +239,16 @@ class InWorkers:
         worker.note = note or worker.note
         self._hand_out()
         if isinstance(batch, Caught):
+            self._amid = False
             try:
                 batch.reraise()
             finally:
                 del batch, come
         if self._check is not None:
             self._check.note()
-        return self._loader._handed(batch)
+        batch = self._loader._handed(batch)
+        self._amid = False
+        return batch
 
     def _ready(self) -> Any:
         """Worker and result of the batch whose turn it is, if it has come."""
@@ -268,11 +290,14 @@ class InWorkers:
         by_pipe = {worker.results: worker for worker in workers}
         by_end = {worker.process.sentinel: worker for worker in workers}
         timeout = self._loader.timeout or None
+        amid, self._amid = self._amid, False
         ready = connection.wait([*by_pipe, *by_end], timeout)
+        self._amid = amid
         if not ready:
-            self.close(patience=0.0)
-            raise RuntimeError(
-                f"DataLoader timed out after {timeout} seconds: no worker gave a batch"
+            self._give_up(
+                f"DataLoader timed out after {timeout} seconds: no worker gave a batch; "
+                + "; ".join(map(self._told, workers)),
+                patience=0.0,
             )
         for pipe in ready:
             worker = by_pipe.get(pipe)
@@ -280,17 +305,32 @@ class InWorkers:
                 continue
             try:
                 return worker, pickle.loads(pipe.recv_bytes())  # type: ignore[union-attr]
-            except (EOFError, ConnectionError):
+            except (EOFError, OSError):  # at the end of a batch, or in the middle of one
                 self._mourn(worker)
         self._mourn(next(by_end[end] for end in ready if end in by_end))
         raise AssertionError("unreachable")
 
     def _mourn(self, worker: Worker) -> None:
         told = worker.death()
-        self.close()
-        raise RuntimeError(
-            f"{told}; run with num_workers=0 to see an error that it could not report"
+        self._give_up(
+            f"{told}; run with num_workers=0 to see an error that it could not report; "
+            + self._told(worker)
         )
+
+    def _told(self, worker: Worker) -> str:
+        """Which worker it is, and what it is working on."""
+        number = self._workers.index(worker)
+        told = f"worker {number} of {len(self._workers)} (pid {worker.process.pid})"
+        for batch, whose in self._whose.items():
+            if whose is worker and batch not in self._come:
+                indices = self._order.pending.get(batch)
+                asked = "" if self._loader._iterable else f", indices {reprlib.repr(indices)}"
+                return f"{told} was at batch {batch}{asked}"
+        return f"{told} was idle"
+
+    def _give_up(self, told: str, patience: float = PATIENCE) -> None:
+        self.close(patience)
+        raise RuntimeError(told)
 
     def close(self, patience: float = PATIENCE) -> None:
         """End the workers; by force what has not ended by itself after ``patience`` seconds."""
