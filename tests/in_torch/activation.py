@@ -19,6 +19,7 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
 OURS = {
     "pieces_backward": "only rules call it; through the op it belongs to",
     "layer_norm_backward": "only rules call it; through the op it belongs to",
+    "rms_norm_backward": "only rules call it; through the op it belongs to",
     "rms_norm": "through anadrome.nn.functional, which has PyTorch's arguments",
 }
 
