@@ -68,8 +68,9 @@ def enclose(cls: C) -> C:
     if cls.__module__.startswith("anadrome."):
         for name, value in list(vars(cls).items()):
             function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
-            if isinstance(function, FunctionType) and _is_border(name, function.__code__):
-                made: Any = _method(function, cls.__name__)
+            first = 0 if isinstance(value, staticmethod) else 1
+            if isinstance(function, FunctionType) and _is_border(name, function.__code__, first):
+                made: Any = _method(function, cls.__name__, first)
                 setattr(cls, name, made if function is value else type(value)(made))
     return cls
 
@@ -107,7 +108,7 @@ def bordered(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def _method(function: F, owner: str) -> F:
+def _method(function: F, owner: str, first: int) -> F:
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         try:
@@ -115,10 +116,11 @@ def _method(function: F, owner: str) -> F:
         except Exception as error:
             if on_purpose(error):
                 raise
-            name = type(args[0]).__name__ if args and not isinstance(args[0], type) else owner
+            of_object = first and args and not isinstance(args[0], type)
+            name = type(args[0]).__name__ if of_object else owner
             if function.__name__ != "__init__":
                 name += f".{function.__name__}"
-            refuse(name, error, args[1:], keywords)
+            refuse(name, error, args[first:], keywords)
 
     return call  # type: ignore[return-value]
 

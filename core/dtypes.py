@@ -201,7 +201,9 @@ def as_dtype(d: Any) -> dtype:
     try:
         return from_native[d]
     except TypeError:  # not even a key
-        raise DtypeError(f"expected a dtype such as {shown_as}.float32, not {d!r}") from None
+        raise DtypeError(
+            f"expected a dtype such as {shown_as}.float32, not a {type(d).__name__}"
+        ) from None
 
 
 def _checked(function: str, d: Any) -> Any:

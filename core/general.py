@@ -63,7 +63,10 @@ def general(op: Op) -> Callable[..., Any]:
             elif a.__class__ is not cls or (a.dtype is not native and not keeps):
                 mixed = True
         if not is_tensor:
-            return implementations[class_of(arrays)](*arrays, **keywords)
+            try:
+                return implementations[class_of(arrays)](*arrays, **keywords)
+            except Exception as error:
+                raise op.explain(error, args, keywords) from error
         state = current()
         if state.modes:
             return intercepted(state, call, args, keywords)

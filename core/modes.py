@@ -132,7 +132,13 @@ class set_grad_enabled(Scope):
     """
 
     def __init__(self, mode: bool) -> None:
-        self.mode = bool(mode)
+        try:
+            self.mode = bool(mode)
+        except ValueError:  # an array of several
+            raise TypeError(
+                "set_grad_enabled(): argument 'enabled' (position 1) must be bool, not "
+                f"{type(mode).__name__}"
+            ) from None
         self._first: Any = _state.set(current().but(grad=self.mode))
 
     def change(self, state: State) -> State:

@@ -75,7 +75,11 @@ def answer(
     numbers = {n: v.__index__() for n, v, _ in given if _stands_for_int(n, v, said.get(n, "Any"))}
     if numbers:
         args = tuple([numbers.get(n, v) for n, v, i in given if i]) + args[code.co_argcount :]
-        return function(*args, **{n: numbers.get(n, v) for n, v in keywords.items()})
+        keywords = {n: numbers.get(n, v) for n, v in keywords.items()}
+        try:
+            return function(*args, **keywords)
+        except Exception as again:
+            error = again
     told: Exception | None = _of_arguments(name, given, said, optional) or _of_number(name, error)
     try:
         told = told or translated(name, error, args, keywords)

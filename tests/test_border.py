@@ -116,9 +116,10 @@ def _hook() -> None:
     ids=range(9),
 )
 def test_an_error_of_the_users_passes_as_it_is(call: Callable[[], Any]) -> None:
-    with pytest.raises(AttributeError, match=r"^'int' object has no attribute 'ndim'$") as caught:
+    with pytest.raises(AttributeError) as caught:
         call()
     assert type(caught.value) is AttributeError
+    assert str(caught.value) == "'int' object has no attribute 'ndim'"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_an_error_of_the_users_passes_as_it_is(call: Callable[[], Any]) -> None:
         (lambda: ad.optim.SGD([ad.ones(2, requires_grad=True)], lr="a"), "SGD([float32 (2,) on c"),
         (lambda: ad.nn.utils.clip_grad_norm_(None, 1.0), "clip_grad_norm_(None, 1.0): "),
         (lambda: ad.nn.init.constant_(False, 1), "constant_(False, 1): it takes no bool there"),
-        (lambda: ad.utils.data.ConcatDataset([1, 2]), "ConcatDataset([1, 2]): "),
+        (lambda: ad.utils.data.ConcatDataset([1, 2]), "ConcatDataset.cumsum([1, 2]): "),
         (lambda: ad.nn.Linear(2, 2).get_buffer(3), "Linear.get_buffer(3): "),
         (lambda: ad.zeros(2**62), "zeros(4611686018427387904): "),
         (lambda: ad.triu(ad.eye(2), 2**70), "triu(x: float32 (2, 2) on cpu): Python int too large"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ..errors import GraphError
@@ -11,12 +12,13 @@ _new = object.__new__
 
 
 def _flag(requires_grad: Any) -> bool:
-    if not hasattr(requires_grad, "__index__"):
+    try:
+        return bool(operator.index(requires_grad))
+    except TypeError:
         raise TypeError(
             "Parameter(): argument 'requires_grad' must be bool, not "
             f"{type(requires_grad).__name__}"
-        )
-    return bool(requires_grad.__index__())
+        ) from None
 
 
 class Parameter(Tensor):

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..border import translated
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..forms import form
@@ -157,7 +158,10 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
     except (IndexError, ValueError) as error:
         raise explained(error, self.shape, basic, advanced) from None
     check_writable(region)
-    value = _value(value, self)
+    try:
+        value = _value(value, self)
+    except (TypeError, ValueError) as error:
+        raise translated("__setitem__", error, (self, index, value), {}) from error
     if advanced is None:
         if value.shape != region.shape:
             value = _fitted(value, region)
