@@ -22,6 +22,7 @@ _LATER = {
         "norms": "remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
         "parametrizations": "parametrizations",
         "parametrize": "parametrize",
+        "prune": "prune",
         "rnn": "rnn",
         "stateless": "stateless",
     }.items()
