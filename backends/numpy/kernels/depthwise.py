@@ -38,7 +38,7 @@ def forward(
     def work(images: slice) -> None:
         for i, c in how.blocks(images, channels):
             source = how.padded(x[i, c])
-            total, found = how.room(*source.shape[:2], x.dtype)
+            total, found = how.room(source.shape[:2], x.dtype)
             term = np.empty(total.shape, x.dtype)
             for o in range(out.shape[2]):
                 np.multiply(source[how.moves[0]], factors[c, o, 0], out=total)

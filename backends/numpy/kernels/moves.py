@@ -31,12 +31,12 @@ class Moves:
         self, spatial: Any, kernel: Any, sizes: Any, stride: Any, padding: Any, dilation: Any
     ) -> None:
         self.lengths = tuple(n + 2 * p for n, p in zip(spatial, padding))
-        self.inner = (..., *(slice(p, p + n) for n, p in zip(spatial, padding)))
+        self.inner: Any = (..., *(slice(p, p + n) for n, p in zip(spatial, padding)))
         self.runs = max(stride) == 1
         self.sizes = sizes
         #: The shape of a sum; that of one whose rows are as long as the image's; what is moved.
         self.shape, self.rows, self.image = sizes, sizes, self.lengths
-        self.found = (..., *(slice(0, n) for n in sizes))
+        self.found: Any = (..., *(slice(0, n) for n in sizes))
         self.moves: list[Any] = [
             (..., *where) for where in offsets(kernel, sizes, stride, dilation)
         ]
@@ -58,17 +58,17 @@ class Moves:
     def unpadded(self, x: Any) -> Any:
         return x.reshape(*x.shape[:2], *self.lengths)[self.inner]
 
-    def room(self, n: int, channels: int, dtype: Any) -> tuple[Any, Any]:
-        """Memory for a sum, and that of it which the output is found in."""
-        whole = np.zeros((n, channels, *self.rows), dtype)
-        flat = whole.reshape(n, channels, -1)[..., : math.prod(self.shape)]
-        return flat.reshape(n, channels, *self.shape), whole[self.found]
+    def room(self, lead: Any, dtype: Any) -> tuple[Any, Any]:
+        """Memory for a sum of each of (n, channels), and where in it the output is found."""
+        whole = np.zeros((*lead, *self.rows), dtype)
+        flat = whole.reshape(*lead, -1)[..., : math.prod(self.shape)]
+        return flat.reshape(*lead, *self.shape), whole[self.found]
 
     def spread(self, grad: Any) -> Any:
         """A gradient of the output as one of the sum."""
         if not self.runs:
             return grad
-        total, found = self.room(*grad.shape[:2], grad.dtype)
+        total, found = self.room(grad.shape[:2], grad.dtype)
         found[...] = grad
         return total
 
