@@ -1,9 +1,9 @@
 """A soak: very many steps of a small model, and what has grown after them.
 
 `python -m benchmarks.soak [name ...] [--steps N] [--json FILE]`. Each kind of training runs in
-turn. After about a tenth of its steps (so that caches are full) and at its end, the living objects are
-counted by type, and the open files, the threads and the resident memory are read. Exit status 1 if
-there are more objects, files or threads than before, or more than a MiB more of memory.
+turn. After about a tenth of its steps (so that caches are full) and at its end, the living objects
+are counted by type, and the open files, the threads and the resident memory are read. Exit status 1
+if there are more objects, files or threads than before, or more than a MiB more of memory.
 """
 
 from __future__ import annotations
