@@ -7,10 +7,10 @@ import tempfile
 import zlib
 from typing import Any
 
-import anadrome as ad
 from anadrome import Tensor
 from anadrome.border import enclose
 from anadrome.errors import AnadromeError
+from anadrome.exchange import frombuffer
 
 from .hooks import Elsewhere
 from .spool import Region, Spool
@@ -81,7 +81,7 @@ class save_on_disk(Elsewhere):
                 f"save_on_disk: a value of shape {kept.shape} was read back from {self.directory!r}"
                 " with other bits than were written there",
             )
-        flat = ad.frombuffer(raw, dtype=kept.dtype)
+        flat = frombuffer(raw, dtype=kept.dtype)
         return flat.reshape(kept.shape).to(kept.device)
 
 
