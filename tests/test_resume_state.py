@@ -55,6 +55,8 @@ OPTIMIZERS = {
     "RMSprop": lambda p: optim.RMSprop(p, momentum=0.5, centered=True),
     "Rprop": lambda p: optim.Rprop(p),
     "ASGD": lambda p: optim.ASGD(p, t0=3),
+    "Adafactor": lambda p: optim.Adafactor(p),
+    "Muon": lambda p: optim.Muon([w for group in p for w in group["params"] if w.ndim == 2]),
 }
 
 
@@ -108,6 +110,14 @@ def test_every_optimizer_goes_on(name, dtype, tmp_path):
         return {"model": model, "optimizer": OPTIMIZERS[name](groups(model))}
 
     goes_on_the_same(tmp_path, make)
+
+
+def test_no_optimizer_and_no_scheduler_is_forgotten():
+    classes = [c for c in (getattr(optim, n) for n in dir(optim)) if isinstance(c, type)]
+    there = {c.__name__ for c in classes if issubclass(c, optim.Optimizer)}
+    tried = {name.split("-")[0] for name in (*OPTIMIZERS, *SCHEDULERS)}
+    assert there - tried == {"Optimizer", "FlatOptimizer", "LBFGS"}
+    assert set(S.__all__) - tried == {"LRScheduler"}
 
 
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
