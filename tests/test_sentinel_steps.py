@@ -257,6 +257,23 @@ def test_a_captured_step_is_told():
     assert step.replays
 
 
+@pytest.mark.parametrize("form", ["step", "loop"])
+def test_a_step_that_is_captured_with_its_sentinel_is_told(form):
+    w = ad.ones(2, requires_grad=True)
+    guard = ad.sentinel()
+
+    def step(x):
+        w.grad = None
+        (w * x).sum().backward()
+        return w.grad.sum()
+
+    captured = ad.capture(guard(step) if form == "step" else step)
+    with pytest.warns(UserWarning, match="nothing was looked at") as told, guard:
+        for _ in range(5):
+            assert captured(ad.ones(2)).item() == 2.0
+    assert len(told) == 1 and captured.replays
+
+
 def test_without_parentheses():
     with pytest.raises(TypeError, match=r"write `@ad.sentinel\(\)`"):
 

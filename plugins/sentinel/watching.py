@@ -1,4 +1,4 @@
-"""`sentinel`: one look after each backward, and what to do when it sees something."""
+"""`sentinel`: one look a step, before the optimizer writes, and what it leads to."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class sentinel:
         #: How often it has looked.
         self.looks = 0
         self._tokens: list[Any] = []
+        self._told = False
 
     def __call__(self, step: Callable[..., Any]) -> Watched:
         return Watched(step, self)
@@ -92,6 +93,20 @@ class sentinel:
     def __exit__(self, *exc: object) -> None:
         current.reset(self._tokens.pop())
 
+    def tell(self) -> None:
+        """Warn, once, that nothing is looked at."""
+        if self._told:
+            return
+        self._told = True
+        code, _ = site = sites.caller()
+        warnings.warn_explicit(
+            "ad.sentinel() has seen no backward in this step, so nothing was looked at. A step "
+            "that `ad.capture` replays has none: watch the step without capture",
+            UserWarning,
+            *sites.line_of(site),
+            module=code.co_name,
+        )
+
 
 class Watched:
     """A step under watch; called as the step is."""
@@ -100,7 +115,6 @@ class Watched:
         functools.update_wrapper(self, step)
         self.guard = guard
         self._step = step
-        self._told = False
         #: Watches of calls that are over. Calls may overlap: threads, recursion.
         self._idle: list[Watch] = []
 
@@ -113,8 +127,8 @@ class Watched:
                 out = self._step(*args, **kwargs)
             if watch.roots:
                 watch.end()
-            if not watch.backwards and not self._told:
-                self._tell()
+            if not watch.backwards:
+                self.guard.tell()
             watch.backwards = watch.updates = 0
             idle.append(watch)
             return out
@@ -130,14 +144,6 @@ class Watched:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
-
-    def _tell(self) -> None:
-        self._told = True
-        warnings.warn(
-            "ad.sentinel() has seen no backward in this step, so nothing was looked at. A step "
-            "that `ad.capture` replays has none: watch the step without capture",
-            stacklevel=3,
-        )
 
 
 class Hit(BaseException):
@@ -174,6 +180,9 @@ class Watch:
 
     def backward(self, tensors: tuple[Tensor, ...]) -> Backward | None:
         """A backward begins."""
+        if tape.get() is not None:  # of a step that is captured: its replays will not come by
+            self.guard.tell()
+            return None
         if self.roots:
             self.look_at_roots(_BEFORE)
         self.backwards += 1
@@ -186,6 +195,8 @@ class Watch:
 
     def stepping(self, optimizer: Any) -> None:
         """An optimizer is about to step: the one look of an ordinary step."""
+        if tape.get() is not None:
+            return
         self.updates += 1
         roots = self.roots
         if roots and is_scaled(roots[0]):
@@ -208,10 +219,9 @@ class Watch:
 
     def look(self, arrays: list[Any], when: str) -> None:
         """Stop if the arrays are not finite."""
-        if tape.get() is None:
-            self.guard.looks += 1
-            if not is_finite(arrays):
-                self.hit(when)
+        self.guard.looks += 1
+        if not is_finite(arrays):
+            self.hit(when)
 
     def look_at_roots(self, when: str) -> None:
         """Stop if what the last backward started from is not finite. A scaled loss may be infinite:
@@ -222,10 +232,10 @@ class Watch:
             return
         if not is_scaled(roots[0]):
             self.look([unwrap(root) for root in roots], when)
-        elif tape.get() is None:
-            self.guard.looks += 1
-            if has_nan(roots):
-                self.hit(when)
+            return
+        self.guard.looks += 1
+        if has_nan(roots):
+            self.hit(when)
 
     def end(self) -> None:
         """The step is over, and no optimizer has taken what its last backward gave."""
