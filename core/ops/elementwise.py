@@ -118,6 +118,9 @@ def _whole(xp: Any, function: Any, x: Any) -> Any:
 
 def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     kind = from_native[x.dtype]
+    if kind.is_complex:
+        parts = (_nan_to_num(xp, part, nan, posinf, neginf) for part in (xp.real(x), xp.imag(x)))
+        return joined(xp, *parts)
     if not kind.is_floating_point:
         return xp.asarray(x, copy=True)
     top = finfo(kind).max
@@ -131,4 +134,4 @@ def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
 
 
 # At the end: it is made of functions from here.
-from .complex import sgn
+from .complex import joined, sgn

@@ -20,6 +20,11 @@ def _inferred(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
     known = 1
     for n in shape:
         known *= n if n != -1 else 1
+    if shape and min(shape) < -1:
+        place = next(i for i, n in enumerate(shape) if n < -1)
+        raise ValueError(
+            f"invalid shape dimension {shape[place]} at index {place} of shape {list(shape)}"
+        )
     unknown = shape.count(-1)
     if unknown > 1:
         raise ValueError("only one dimension can be inferred")

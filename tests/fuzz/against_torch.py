@@ -31,8 +31,31 @@ _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "po
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
 
-#: Calls whose difference is known, and why.
-EXPLAINED: dict[str, str] = {}
+#: Functions of which some results differ, and why.
+EXPLAINED = {
+    "zeta": "below 1 it goes on here, and is NaN in PyTorch",
+    "kthvalue": "which of several equal values the index is of",
+    "eig": "the order of eigenvalues, the signs of vectors",
+    "svd": "the signs of vectors",
+    "std_mean": "the mean beside an infinity is infinite here, NaN in PyTorch",
+    **dict.fromkeys(("le_", "lt_", "eq_", "ne_", "ge_", "gt_"), "a comparison has no gradient"),
+    **dict.fromkeys(("unique", "unique_consecutive"), "declared to have no gradient"),
+    "bernoulli": "a draw has no gradient",
+    "mode": "NaN is no value that occurs",
+    **dict.fromkeys(
+        ("slogdet", "lu", "cholesky_ex"), "of a matrix that is singular but for rounding"
+    ),
+    "huber_loss": "delta=inf gives NaN",
+    "searchsorted": "of boundaries that are not in order",
+    "matrix_exp": "beyond what float32 holds",
+    "pixel_unshuffle": "the shape of nothing",
+    "logit": "eps=1, where the bounds cross",
+    "sgn": "of an infinity",
+    "__rsub__": "of complex infinities",
+    "binary_cross_entropy": "the common type with the weight's",
+    "pad_sequence": "the common type of the sequences",
+    "renorm": "of infinities",
+}
 
 #: What tells of the machine, or of where in memory something lies.
 _OF_THE_MACHINE = ("backends", "cuda", "accelerator", "cpu", "rng_state", "initial_seed", "thread",

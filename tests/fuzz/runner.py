@@ -53,7 +53,7 @@ def _worker(first: int, count: int, prefix: str, path: str, torch: bool) -> tupl
     command += ["torch"] * torch
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors)
-        size, since = -1, time.monotonic()
+        size, since = os.path.getsize(path), time.monotonic() + 60  # importing takes its time
         while process.poll() is None:
             time.sleep(0.05)
             now = os.path.getsize(path)

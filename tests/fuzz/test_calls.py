@@ -133,7 +133,8 @@ def test_results_are_those_of_torch() -> None:
     records = runner.run(0, CALLS // 2, torch=True)
     differ = [r for r in records if r.get("torch", "").startswith(against_torch.DIFFERS)]
     told = "\n".join(f"{r['start']} {r['call']} {r['torch']}" for r in differ)
-    assert not [r for r in differ if r["start"] not in against_torch.EXPLAINED], told
+    names = {r["start"].partition("#")[0].rpartition(".")[2] for r in differ}
+    assert names <= set(against_torch.EXPLAINED), told
     compared = [r for r in records if r.get("torch") == against_torch.SAME]
     assert len(compared) > 0.2 * len(records)
 

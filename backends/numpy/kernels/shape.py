@@ -17,9 +17,12 @@ _READONLY = ("readonly",)
 def reshape(x: Any, *, shape: Any) -> Any:
     """The same values in another shape; a view where the layout allows it."""
     try:
-        return x.reshape(shape)
+        out = x.reshape(shape)
+        if out.shape == shape or min(shape) >= -1:  # NumPy takes any negative number for -1
+            return out
     except (ValueError, TypeError):
-        return declared("reshape")(x, shape=shape)
+        pass
+    return declared("reshape")(x, shape=shape)
 
 
 def expand(x: Any, *, shape: Any) -> Any:
