@@ -237,17 +237,17 @@ def test_the_batches_that_are_left_come_in_the_same_order(name, tmp_path):
         assert resumed(LOADERS[name], stop, tmp_path) == wanted, f"saved after {stop}"
 
 
+SOME = ("shuffled", "iterable", "stateful iterable, one by one")
 WORKERS = [
-    (name, persistent)
-    for name in ("shuffled", "own generator", "user's sampler", "stateful sampler", "iterable",
-                 "stateful iterable", "stateful iterable, one by one")
-    for persistent in (False, True)
-]  # fmt: skip
+    pytest.param(
+        name, stay, id=f"{name}{'-stay' * stay}", marks=() if name in SOME else pytest.mark.nightly
+    )
+    for name in (*SOME, "own generator", "user's sampler", "stateful sampler", "stateful iterable")
+    for stay in (False, True)
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "persistent"), WORKERS, ids=[f"{n}{'-stay' * p}" for n, p in WORKERS]
-)
+@pytest.mark.parametrize(("name", "persistent"), WORKERS)
 def test_workers_go_on_too(name, persistent, tmp_path):
     def make():
         return LOADERS[name](
