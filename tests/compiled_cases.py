@@ -42,6 +42,7 @@ def pointwise() -> dict[str, list[Case]]:
     out: dict[str, list[Case]] = {
         name: [((x,), {})] for name in ("gelu", "relu", "sigmoid", "silu", "tanh")
     }
+    x[::3, ::2] = 0
     for name in ("gelu_backward", "threshold_backward"):
         out[name] = [((g, x), {})]
     return out
@@ -84,10 +85,15 @@ def convolutions() -> dict[str, list[Case]]:
 
 
 def columns() -> dict[str, list[Case]]:
-    how = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1), "dilation": (1, 2)}
+    close = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1), "dilation": (1, 2)}
+    apart = {"kernel": (3, 2), "stride": (1, 2), "padding": (1, 1), "dilation": (1, 1)}
+    x = made(3, 4, 7, 6)
     return {
-        "im2col": [((made(3, 4, 7, 6),), how)],
-        "col2im": [((made(3, 24, 24),), {"shape": (3, 4, 7, 6), **how})],
+        "im2col": [((x,), close), ((x,), apart)],
+        "col2im": [
+            ((made(3, 24, 24),), {"shape": x.shape, **close}),
+            ((made(3, 24, 28),), {"shape": x.shape, **apart}),
+        ],
     }
 
 
