@@ -35,7 +35,7 @@ def shared(numpy: bool = False) -> dict[str, Any]:
 def found_in(**objects: Any) -> dict[str, Any]:
     """The generators that these objects hold, by the path to each, such as "sampler.generator".
 
-    Looked at are attributes, attributes of those, and short lists; of a Module, nothing.
+    Looked at are attributes, attributes of those, and short lists and dicts; of a Module, nothing.
     """
     out: dict[str, Any] = {}
     seen: set[int] = set()
@@ -47,9 +47,10 @@ def found_in(**objects: Any) -> dict[str, Any]:
         seen.add(id(value))
         if _kind(value) is not None:
             out[path] = value
-        elif isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple, dict)):
             if len(value) <= _LIST:
-                waiting += [(f"{path}[{i}]", v) for i, v in enumerate(value) if _may_hold(v)]
+                items = value.items() if isinstance(value, dict) else enumerate(value)
+                waiting += [(f"{path}[{k!r}]", v) for k, v in items if _may_hold(v)]
         elif _may_hold(value):
             waiting += [(f"{path}.{k}", v) for k, v in vars(value).items() if _may_hold(v)]
     return out
@@ -58,7 +59,7 @@ def found_in(**objects: Any) -> dict[str, Any]:
 def _may_hold(value: Any) -> bool:
     if isinstance(value, (type, types.ModuleType, types.FunctionType, Tensor)):
         return False
-    if isinstance(value, (list, tuple)) or _kind(value) is not None:
+    if isinstance(value, (list, tuple, dict)) or _kind(value) is not None:
         return True
     return hasattr(value, "__dict__") and not hasattr(type(value), "named_parameters")
 

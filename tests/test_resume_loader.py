@@ -34,7 +34,7 @@ class Augmented(Dataset):
     """Samples with noise from every source that there is."""
 
     def __init__(self):
-        self.rng = np.random.default_rng(7)
+        self.own = {"noise": [np.random.default_rng(7)]}
 
     def __len__(self):
         return N
@@ -45,7 +45,7 @@ class Augmented(Dataset):
             random.random(),
             np.random.random(),
             ad.rand(()).item(),
-            self.rng.random(),
+            self.own["noise"][0].random(),
         ]
 
 

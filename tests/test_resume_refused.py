@@ -337,6 +337,15 @@ def test_what_cannot_be_kept_is_named_and_nothing_is_written(tmp_path, given, to
     assert not list(tmp_path.iterdir())
 
 
+def test_state_of_another_shape_than_its_parameter(tmp_path):
+    now = parts()
+    state = now["optimizer"].state[now["model"][0].weight]
+    state["exp_avg"] = ad.zeros(3)
+    ad.save_training(tmp_path / "run", **now)
+    refused(tmp_path / "run", r"exp_avg of parameter 0 is of shape \(3,\), and the parameter of "
+            r"\(2, 3\)", parts(1))  # fmt: skip
+
+
 def test_a_file_of_a_later_version(tmp_path, good):
     path = tmp_path / "run"
     tensors, note = tensor_file.parse("run", good)

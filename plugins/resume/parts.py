@@ -109,6 +109,24 @@ def _of_optimizer(optimizer: Any, saved: dict[str, Any]) -> list[str]:
             for j, (a, b) in enumerate(zip(old, new))
             if tuple(a) != tuple(b)
         ]
+    return found or _of_state(optimizer, saved["state"]["state"])
+
+
+def _of_state(optimizer: Any, saved: dict[Any, Any]) -> list[str]:
+    """State of which it is known that it has the parameter's shape."""
+    if not isinstance(optimizer, ad.optim.FlatOptimizer):
+        return []
+    found = []
+    pairs = ((group, p) for group in optimizer.param_groups for p in group["params"])
+    for number, (group, p) in enumerate(pairs):
+        entries = saved.get(number, {})
+        for name in optimizer.state_names(group):
+            state = entries.get(name)
+            if state is not None and tuple(state.shape) != tuple(p.shape):
+                found.append(
+                    f"{name} of parameter {number} is of shape {tuple(state.shape)}, and the "
+                    f"parameter of {tuple(p.shape)}"
+                )
     return found
 
 
