@@ -171,18 +171,29 @@ class Overwritten:
         memory = list(self._memory.values())
         now = [_Now(m) for m in memory]
         buffers = [(m, name, m._buffers.get(name)) for m, name, _ in self._buffers]
-        try:
-            for m, n in zip(reversed(memory), reversed(now)):
-                m.array[...] = m.before
-                n.rebind(m.edge)
-            for module, name, value in reversed(self._buffers):
-                module._buffers[name] = value
-            yield
-        finally:
+
+        done: list[bool] = []
+
+        def put_back() -> None:
             for n in now:
                 n.put_back()
             for module, name, value in buffers:
                 module._buffers[name] = value
+            done.append(True)
+
+        try:
+            try:
+                for m, n in zip(reversed(memory), reversed(now)):
+                    m.array[...] = m.before
+                    n.rebind(m.edge)
+                for module, name, value in reversed(self._buffers):
+                    module._buffers[name] = value
+                yield
+            finally:
+                put_back()
+        finally:
+            if not done:  # a Ctrl-C just there
+                put_back()
 
 
 class _Now:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import interrupting
 import pytest
 
 import anadrome as ad
@@ -325,3 +326,46 @@ def test_threads_with_statistics_of_their_own() -> None:
         t.join()
     for number in range(4):
         assert results[number] == train(number, lambda f, *args: f(*args))
+
+
+class Where(interrupting.At):
+    """Notes at which of the lines memory is put back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there: list[int] = []
+
+    def __call__(self, frame: Any, event: str, argument: Any) -> Any:
+        before = self.lines
+        out = super().__call__(frame, event, argument)
+        if self.lines > before and frame.f_code.co_filename.endswith("rerun.py"):
+            self.there.append(self.lines)
+        return out
+
+
+def test_ctrl_c_at_any_line_of_the_backward_leaves_the_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also while memory is put back to what it was, and while it is put back to what it is."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), Counts(), nn.Tanh())
+    x = ad.randn(6, 4, requires_grad=True)
+
+    def begun() -> tuple[ad.Tensor, dict[str, Any]]:
+        loss = checkpoint(model, x, determinism_check="none").sum()
+        checkpoint(model, x)
+        return loss, state(model)
+
+    for _ in range(2):
+        loss, _ = begun()
+        where = Where()
+        monkeypatch.setattr(interrupting, "At", lambda number: where)
+        interrupting.run(loss.backward)
+        monkeypatch.undo()
+    places = set()
+    for number in [*where.there, *range(1, where.lines, where.lines // 40)]:
+        loss, before = begun()
+        at, raised = interrupting.run(loss.backward, number)
+        assert raised
+        assert state(model) == before, at.place
+        places.add(at.place[1])
+    assert {"undone", "put_back", "rebind"} <= places
