@@ -103,6 +103,19 @@ def test_an_overflow_on_the_way_is_not_the_masked_branch():
     assert finding.where.startswith(line_of("fault"))
 
 
+def test_an_infinity_that_came_in_is_not_the_masked_branch():
+    """A clamp leaves it out, and its gradient is NaN; but the division made it."""
+    w = ad.tensor([0.0, 1.0], requires_grad=True)
+
+    def step():
+        x = 1.0 / w  # fault
+        x.exp().clamp(max=50.0).sum().backward()
+
+    finding = found(step).finding
+    assert (finding.op, finding.masked) == ("div", False)
+    assert finding.where.startswith(line_of("fault"))
+
+
 def test_an_infinite_derivative_is_not_the_masked_branch():
     w = ad.tensor([0.0, 4.0], requires_grad=True)
 

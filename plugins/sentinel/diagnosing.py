@@ -277,9 +277,11 @@ def _plain(trace: Trace, node: Played) -> str:
 
 def _mask_of(seen: Seen, number: int) -> Call | None:
     """What leaves out the values for which a node's gradients are bad: the first call downstream
-    that can, if the gradients are bad only where none arrived."""
+    that can, if the gradients are bad only where none arrived, and what went in was fine."""
     start = seen.trace.played[number].call
     if number not in seen.masked or start is None:
+        return None
+    if any(seen.ranges[n].bad for n in _values(seen.trace.calls[start])):
         return None
     reached = set(seen.trace.calls[start].outputs)
     for call in seen.trace.calls[start + 1 :]:
