@@ -11,7 +11,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import nn
-from anadrome.utils.checkpoint import checkpoint, checkpoint_sequential
+from anadrome.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
 
 BLOCKS = 8
 
@@ -180,6 +180,44 @@ def random_numbers() -> bool:
     return same
 
 
+def statistics() -> dict[str, Any]:
+    """Batch norm counts each batch once, though the block runs twice."""
+    layer = nn.Sequential(nn.Linear(64, 64), nn.BatchNorm1d(64), nn.GELU())
+    checkpoint(layer, ad.randn(32, 64)).sum().backward()
+    batches = int(layer[1].num_batches_tracked)
+    print(f"batch norm in a segment has counted {batches} batch")
+    return {"batches": batches}
+
+
+def self_test() -> dict[str, Any]:
+    """A segment that reads something that changes: the first op that it reached is named."""
+    scale = [2.0]
+    x = ad.randn(32, 64, requires_grad=True)
+    y = checkpoint(lambda x: (x.sin() * scale[0]).exp().tanh(), x, determinism_check="values")
+    scale[0] = 3.0
+    try:
+        y.sum().backward()
+    except CheckpointError as error:
+        print(f"self-test: {str(error).splitlines()[0]}")
+        return {"found": "`mul`" in str(error)}
+    return {"found": False}
+
+
+def elsewhere() -> dict[str, Any]:
+    """The other way: what is saved goes to a file, and comes back with the same bits."""
+    ad.manual_seed(0)
+    layer = block()
+    x = ad.randn(32, 64)
+
+    def on_disk() -> ad.Tensor:
+        with ad.autograd.graph.save_on_disk():
+            return layer(x).pow(2).mean()
+
+    same = compare(layer, lambda: layer(x).pow(2).mean(), on_disk)
+    print(f"saved on disk: same bits: {same}")
+    return {"same": same}
+
+
 def main() -> dict[str, Any]:
     """Checkpoint in every way and return what was compared."""
     return {
@@ -189,6 +227,9 @@ def main() -> dict[str, Any]:
         "arguments": arguments(),
         "under_autocast": under_autocast(),
         "random_numbers": random_numbers(),
+        "statistics": statistics(),
+        "self_test": self_test(),
+        "elsewhere": elsewhere(),
     }
 
 
