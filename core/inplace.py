@@ -75,7 +75,8 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
 
 def write(target: Tensor, index: Any, array: Any) -> None:
     """``target[index] = array`` in memory, and count the write; the graph is not told."""
-    announce(target)
+    for hooks in modes.current().saved_hooks:
+        hooks.writing(target)
     try:
         target._data[index] = array
     except ValueError as error:

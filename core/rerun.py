@@ -132,6 +132,7 @@ class Overwritten:
         self._memory: dict[int, _Memory] = {}
         self._buffers: list[tuple[Any, str, Any]] = []
         self._records: frozenset[Writes] = frozenset()
+        self._prune_at = 8
 
     def note(self, tensor: Tensor) -> None:
         """Keep what the memory of a Tensor holds, before it is written for the first time."""
@@ -142,15 +143,22 @@ class Overwritten:
         if id(base._data) not in self._memory:
             modes.touch(base)
             self._memory[id(base._data)] = _Memory(base)
+            if len(self._memory) >= self._prune_at:
+                self._prune()
+                self._prune_at = 2 * len(self._memory) + 8
 
     def note_buffer(self, module: Any, name: str) -> None:
         """Keep a module's buffer, before another takes its place."""
         self._buffers.append((module, name, module._buffers.get(name)))
 
     def finish(self) -> None:
-        """The run is over: forget the memory that it made itself and has dropped."""
-        self._memory = {k: m for k, m in self._memory.items() if m.writes() is not None}
+        """The run is over."""
+        self._prune()
         self._records = frozenset(w for m in self._memory.values() if (w := m.writes()) is not None)
+
+    def _prune(self) -> None:
+        """Forget the memory that the run made itself, without a graph, and has dropped."""
+        self._memory = {k: m for k, m in self._memory.items() if m.writes() is not None}
 
     def __contains__(self, tensor: Tensor) -> bool:
         """Whether the run wrote to this Tensor's memory."""
