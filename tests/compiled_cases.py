@@ -181,6 +181,19 @@ def scattered() -> dict[str, list[Case]]:
     return out
 
 
+def masked() -> dict[str, list[Case]]:
+    x = made(6, 5, 7)
+    x[0, 0, :2] = np.nan, np.inf
+    out: dict[str, list[Case]] = {"masked_fill": [], "where": []}
+    for shape in ((7,), (5, 7), (6, 5, 7)):
+        mask = numbers(2, *shape) == 1
+        for value in (0.0, float("-inf"), -2.5):
+            out["masked_fill"].append(((x, mask), {"value": value}))
+            out["where"] += [((mask, value, x), {}), ((mask, x, value), {})]
+    out["where"].append(((mask, x, made(6, 5, 7, seed=1)), {}))
+    return out
+
+
 def dropped() -> dict[str, list[Case]]:
     x = made(ROWS, WIDTH)
     return {"dropout": [((x,), {"p": p, "key": (2**40 + 7, 3)}) for p in (0.0, 0.3, 0.5)]}
@@ -195,6 +208,7 @@ def calls() -> dict[str, list[Case]]:
         pools,
         recurrences,
         losses,
+        masked,
         scattered,
         dropped,
     )

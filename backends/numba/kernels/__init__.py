@@ -11,13 +11,25 @@ from typing import Any
 from anadrome import Backend
 from anadrome.op import table
 
-from . import convolve, dropping, losses, pointwise, pool, recurrent, rows, scattering, updates
+from . import (
+    convolve,
+    dropping,
+    losses,
+    masking,
+    pointwise,
+    pool,
+    recurrent,
+    rows,
+    scattering,
+    updates,
+)
 from .common import Maker
 
 MAKERS: dict[str, Maker] = {
     **convolve.MAKERS,
     **dropping.MAKERS,
     **losses.MAKERS,
+    **masking.MAKERS,
     **pointwise.MAKERS,
     **pool.MAKERS,
     **recurrent.MAKERS,

@@ -56,3 +56,11 @@ def tanh(x, out):
     wide()
     for i in range(x.size):
         out[i] = mathematics.tanh(x[i])
+
+
+@compiled
+def choose(x, mask, value, filled, out):
+    """Each row of ``x``, with ``value`` where the mask is ``filled``."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i, j] = value if mask[j] == filled else x[i, j]
