@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -157,3 +159,31 @@ def test_reentrant_form_and_its_limits() -> None:
     assert x.grad.tolist() == x.detach().exp().tolist()
     with pytest.raises(RuntimeError, match="none of output has requires_grad=True"):
         checkpoint(lambda x: x.detach(), x, use_reentrant=True).sum().backward()
+
+
+def test_memory_of_a_second_run_that_failed_goes_back() -> None:
+    """And none of its values is used when backward is tried again."""
+    made: list[weakref.ref[Any]] = []
+    fails = [MemoryError("none left")]
+    scale = [2.0]
+
+    def segment(x: ad.Tensor) -> ad.Tensor:
+        h = (x * scale[0]).exp()
+        made.append(weakref.ref(h._data))
+        h = h.sin()
+        if len(made) > 1 and fails:
+            raise fails.pop()
+        return h.exp()
+
+    x = leaf(3)
+    (expected,) = ad.autograd.grad(segment(x).sum(), x)
+    made.clear()
+    loss = checkpoint(segment, x, determinism_check="none").sum()
+    scale[0] = 3.0  # what this run computes may not be used later
+    with pytest.raises(MemoryError, match="none left"):
+        loss.backward()
+    gc.collect()
+    assert made[-1]() is None
+    scale[0] = 2.0
+    loss.backward()
+    assert x.grad.tolist() == expected.tolist()

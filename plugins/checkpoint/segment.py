@@ -141,7 +141,11 @@ class Segment(saved_tensors_hooks):
         with self.lock:
             found = self.twins.pop(index, None)
             if found is None:
-                self.recompute()
+                try:
+                    self.recompute()
+                except BaseException:
+                    self.twins.clear()  # the memory goes back, and no half of a run is used
+                    raise
                 found = self.twins.pop(index)
         return found
 
