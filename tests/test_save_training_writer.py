@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 import anadrome as ad
-from anadrome.plugins.resume import rotation
+from anadrome.plugins.resume import rotation, saving
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX")
 
@@ -91,8 +91,15 @@ def test_a_save_at_once_is_written_after_one_in_the_background(gate, tmp_path):
     model = ad.nn.Linear(2, 1)
     ad.save_training(path, model=model, step=1, background=True)
     assert gate.begun.acquire(timeout=20)
-    threading.Timer(0.1, gate.let, [2]).start()
+    early = []
+
+    def later():
+        early.append(gate.begun.acquire(blocking=False))
+        gate.let(2)
+
+    threading.Timer(0.1, later).start()
     ad.save_training(path, model=model, step=2)
+    assert early == [False]
     assert step_in(path) == 2
     assert step_in(tmp_path / "run.1") == 1
 
@@ -116,6 +123,22 @@ def test_where_no_thread_can_be_had(tmp_path, monkeypatch, error):
         saver.close()
         saver.save(model=ad.nn.Linear(2, 1), step=3)
     saver.close()
+    assert step_in(tmp_path / "run") == 3
+
+
+def test_no_memory_for_the_copy(tmp_path, monkeypatch):
+    def take(*_, **__):
+        raise MemoryError
+
+    model = ad.nn.Linear(2, 1)
+    with ad.TrainingSaver(tmp_path / "run") as saver:
+        saver.save(model=model, step=1)
+        saver.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(saving, "take", take)
+            with pytest.warns(ad.SaveWarning, match="MemoryError.*training goes on"):
+                saver.save(model=model, step=2)
+        saver.save(model=model, step=3)
     assert step_in(tmp_path / "run") == 3
 
 
@@ -203,7 +226,7 @@ def run(code, *arguments, cwd=None):
 
 SLOW = """
 import sys, os, time, anadrome as ad
-from anadrome.plugins.resume import rotation
+from anadrome.plugins.resume import rotation, saving
 real = rotation.write
 def slow(*args):
     time.sleep(0.3)
