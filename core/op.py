@@ -207,16 +207,22 @@ class Op:
     ) -> Exception:
         """An array library's complaint, with the op and its arguments named.
 
-        What needs no explanation is raised here as it is: ``raise error from error`` would be a
-        reference cycle, and keep the arrays of its traceback alive.
+        What needs no explanation is raised as it is.
         """
+        try:
+            explained = self._explained(error, arrays, keywords or {})
+            if explained is None:
+                raise error
+            return explained
+        finally:
+            del error  # this frame is in its traceback: a cycle, which would keep the arrays
+
+    def _explained(self, error: Exception, arrays: Any, keywords: Any) -> Exception | None:
         if isinstance(error, MemoryError):
-            raise error
-        kind = of_op(self, error, arrays, keywords or {})
-        if kind is not None:
+            return None
+        kind = of_op(self, error, arrays, keywords)
+        if kind is not None or isinstance(error, AnadromeError):
             return kind
-        if isinstance(error, AnadromeError):
-            raise error
         told = ", ".join(
             f"{name}: {describe_argument(a)}" for name, a in zip(self._argument_names(), arrays)
         )
@@ -231,7 +237,7 @@ class Op:
         for theirs, ours in _EXPLAINED:
             if isinstance(error, theirs):
                 return ours(text)
-        raise error
+        return None
 
     def label(self, place: int) -> str:
         """An input's name as users know it."""

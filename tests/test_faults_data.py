@@ -174,7 +174,7 @@ def test_ctrl_c_at_every_line_of_a_next():
     expected = [[i, i + 1] for i in range(0, 20, 2)]
 
     def started():
-        batches = iter(DataLoader(Numbers(), 2, num_workers=1))
+        batches = iter(DataLoader(Numbers(), 2, num_workers=1, timeout=10))
         assert next(batches).tolist() == expected[0]
         return batches
 

@@ -303,7 +303,12 @@ def test_no_memory_at_each_allocation_of_a_step(name, steps):
             assert everything(params, optimizer) == after, k
             continue
         made, of = re.search(r"(\d) of (\d) updates of this step were made", notes).groups()
-        assert 0 <= int(made) < int(of)
+        assert 0 <= int(made) <= int(of) == 2
+        if "one was left in the middle" not in notes:  # each unit is of before or of after
+            now = everything(params, optimizer)
+            units = [slice(0, 2), slice(2, 3)]
+            assert all(now[u] in (before[u], after[u]) for u in units), k
+            assert [now[u] == after[u] for u in units].count(True) == int(made), k
         assert "load a saved state to be at one step again" in notes
         # And what is left can be stepped on, or be loaded over.
         other_params, other = trained(name, steps)
@@ -371,7 +376,7 @@ def test_an_error_of_the_array_library_makes_no_cycle():
     try:
         for error, call in (
             (ad.errors.ShapeError, lambda: x + ad.ones(5)),
-            (MemoryError, lambda: ad.ones(2**40, 2**10)),
+            (MemoryError, lambda: ad.ones(1).expand(2**50) * 2.0),
         ):
             held = collections.deque(maxlen=1)
 

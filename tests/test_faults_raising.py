@@ -201,29 +201,32 @@ def test_it_is_found_which_leaves_had_a_gradient_already():
 
 
 def test_two_threads_one_of_which_fails():
-    w = ad.ones(4, requires_grad=True)
-    reached, go_on = threading.Event(), threading.Event()
-
-    def wait(g):
-        reached.set()
-        go_on.wait(10)
-        raise Ours
-
-    older = (w * 1.0).exp()
-    older.register_hook(wait)
-    loss = (older + w.sin()).sum()
+    """What it gave is taken back, unless the other one has added to it meanwhile."""
+    w, alone = ad.ones(4, requires_grad=True), ad.ones(4, requires_grad=True)
+    given, go_on = threading.Event(), threading.Event()
 
     def fails():
         with contextlib.suppress(Ours):
-            loss.backward()
+            (w * 2.0 + alone).sum().backward()
 
     thread = threading.Thread(target=fails)
+
+    def wait(leaf):
+        if threading.current_thread() is thread and not given.is_set():
+            given.set()
+            go_on.wait(10)
+            raise Ours
+
+    alone.register_hook(lambda g: None)
+    w.register_post_accumulate_grad_hook(wait)
     thread.start()
-    assert reached.wait(10)
+    assert given.wait(10)
+    assert w.grad.tolist() == [2.0] * 4
     (w * 5.0).sum().backward()
     go_on.set()
     thread.join()
-    assert w.grad.tolist() == [5.0] * 4
+    assert w.grad.tolist() == [7.0] * 4
+    assert alone.grad is None
 
 
 # -- plugins ----------------------------------------------------------------------------------
