@@ -136,6 +136,7 @@ def _untyped_storage(self: Tensor) -> Any:
     return UntypedStorage(self)
 
 
+@refusing
 def _is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same view of the same memory (``Tensor.is_set_to``)."""
     return (

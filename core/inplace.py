@@ -79,7 +79,7 @@ def write(target: Tensor, index: Any, array: Any) -> None:
         hooks.writing(target)
     try:
         target._data[index] = array
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise _unwritable(error) from error
     target._shared_writes().bump()
 
@@ -90,9 +90,10 @@ def announce(target: Tensor) -> None:
         hooks.writing(target)
 
 
-def _unwritable(error: ValueError) -> Exception:
+def _unwritable(error: Exception) -> Exception:
     if "read-only" not in str(error):
-        return error
+        kind = DtypeError if isinstance(error, TypeError) else ShapeError
+        return kind(f"writing in place: {error}")
     return GraphError(
         "unsupported operation: more than one element of the written-to tensor refers to a single "
         "memory location (or the memory is read-only). Please clone() the tensor before performing "

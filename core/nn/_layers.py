@@ -275,7 +275,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
 def check_probability(p: float) -> None:
     """Refuse what is no probability."""
-    if p < 0.0 or p > 1.0:
+    try:
+        outside = p < 0.0 or p > 1.0
+    except TypeError:
+        raise TypeError(f"argument 'p' must be float, not {type(p).__name__}") from None
+    if outside:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 

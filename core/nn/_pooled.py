@@ -144,6 +144,10 @@ def lp_pool3d(
 def _lp_pool(
     n: int, input: Tensor, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"lp_pool{n}d(): argument 'input' must be Tensor, not {type(input).__name__}"
+        )
     if norm_type in (math.inf, -math.inf):
         largest = norm_type > 0
         x = input.abs() if largest else -input.abs()

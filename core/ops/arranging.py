@@ -66,6 +66,8 @@ def _triangle(name: str, function: Any, x: Any, diagonal: int) -> Any:
 
 
 def _tiled(xp: Any, x: Any, repeats: Any) -> Any:
+    if isinstance(repeats, (str, bytes)):
+        raise TypeError(f"repeat(): argument 'repeats' must be tuple of ints, not {repeats!r:.40}")
     if len(repeats) < x.ndim:
         raise ValueError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "

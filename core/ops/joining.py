@@ -90,7 +90,13 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     tensor([0., 0., 1.])
     """
     parts = _several("cat", tensors)
-    if len({t.ndim for t in parts}) > 1 and any(tuple(t.shape) == (0,) for t in parts):
+    ranks = [t.ndim for t in parts]
+    if 0 in ranks:
+        place = ranks.index(0)
+        raise ShapeError(
+            f"zero-dimensional tensor (at position {place}) cannot be concatenated; use stack"
+        )
+    if len(set(ranks)) > 1 and any(tuple(t.shape) == (0,) for t in parts):
         kept = [t for t in parts if tuple(t.shape) != (0,)]
         out = cat_arrays(*kept, dim=dim)
         return out.to(_common(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from ..dtypes import bfloat16, bool_, float16, float32
@@ -32,6 +33,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
             "linalg.matrix_power: A must be batches of square matrices, but they are "
             f"{A.shape[-2]} by {A.shape[-1]} matrices"
         )
+    n = index(n)  # NumPy's own integers have a lowest one, whose opposite is itself
     if n == 0:
         from ..creation import eye
 

@@ -348,7 +348,7 @@ class AffineTransform(Transform):
     def sign(self) -> Any:
         if isinstance(self.scale, Tensor):
             return self.scale.sign()
-        return (self.scale > 0) - (self.scale < 0)
+        return int(self.scale > 0) - int(self.scale < 0)
 
     def _call(self, x: Tensor) -> Tensor:
         return self.loc + self.scale * x
