@@ -213,6 +213,23 @@ def cnn_pooled(fw: ModuleType) -> Step:
     return _classifying(fw, model)
 
 
+@workload(
+    "cnn-separable",
+    "a 3×3 convolution, one of each of its 32 channels, and a 1×1 one to 64; 64 images of 28×28",
+    target=3.0,
+)
+def cnn_separable(fw: ModuleType) -> Step:
+    """A mobile network's block: what is convolved channel by channel is no product."""
+    nn = fw.nn
+    fw.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1, groups=32),
+        nn.ReLU(), nn.Conv2d(32, 64, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(64 * 14 * 14, 10),
+    )  # fmt: skip
+    return _classifying(fw, model)
+
+
 def residual_training(fw: ModuleType, run: models.Run = models.directly) -> tuple[Step, Step]:
     """The residual stack at batch 128: its whole step, and its forward and backward alone.
 
