@@ -125,7 +125,20 @@ def test_overflow_in_float32():
 
     finding = found(step).finding
     assert finding.op == "mul" and finding.where.startswith(line_of("fault"))
-    assert "float32 ends at 3.4e38" in str(finding) and "learning rate" in str(finding)
+    assert "float32 ends at 3.4e+38" in str(finding) and "learning rate" in str(finding)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 3e38), ("float64", 1.5e308)])
+def test_overflow_inside_an_op(dtype, large):
+    """The sum of what layer norm sees is infinite, and the result NaN."""
+    x = ad.tensor([[large, large, 0.0]], dtype=getattr(ad, dtype), requires_grad=True)
+
+    def step():
+        F.layer_norm(x, (3,)).sum().backward()
+
+    finding = found(step).finding
+    assert finding.op == "layer_norm" and finding.result.nan
+    assert f"Overflow: {dtype} ends at " in str(finding)
 
 
 def test_nan_in_the_batch():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .ranges import Range
 from .trace import Call
 
@@ -20,7 +22,8 @@ _SAFE = {"acos": "0.0", "asin": "0.0", "atanh": "0.0", "acosh": "2.0", "log1p": 
 #: What the user writes for ops that are called otherwise in the table.
 _WRITTEN = {"pow_number": "pow"}
 
-_LARGEST = {"float16": "65504", "bfloat16": "3.4e38", "float32": "3.4e38", "float64": "1.8e308"}
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.4e38, "float32": 3.4e38}
+_DOUBLE = 1.8e308
 
 
 def for_masked(op: str, mask: Call) -> list[str]:
@@ -93,12 +96,15 @@ def for_given(kind: str) -> list[str]:
 
 
 def _overflows(inputs: list[Range], result: Range) -> bool:
-    """An infinite result of finite inputs."""
-    return bool(result.inf) and not any(r.bad for r in inputs)
+    """Finite inputs, and a result that is infinite, or NaN where their squares would be inf."""
+    if any(r.bad for r in inputs):
+        return False
+    largest = max([abs(v) for r in inputs for v in (r.low, r.high) if v is not None], default=0.0)
+    return bool(result.inf) or largest > math.sqrt(_LARGEST.get(result.dtype, _DOUBLE))
 
 
 def _overflow(result: Range) -> list[str]:
-    end = f"Overflow: {result.dtype} ends at {_LARGEST.get(result.dtype, 'some point')}. "
+    end = f"Overflow: {result.dtype} ends at {_LARGEST.get(result.dtype, _DOUBLE):.5g}. "
     if result.half:
         return [
             f"{end}Compute this in float32 (`with ad.autocast(device, enabled=False)`, "
