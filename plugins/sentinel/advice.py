@@ -23,7 +23,7 @@ _SAFE = {"acos": "0.0", "asin": "0.0", "atanh": "0.0", "acosh": "2.0", "log1p": 
 _WRITTEN = {"pow_number": "pow"}
 
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.4e38, "float32": 3.4e38}
-_DOUBLE = 1.8e308
+_DOUBLE = 1.797e308
 
 
 def for_masked(op: str, mask: Call) -> list[str]:
