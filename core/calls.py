@@ -47,6 +47,7 @@ def _unary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
     special = op.special if any(op.special) else None
+    plain: Any = ()  # the element type that was last found to be none of those
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
     # What most rules save, without the detour over a picker.
@@ -54,6 +55,7 @@ def _unary(op: Op) -> Callable[..., Any]:
     only_output = op.saved_names[0] == op.outputs
 
     def call(input: Any, *, out: Any = None) -> Any:
+        nonlocal plain
         x = input
         if out is not None:
             return into(out, call(x), op.name)
@@ -67,8 +69,11 @@ def _unary(op: Op) -> Callable[..., Any]:
             return intercepted(state, call, (x,), {})
         array = x._data
         cls = array.__class__
-        if special and special[from_native[array.dtype].category]:
-            array = admitted(op, array)
+        if special and array.dtype is not plain:
+            if special[from_native[array.dtype].category]:
+                array = admitted(op, array)
+            else:
+                plain = array.dtype
         try:
             data = implementations[cls](array)
         except Exception as error:
@@ -98,6 +103,7 @@ def _binary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
     special = op.special if any(op.special) else None
+    plain: Any = ()  # the element type that was last found to be none of those
     aligned = op.dtype is not KEEP
     recordable = op.has_rules
     pick_a, pick_b = op.picks
@@ -112,6 +118,7 @@ def _binary(op: Op) -> Callable[..., Any]:
     saves_other = op.saved_names == [(op.inputs[1],), (op.inputs[0],)]
 
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        nonlocal plain
         a = input
         b = other
         if out is not None:
@@ -160,12 +167,14 @@ def _binary(op: Op) -> Callable[..., Any]:
                 x, y = align(op, (x, y))
                 a, edge_a = as_used(a, x, edge_a)
                 b, edge_b = as_used(b, y, edge_b)
-            if special:
+            if special and getattr(x, "dtype", None) is not plain:
                 # Of two operands one may be a number still, where the backend likes that best.
                 array = y if x.__class__ in NUMBERS else x
                 if special[from_native[array.dtype].category]:
                     admitted(op, array)
                     x, y = align(op, (x, y))
+                else:
+                    plain = array.dtype
             cls = x.__class__
             data = implementations[cls](x, y)
         except Exception as error:
@@ -212,6 +221,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
     special = op.special if any(op.special) else None
+    plain: Any = ()  # the element type that was last found to be none of those
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
     names = op.keywords
@@ -219,6 +229,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     view = op.view
 
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        nonlocal plain
         if out is not None:
             return into(out, call(*args, **keywords), op.name)
         if len(args) != 1 or len(keywords) != wanted:
@@ -234,8 +245,11 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             return intercepted(state, call, args, keywords)
         array = x._data
         cls = array.__class__
-        if special and special[from_native[array.dtype].category]:
-            array = admitted(op, array)
+        if special and array.dtype is not plain:
+            if special[from_native[array.dtype].category]:
+                array = admitted(op, array)
+            else:
+                plain = array.dtype
         try:
             data = implementations[cls](array, **keywords)
         except Exception as error:

@@ -28,11 +28,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     tensor([0.0000, 0.5000, 2.0000])
     """
     low, high = isinstance(min, Tensor), isinstance(max, Tensor)
-    for name, bound in (("min", min), ("max", max)):
-        if not (bound is None or isinstance(bound, (Tensor, *NUMBERS)) or hasattr(bound, "dtype")):
-            raise ArgumentError(
-                f"clamp(): argument '{name}' must be Tensor or Number, not {type(bound).__name__}"
-            )
+    if min.__class__ not in _BOUNDS or max.__class__ not in _BOUNDS:
+        _check_bounds(min=min, max=max)
     if not (low or high):
         return arithmetic.clamp(input, min=min, max=max, out=out)
     if low and not high and max is not None:
@@ -44,6 +41,18 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     if min is None:
         return pairs.clamp_high(input, max, out=out)
     return pairs.clamp_between(input, min, max, out=out)
+
+
+_BOUNDS = frozenset((type(None), Tensor, *NUMBERS))
+
+
+def _check_bounds(**bounds: Any) -> None:
+    """Bounds of further classes: an array library's numbers, and subclasses of Tensor."""
+    for name, bound in bounds.items():
+        if not (bound is None or isinstance(bound, (Tensor, *NUMBERS)) or hasattr(bound, "dtype")):
+            raise ArgumentError(
+                f"clamp(): argument '{name}' must be Tensor or Number, not {type(bound).__name__}"
+            )
 
 
 @refusing

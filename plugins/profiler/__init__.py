@@ -16,7 +16,7 @@ def register_exports() -> Mapping[str, Any]:
     names = ("profile", "record_function")
     exports = {f"profiler.{n}": f"{__name__}.profiling:{n}" for n in names}
     exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in names})
-    names = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
-    exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in names})
+    plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
+    exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})
     exports["profiler.ProfilerActivity"] = f"{__name__}.profiling:ProfilerActivity"
     return exports
