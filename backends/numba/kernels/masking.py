@@ -53,9 +53,9 @@ def _masked_fill(before: Any, spread: Any) -> Any:
 
 def _where(before: Any, spread: Any) -> Any:
     def where(condition: Any, a: Any, b: Any) -> Any:
-        if a.__class__ is float and _whole(a) and getattr(b, "ndim", 0) and _fits(b, condition):
+        if a.__class__ is float and _whole(a) and isinstance(b, np.ndarray) and _fits(b, condition):
             return _choose(spread, b, condition, a, True)
-        if b.__class__ is float and _whole(b) and getattr(a, "ndim", 0) and _fits(a, condition):
+        if b.__class__ is float and _whole(b) and isinstance(a, np.ndarray) and _fits(a, condition):
             return _choose(spread, a, condition, b, False)
         return before(condition, a, b)
 
