@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .border import translated
+from .border import on_purpose, translated
 from .dtypes import dtype as dtype_class
 from .errors import ArgumentError
 from .tensor import Tensor
@@ -80,7 +80,9 @@ def answer(
             return function(*args, **keywords)
         except Exception as again:
             error = again
-    told: Exception | None = _of_arguments(name, given, said, optional) or _of_number(name, error)
+    told: Exception | None = None
+    if not _says_it(error):
+        told = _of_arguments(name, given, said, optional) or _of_number(name, error)
     try:
         told = told or translated(name, error, args, keywords)
         if told is error:
@@ -88,6 +90,12 @@ def answer(
         raise told from error
     finally:
         del told, error  # this frame is in their traceback: a cycle, which would keep the arrays
+
+
+def _says_it(error: Exception) -> bool:
+    """Whether a TypeError of our own says better what is wrong."""
+    kind = isinstance(error, TypeError) and not isinstance(error, ArgumentError)
+    return kind and on_purpose(error)
 
 
 def _stands_for_int(name: str, value: Any, said: str) -> bool:
