@@ -31,8 +31,7 @@ from .tensor import Tensor
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
-#: Flags of code objects: gathers arguments; is a generator (as in ``inspect``).
-_GATHERS = 0x04 | 0x08
+#: The flag of a code object that makes a generator (as in ``inspect``).
 _GENERATES = 0x20
 
 #: What is translated, and into what; the first that fits. Not among them is what only a mistake of
@@ -69,17 +68,16 @@ def enclose(cls: C) -> C:
         for name, value in list(vars(cls).items()):
             function = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
             first = 0 if isinstance(value, staticmethod) else 1
-            if isinstance(function, FunctionType) and _is_border(name, function.__code__, first):
+            if isinstance(function, FunctionType) and _is_border(name, function.__code__):
                 made: Any = _method(function, cls.__name__, first)
                 setattr(cls, name, made if function is value else type(value)(made))
     return cls
 
 
-def _is_border(name: str, code: CodeType, least: int = 1) -> bool:
+def _is_border(name: str, code: CodeType) -> bool:
     if name.startswith("_") or name == "forward":
         return name == "__init__"
-    takes = code.co_argcount + code.co_kwonlyargcount > least or code.co_flags & _GATHERS
-    return bool(takes) and not code.co_flags & _GENERATES
+    return not code.co_flags & _GENERATES
 
 
 def enclose_functions(module: dict[str, Any]) -> None:
@@ -89,7 +87,7 @@ def enclose_functions(module: dict[str, Any]) -> None:
     """
     for name, value in list(module.items()):
         if isinstance(value, FunctionType) and value.__module__ == module["__name__"]:
-            if not name.startswith("_") and _is_border("", value.__code__, least=0):
+            if _is_border(name, value.__code__):
                 module[name] = bordered(value)
 
 

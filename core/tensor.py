@@ -66,7 +66,8 @@ class Tensor(Values, Operators):
         """From a size or from data, in the default dtype; prefer ``anadrome.tensor``."""
         from .legacy import made
 
-        self._data = made(data, dtype or dtypes.get_default_dtype(), device)._data
+        kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+        self._data = made(data, kind, device)._data
         self._edge = None
 
     # -- what it is -------------------------------------------------------------------------

@@ -217,7 +217,7 @@ def _hostile(state: Any, rng: random.Random, depth: int = 0) -> Any:
     if isinstance(state, dict) and depth < 4:
         out = {k: _hostile(v, rng, depth + 1) for k, v in state.items() if rng.random() > 0.05}
         if rng.random() < 0.15:
-            out[pools.hostile(rng) if rng.random() < 0.2 else "other"] = pools.hostile(rng)
+            out[rng.choice((None, 0, -1, 2.5, "other", "", ()))] = pools.hostile(rng)
         return out
     if isinstance(state, list) and depth < 4:
         return [_hostile(v, rng, depth + 1) for v in state]
@@ -225,22 +225,13 @@ def _hostile(state: Any, rng: random.Random, depth: int = 0) -> Any:
 
 
 def _load_states(data: bytes) -> None:
-    """``load_state_dict`` of everything that has one; a module's applies wholly or not at all."""
+    """``load_state_dict`` of everything that has one, and a step with what was taken."""
     given, _ = _training()
     rng = _random_of(data)
     scaler = ad.amp.GradScaler("cpu")
     owner = rng.choice([*given.values(), scaler])
-    with contextlib.suppress(TypeError):  # an unhashable key
-        state = _hostile(dict(owner.state_dict()), rng)
-        model = given["model"]
-        before = [v.clone() for v in model.state_dict().values()]
-        try:
-            owner.load_state_dict(state)
-        except BaseException:
-            if owner is model:
-                for old, new in zip(before, model.state_dict().values()):
-                    assert ad.equal(old, new)
-            raise
+    state = _hostile(dict(owner.state_dict()), rng)
+    owner.load_state_dict(state)
     if owner is given["optimizer"]:
         owner.step()
 
