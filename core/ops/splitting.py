@@ -11,6 +11,10 @@ from .indexing import getitem
 from .reduce import axis_of, whole
 
 
+#: Pieces that a Tensor may be split into: each is a Tensor, of which most are empty.
+MOST_PIECES = 1 << 20
+
+
 def _axis(name: str, x: Tensor, dim: int) -> int:
     if x.ndim == 0:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
@@ -128,6 +132,8 @@ def tensor_split(
         count = indices_or_sections
         if count <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {count}")
+        if count > MOST_PIECES:
+            raise RuntimeError(f"number of sections must be at most {MOST_PIECES}, got {count}")
         ends = [n // count * (i + 1) + min(i + 1, n % count) for i in range(count)]
         return _pieces(input, list(zip([0, *ends], ends)), axis)
     cuts = [int(i) for i in indices_or_sections]

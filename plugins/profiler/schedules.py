@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from anadrome.border import enclose_functions
+
 
 class ProfilerAction(enum.Enum):
     """What happens during one step (PyTorch: `torch.profiler.ProfilerAction`)."""
@@ -84,3 +86,6 @@ def tensorboard_trace_handler(
         profile.export_chrome_trace(os.path.join(dir_name, name))
 
     return handler
+
+
+enclose_functions(globals())
