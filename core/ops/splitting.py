@@ -10,7 +10,6 @@ from ..tensor import Tensor
 from .indexing import getitem
 from .reduce import axis_of, whole
 
-
 #: Pieces that a Tensor may be split into: each is a Tensor, of which most are empty.
 MOST_PIECES = 1 << 20
 
