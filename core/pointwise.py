@@ -112,6 +112,10 @@ def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
 @takes_out
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """``input * 2 ** other`` (``torch.ldexp``)."""
+    if not isinstance(input, Tensor):
+        raise ArgumentError(
+            f"ldexp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     return input * arithmetic.pow(2.0, other)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from . import backend as backends
 from . import dtypes
 from .device import device as Device
+from .errors import DomainError
 from .making import creates, finished
 from .refusals import refusing
 from .tensor import Tensor, wrap
@@ -55,7 +56,7 @@ def arange(
     if kind is dtypes.int64:
         start, end, step = int(start), int(end), int(step)
     if step == 0:
-        raise RuntimeError("step must be nonzero")
+        raise DomainError("step must be nonzero")
     if (end - start) / step < 0:
         raise RuntimeError(
             f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}"

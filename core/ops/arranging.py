@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RangeError
 from ..forms import inplace_composite
 from ..op import KEEP, op
 from ..refusals import refusing
@@ -49,7 +49,9 @@ def _rolled(xp: Any, x: Any, shifts: Any, dims: Any) -> Any:
             f"shifts and dimensions must align. shifts: {counts[0]}, dims:"
             f"{0 if dims is None else counts[-1]}"
         )
-    if dims is None or not x.ndim:
+    if dims is not None and not x.ndim:
+        raise RangeError(f"Dimension specified as {_tuple(dims)[0]} but tensor has no dimensions")
+    if dims is None:
         flat = xp.roll(xp.reshape(x, (-1,)), sum(_tuple(shifts)), axis=0)
         return xp.reshape(flat, x.shape)
     return xp.roll(x, _tuple(shifts), axis=_normal(dims, x.ndim))

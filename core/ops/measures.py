@@ -67,6 +67,12 @@ def _weights(fweights: Any, aweights: Any, count: int) -> Any:
                 f"cov(): expected {label} to have the same numel as there are observations in the "
                 f"input but got {w.numel()} != {count}"
             )
+        whole = label == "fweights"
+        if whole and (w.dtype.is_floating_point or w.dtype.is_complex):
+            raise RuntimeError(
+                f"cov(): expected fweights to have integral dtype but got fweights with "
+                f"{w.dtype.name} dtype"
+            )
         if bool((w < 0).any()):
             raise RuntimeError(f"cov(): {label} cannot be negative")
     if fweights is None:

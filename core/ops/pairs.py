@@ -39,7 +39,7 @@ copysign = op("copysign", lambda xp, a, b: xp.copysign(a, b),
               samples=binary(0.3, 2) + call(Arr((4,)), Arr((4,))))
 heaviside = op("heaviside",
                lambda xp, x, values: xp.where(x == 0, values, xp.astype(x > 0, x.dtype)),
-               x=NONE, values=NONE, inplace=True,
+               x=NONE, values=NONE, inplace=True, only_tensors=("x", "values"),
                samples=call(Arr((3, 4), -2, 3, "int"), Arr((4,), -9, 9, "int")))
 bitwise_left_shift = op("bitwise_left_shift", lambda xp, a, b: _shifted(xp, a, b, left=True),
                         a=NONE, b=NONE, inplace=True,
@@ -56,12 +56,14 @@ gcd = op("gcd", lambda xp, a, b: _gcd(xp, a, b), a=NONE, b=NONE, inplace=True,
 clamp_low = op("clamp_low", lambda xp, x, low: xp.maximum(x, low),
                x=lambda g, x, low: where(x >= low, g, 0.0),
                low=lambda g, x, low: where(x < low, g, 0.0),
-               method=False, node="ClampMinBackward1", refuses=("complex",),
+               method=False, node="ClampMinBackward1", only_tensors=("x",),
+               refuses=("complex",),
                samples=binary())
 clamp_high = op("clamp_high", lambda xp, x, high: xp.minimum(x, high),
                 x=lambda g, x, high: where(x <= high, g, 0.0),
                 high=lambda g, x, high: where(x > high, g, 0.0),
-                method=False, node="ClampMaxBackward1", refuses=("complex",),
+                method=False, node="ClampMaxBackward1", only_tensors=("x",),
+                refuses=("complex",),
                 samples=binary())
 #: Where the bounds cross, the upper one is the result.
 clamp_between = op("clamp_between", lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
