@@ -46,6 +46,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
     """``input / other``, rounded down or toward zero on request (``torch.div``)."""
     if rounding_mode is None:
         return arithmetic.div(input, other, out=out)
+    if not isinstance(rounding_mode, str):
+        kind = type(rounding_mode).__name__
+        raise TypeError(f"div(): argument 'rounding_mode' must be str or None, not {kind}")
     if rounding_mode == "floor":
         return arithmetic.div_floor(input, other, out=out)
     if rounding_mode == "trunc":

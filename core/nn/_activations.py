@@ -21,25 +21,27 @@ _leaky_relu_ = inplace_form(ops.leaky_relu.op)
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)`` (``torch.nn.functional.relu``)."""
-    if inplace is False:
-        return ops.relu(input)
-    return _with_flag(input, inplace)
+    return input.relu_() if inplace is not False and meant(inplace) else ops.relu(input)
 
 
-@refusing
-def _with_flag(input: Tensor, inplace: bool) -> Tensor:
-    return input.relu_() if inplace else ops.relu(input)
+def meant(inplace: Any) -> bool:
+    """Whether a flag that is not simply False means True."""
+    try:
+        return bool(inplace)
+    except (TypeError, ValueError, RuntimeError):
+        kind = type(inplace).__name__
+        raise TypeError(f"argument 'inplace' must be bool, not {kind}") from None
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``input * negative_slope``."""
-    function = _leaky_relu_ if inplace else ops.leaky_relu
+    function = _leaky_relu_ if inplace is not False and meant(inplace) else ops.leaky_relu
     return function(input, negative_slope=negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)`` (arXiv:1511.07289)."""
-    return (_elu_ if inplace else ops.elu)(input, alpha=alpha)
+    return (_elu_ if inplace is not False and meant(inplace) else ops.elu)(input, alpha=alpha)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -56,7 +58,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``, also called swish (arXiv:1702.03118)."""
-    return (_silu_ if inplace else ops.silu)(input)
+    return (_silu_ if inplace is not False and meant(inplace) else ops.silu)(input)
 
 
 def tanh(input: Tensor) -> Tensor:

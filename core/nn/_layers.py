@@ -18,6 +18,7 @@ from ..ops.slices import index_add
 from ..random import default_generator
 from ..refusals import refusing
 from ..tensor import Tensor
+from ._activations import meant
 
 _dropout_ = inplace_form(_dropout.op)
 
@@ -269,7 +270,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     check_probability(p)
     if not training or p == 0.0:
         return input
-    function = _dropout_ if inplace else _dropout
+    function = _dropout_ if inplace is not False and meant(inplace) else _dropout
     return function(input, p=p, key=default_generator.next_key())
 
 
