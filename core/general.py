@@ -60,7 +60,9 @@ def general(op: Op) -> Callable[..., Any]:
             if cls is None:
                 cls = a.__class__
                 native = getattr(a, "dtype", None)
-            elif a.__class__ is not cls or (a.dtype is not native and not keeps):
+            elif a.__class__ is not cls or (
+                native is not None and a.dtype is not native and not keeps
+            ):
                 mixed = True
         if not is_tensor:
             try:

@@ -114,7 +114,7 @@ def _read(x: Tensor, i: Any) -> Any:
         return _array(x, list(i))
     if hasattr(i, "dtype") and getattr(i, "ndim", False):
         return _read(x, tensor(i, device=x.device))
-    if hasattr(i, "__index__"):
+    if hasattr(i, "__index__") and not isinstance(i, type):
         return i.__index__()
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "

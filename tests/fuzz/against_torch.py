@@ -31,30 +31,18 @@ _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "po
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
 
+_COMPARISONS = ("le_", "lt_", "eq_", "ne_", "ge_", "gt_", "less_", "less_equal_", "greater_",
+                "greater_equal_", "not_equal_")  # fmt: skip
 #: Functions of which some results differ, and why.
 EXPLAINED = {
     "zeta": "below 1 it goes on here, and is NaN in PyTorch",
     "kthvalue": "which of several equal values the index is of",
     "eig": "the order of eigenvalues, the signs of vectors",
-    "svd": "the signs of vectors",
+    **dict.fromkeys(("svd", "eigh"), "the signs of vectors"),
+    "matrix_rank": "of values at the very threshold",
     "std_mean": "the mean beside an infinity is infinite here, NaN in PyTorch",
-    **dict.fromkeys(
-        [
-            "le_",
-            "lt_",
-            "eq_",
-            "ne_",
-            "ge_",
-            "gt_",
-            "less_",
-            "less_equal_",
-            "greater_",
-            "greater_equal_",
-            "not_equal_",
-        ],
-        "a comparison has no gradient",
-    ),
-    "histogram": "counts have no gradient",
+    **dict.fromkeys(_COMPARISONS, "a comparison has no gradient"),
+    **dict.fromkeys(("histogram", "histogramdd"), "counts have no gradient"),
     **dict.fromkeys(("unique", "unique_consecutive"), "declared to have no gradient"),
     "bernoulli": "a draw has no gradient",
     "mode": "NaN is no value that occurs",
