@@ -21,7 +21,12 @@ _leaky_relu_ = inplace_form(ops.leaky_relu.op)
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)`` (``torch.nn.functional.relu``)."""
-    return input.relu_() if inplace is not False and meant(inplace) else ops.relu(input)
+    return _relu_(input) if inplace is not False and meant(inplace) else ops.relu(input)
+
+
+@refusing
+def _relu_(input: Tensor) -> Tensor:
+    return input.relu_()
 
 
 def meant(inplace: Any) -> bool:
