@@ -31,7 +31,8 @@ from .tensor import Tensor
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
-#: The flag of a code object that makes a generator (as in ``inspect``).
+#: Flags of code objects: gathers arguments; makes a generator (as in ``inspect``).
+_GATHERS = 0x04 | 0x08
 _GENERATES = 0x20
 
 #: What is translated, and into what; the first that fits. Not among them is what only a mistake of
@@ -84,10 +85,13 @@ def enclose_functions(module: dict[str, Any]) -> None:
     """Make the public functions that a module of ours defines a border: its ``globals()``.
 
     For modules of what is called now and then. The ops' own calls do the same without a frame more.
+    What takes no arguments is given none that are wrong, and stays the object it is.
     """
     for name, value in list(module.items()):
         if isinstance(value, FunctionType) and value.__module__ == module["__name__"]:
-            if _is_border(name, value.__code__):
+            code = value.__code__
+            takes = code.co_argcount + code.co_kwonlyargcount or code.co_flags & _GATHERS
+            if takes and _is_border(name, code):
                 module[name] = bordered(value)
 
 

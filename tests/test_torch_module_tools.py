@@ -265,9 +265,7 @@ def test_backward_hooks() -> None:
     agree(call, numbers(2, 3), second=False)
 
 
-def test_hooks_of_all_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ad.nn.Module, "_hooked", False)  # it stays True; put it back for others
-
+def test_hooks_of_all_modules() -> None:
     def program(L: Any) -> Any:
         seen: list[str] = []
         module = L.nn.modules.module

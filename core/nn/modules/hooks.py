@@ -38,11 +38,24 @@ def attach(
     return handle
 
 
+class _OnEveryModule(RemovableHandle):
+    """Of a hook of every module; with the last of them, calls go straight to forward again."""
+
+    def remove(self) -> None:
+        from .module import Module
+
+        super().remove()
+        Module._hooked = any(every[kind] for kind in every if "forward" in kind or "back" in kind)
+
+
 def _on_every_module(kind: str, hook: Any, *marks: dict[int, Any]) -> RemovableHandle:
     from .module import Module
 
+    handle = _OnEveryModule(every[kind], hook)
+    for mark in marks:
+        mark[handle.id] = True
     Module._hooked = True
-    return attach(every[kind], hook, *marks)
+    return handle
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
