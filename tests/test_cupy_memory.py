@@ -187,9 +187,7 @@ def test_strict_checks_raise_where_they_are_made(fake: Any, monkeypatch: Any) ->
 
     x, index = ad.ones(3, device="cuda"), ad.tensor([0, 7], device="cuda")
     late = x.index_select(0, index)
-    with pytest.raises(
-        IndexError, match=r"range.*test_cupy_memory.py:\d+, `late = .*STRICT"
-    ):
+    with pytest.raises(IndexError, match=r"range.*test_cupy_memory.py:\d+, `late = .*STRICT"):
         late.sum().item()
     monkeypatch.setattr(pending, "strict", True)
     with pytest.raises(IndexError, match="out of range in self$"):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from unprivileged import make_reachable
 
 import anadrome as ad
 from anadrome.errors import SerializationError
@@ -105,8 +106,7 @@ assert ad.load(path)["w"].tolist() == [1.0, 1.0]
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_folder_that_cannot_be_written(suffix, tmp_path):
     ad.save({"w": ad.ones(2)}, tmp_path / f"weights{suffix}")
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    make_reachable(tmp_path)
     tmp_path.chmod(0o555)
     try:
         child(READ_ONLY, tmp_path, suffix)

@@ -6,10 +6,10 @@ import errno
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
 
 import pytest
+from unprivileged import make_reachable
 
 import anadrome as ad
 
@@ -230,9 +230,7 @@ assert ad.load_training(path, model=model).step == 3
 def test_a_read_only_folder(tmp_path):
     """Root may write anywhere: the child gives that up."""
     tmp_path.chmod(0o777)
-    for parent in tmp_path.parents:
-        if parent.is_relative_to(tempfile.gettempdir()) and parent.owner() == "root":
-            parent.chmod(parent.stat().st_mode | 0o055)
+    make_reachable(tmp_path)
     code = f"""
 import os
 folder = {str(tmp_path)!r}
