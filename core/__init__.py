@@ -28,8 +28,8 @@ Read it in this order; each file is one idea:
     ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a
     Ctrl-C waits until weights are whole
-14. ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``: what is under
-    ``capture``, a step as a flat program
+14. ``capturing``, with ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``:
+    a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
     ``later``, ``linalg``, ``fft``, ``special``, ``settings``, ``accelerator``, ``distributed``,
     ``version``: what is imported when first asked for
@@ -111,7 +111,6 @@ float = dtypes.float32
 from .namespace import *
 from . import autograd, cuda, later, nn, optim, utils
 from .autograd import grad as _grad
-from .capture import capture
 from . import manager as _manager
 
 _manager.load_all()

@@ -26,6 +26,7 @@ _HOMES = {
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
+    "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
     "anadrome.settings": (
         "compile are_deterministic_algorithms_enabled get_deterministic_debug_mode "

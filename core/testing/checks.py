@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import autograd, dtypes, random
 from .. import backend as backends
-from ..capture import capture
+from ..capturing import capture
 from ..errors import DtypeError
 from ..op import EQUAL, FLOAT, KEEP, Op
 from ..samples import Arr, Sample

@@ -66,7 +66,6 @@ OURS = {
             "gelu_backward",
             "sigmoid_backward",
             "silu_backward",
-            "tanh_backward",
             "softmax_backward",
             "index_backward",
             "write_region",

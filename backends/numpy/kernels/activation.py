@@ -128,19 +128,6 @@ def _sigmoid_slope(grad: Any, y: Any, out: Any) -> None:
     _multiply(out, y, out)
 
 
-def tanh_backward(grad: Any, y: Any) -> Any:
-    """``grad * (1 - y * y)``."""
-    if y.size < _SMALL and y.dtype in BLAS:
-        return grad * _subtract(_ONE, y * y)
-    return _in_blocks(_tanh_slope, "tanh_backward", grad, y)
-
-
-def _tanh_slope(grad: Any, y: Any, out: Any) -> None:
-    _multiply(y, y, out)
-    _subtract(_ONE, out, out)
-    _multiply(out, grad, out)
-
-
 def silu_backward(grad: Any, x: Any) -> Any:
     """``grad * s * (1 + x * (1 - s))``, s the sigmoid of ``x``."""
     return _in_blocks(_silu_slope, "silu_backward", grad, x)
@@ -253,7 +240,6 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "threshold_backward": threshold_backward,
     "sigmoid": sigmoid,
     "sigmoid_backward": sigmoid_backward,
-    "tanh_backward": tanh_backward,
     "silu": silu,
     "silu_backward": silu_backward,
     "softmax": softmax,

@@ -1,4 +1,4 @@
-"""capture: a training step recorded once as a flat program, and replayed on new data.
+"""capturing: a training step recorded once as a flat program, and replayed on new data.
 
 ``capture(step)`` runs the step eagerly, with every Tensor that it meets holding a traced array (see
 ``traced``); what those wrote down becomes a program (see ``program``). A recording is trusted when
