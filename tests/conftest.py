@@ -16,7 +16,7 @@ import pytest
 import strict_backend
 
 import anadrome as ad
-from anadrome import later
+from anadrome import later, modes
 
 later.everything()  # the table of ops, whole
 
@@ -99,7 +99,8 @@ def _has_gpu() -> bool:
 
 @pytest.fixture(autouse=True)
 def _fresh() -> object:
-    """Each test starts from the same random numbers and the default dtype, and leaves it so."""
+    """Each test starts from the same random numbers, modes and default dtype, and leaves that so."""
+    modes.set_state(modes.EAGER)  # `set_grad_enabled(True)` as a call leaves an equal one
     ad.manual_seed(0)
     random.seed(0)
     if "torch" in sys.modules:  # in whatever order the tests come
