@@ -99,7 +99,7 @@ def _has_gpu() -> bool:
 
 @pytest.fixture(autouse=True)
 def _fresh() -> object:
-    """Each test starts from the same random numbers, modes and default dtype, and leaves that so."""
+    """Each test starts from the same random numbers, modes and default dtype."""
     modes.set_state(modes.EAGER)  # `set_grad_enabled(True)` as a call leaves an equal one
     ad.manual_seed(0)
     random.seed(0)
