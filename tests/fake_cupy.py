@@ -1,13 +1,12 @@
 """NumPy in CuPy's clothes: enough of its interface to drive the CuPy backend without a GPU.
 
 Arrays are a class of their own that knows a device, results are never scalars, and kernels written
-in CUDA are played by the NumPy functions in ``PLAYED``, after the formulas they are named for.
+in CUDA are compiled for the CPU and run (``fake_kernels``), for which a C++ compiler is needed.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 import types
 from typing import Any
 
@@ -22,6 +21,8 @@ from fake_cuda import (
     Stream,
     Waiting,
 )
+from fake_expressions import ElementwiseKernel, ReductionKernel
+from fake_kernels import CompileException, RawKernel, RawModule
 
 
 def _waits(name: str) -> Any:
@@ -68,7 +69,7 @@ class Array(np.ndarray):
 
     @property
     def data(self) -> Any:  # type: ignore[override]
-        """The pointer: of it there is the copy from the host only."""
+        """The pointer: its address, and the copy from the host."""
         plain = self.view(np.ndarray)
 
         def copy(address: int, size: int, stream: Any) -> None:
@@ -76,7 +77,7 @@ class Array(np.ndarray):
                 (ctypes.c_uint8 * size).from_address(address)
             )
 
-        return types.SimpleNamespace(copy_from_host_async=copy)
+        return types.SimpleNamespace(ptr=plain.ctypes.data, copy_from_host_async=copy)
 
     def get(self, stream: Any = None) -> Any:
         if stream is None:  # on a stream of its own it waits for that alone
@@ -111,120 +112,8 @@ def philox(position: Any, number: int, seed: int) -> list[Any]:
     return [np.broadcast_to(word, position.shape) for word in c]
 
 
-def _word(size: int, seed: Any, number: Any) -> Any:
-    i = np.arange(size, dtype=np.uint64)
-    return np.choose((i & 3).astype(np.intp), philox(i >> 2, int(number), int(seed)))
-
-
-def _unit(high: Any, low: Any) -> Any:
-    return ((high >> 5) * 67108864.0 + (low >> 6)) / 9007199254740992.0
-
-
-def _pair(size: int, seed: Any, number: Any) -> Any:
-    i = np.arange(size, dtype=np.uint64)
-    w = philox(i >> 1, int(number), int(seed))
-    return np.where(i & 1, w[2], w[0]), np.where(i & 1, w[3], w[1])
-
-
-def _normal(size: int, seed: Any, number: Any, kind: Any) -> Any:
-    i = np.arange(size, dtype=np.uint64)
-    w = [x.astype(np.float64) for x in philox(i >> 1, int(number), int(seed))]
-    whole = 2.0**32
-    if kind == np.float64:
-        words = philox(i >> 1, int(number), int(seed))
-        radius = np.sqrt(-2 * np.log(1 - _unit(words[0], words[1])))
-        turn = 2 * math.pi * _unit(words[2], words[3])
-    else:
-        radius, turn = np.sqrt(-2 * np.log((w[0] + 0.5) / whole)), 2 * math.pi * w[1] / whole
-    return (radius * np.where(i & 1, np.sin(turn), np.cos(turn))).astype(kind)
-
-
-_erf = np.vectorize(math.erf, otypes=[float])
-_CDF = lambda x: 0.5 * (1 + _erf(x / math.sqrt(2)))
-
-
-def _tanh_inner(x: Any) -> Any:
-    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-
-
-def _tanh_slope(x: Any) -> Any:
-    t = np.tanh(_tanh_inner(x))
-    inner = math.sqrt(2 / math.pi) * (1 + 0.134145 * x * x)
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner
-
-
-#: What each kernel computes. Of random ones: (size, seed, number, ...); others get float64 arrays.
-PLAYED: dict[str, Any] = {
-    "words": lambda size, seed, number: _word(size, seed, number).astype(np.uint32),
-    "uniform32": lambda size, seed, number: ((_word(size, seed, number) >> 8) / 16777216.0).astype(
-        np.float32
-    ),
-    "uniform64": lambda size, seed, number: _unit(*_pair(size, seed, number)),
-    "normal32": lambda size, seed, number: _normal(size, seed, number, np.float32),
-    "normal64": lambda size, seed, number: _normal(size, seed, number, np.float64),
-    "integers": lambda size, seed, number, low, span: np.array(
-        [
-            int(low) + ((int(a) << 32 | int(b)) * int(span) >> 64)
-            for a, b in zip(*_pair(size, seed, number))
-        ],
-        np.int64,
-    ),
-    "keep": lambda size, seed, number, limit: _word(size, seed, number) < limit,
-    "erf": _erf,
-    "gelu": lambda x: x * _CDF(x),
-    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(_tanh_inner(x))),
-    "gelu_slope": lambda g, x: g * (_CDF(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
-    "gelu_tanh_slope": lambda g, x: g * _tanh_slope(x),
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "silu": lambda x: x / (1 + np.exp(-x)),
-    "threshold": lambda g, y: np.where(y <= 0, 0, g),
-    "ordered_add": lambda places, order, source, count, target: _ordered_add(
-        places, order, source, target
-    ),
-    "dropout": lambda x, seed, number, limit, scale: np.where(
-        _word(x.size, seed, number).reshape(x.shape) < limit, x * float(scale), 0
-    ),
-}
-
-
-class ElementwiseKernel:
-    """``cupy.ElementwiseKernel``, played by name."""
-
-    def __init__(self, inputs: str, outputs: str, body: str, name: str, preamble: str = "") -> None:
-        self.function = PLAYED[name.removeprefix("anadrome_")]
-        self.generic = "T out" in outputs
-        self.writes = outputs.startswith("raw")
-        self.kinds = [part.split()[0] for part in inputs.split(",")]
-
-    def __call__(self, *args: Any, size: int | None = None) -> Any:
-        if self.writes:
-            assert len(args) == len(self.kinds) + 1
-            self.function(*args)
-            return args[-1]
-        assert len(args) == len(self.kinds)
-        if not self.generic:
-            return dressed(self.function(size, *args))
-        first = np.asarray(args[0])
-        assert first.dtype.kind == "f" or first.dtype.name == "bfloat16"
-        plain = [
-            np.asarray(a).astype(float) if kind == "T" else a for a, kind in zip(args, self.kinds)
-        ]
-        return dressed(np.asarray(self.function(*plain)).astype(first.dtype))
-
-
 #: Functions whose results have a shape that depends on values.
 _COUNTING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "unique_inverse"}
-
-
-def _ordered_add(places: Any, order: Any, source: Any, target: Any) -> None:
-    """One sum a run of equal places, in their order, in the wide type."""
-    wide = np.float64 if target.dtype == np.float64 else np.float32
-    plain = target.view(np.ndarray)
-    sums: dict[int, Any] = {}
-    for place, number in zip(np.asarray(places), np.asarray(order)):
-        sums[int(place)] = sums.get(int(place), plain[place].astype(wide)) + wide(source[number])
-    for place, total in sums.items():
-        plain[place] = total
 
 
 def _wrapped(function: Any, name: str) -> Any:
@@ -303,11 +192,15 @@ def modules() -> dict[str, Any]:
         add=_Add(),
         matmul=_matmul,
         ElementwiseKernel=ElementwiseKernel,
+        ReductionKernel=ReductionKernel,
+        RawKernel=RawKernel,
+        RawModule=RawModule,
         asnumpy=lambda a: a.get() if isinstance(a, Array) else np.array(a),
         may_share_memory=lambda a, b: np.may_share_memory(a, b),
         cuda=types.SimpleNamespace(
             Device=Device, Event=Event, Stream=Stream, runtime=runtime,
             nvrtc=types.SimpleNamespace(getVersion=lambda: (12, 9)),
+            compiler=types.SimpleNamespace(CompileException=CompileException),
             memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             MemoryHook=MemoryHook,
             get_allocator=lambda: allocator[0],

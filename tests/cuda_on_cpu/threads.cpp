@@ -1,0 +1,172 @@
+// threads.cpp: the threads of a block as fibers, each run until it waits for others.
+//
+// Blocks run one after the other. What is undefined on a GPU is an error here: a barrier that some
+// threads never reach, a shuffle that names a thread which is not there. `order` chooses who runs
+// first (0: the first thread, 1: the last, more: mixed): results must not depend on it.
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+struct uint3 { unsigned x, y, z; };
+struct dim3 { unsigned x, y, z; };
+extern "C" {
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+}
+
+namespace {
+enum State { READY, AT_BARRIER, AT_MEETING, DONE };
+const size_t STACK = 128 * 1024;
+
+struct Fiber {
+  ucontext_t context;
+  char* stack = nullptr;
+  State state;
+  uint3 index;
+  unsigned mask;
+};
+
+std::vector<Fiber> fibers(1024);
+std::vector<unsigned long long> slots(1024);
+std::vector<char> dynamic_memory;
+ucontext_t home;
+unsigned now, count;
+void (*run_body)(void*);
+void* run_data;
+char message[200];
+
+void start() {
+  run_body(run_data);
+  fibers[now].state = DONE;
+  swapcontext(&fibers[now].context, &home);
+}
+
+void wait_as(State state) {
+  fibers[now].state = state;
+  swapcontext(&fibers[now].context, &home);
+}
+
+// Lets those go on who have waited for no one else. False: nobody can.
+bool release() {
+  unsigned barrier = 0, done = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    barrier += fibers[i].state == AT_BARRIER;
+    done += fibers[i].state == DONE;
+  }
+  if (barrier == count) {
+    for (unsigned i = 0; i < count; ++i) fibers[i].state = READY;
+    return true;
+  }
+  bool moved = false;
+  for (unsigned first = 0; first < count; first += 32)
+    for (unsigned i = first; i < first + 32 && i < count; ++i) {
+      if (fibers[i].state != AT_MEETING) continue;
+      unsigned mask = fibers[i].mask;
+      bool all = mask >> (i - first) & 1;
+      for (unsigned lane = 0; lane < 32; ++lane)
+        if (mask >> lane & 1)
+          all = all && first + lane < count && fibers[first + lane].state == AT_MEETING &&
+                fibers[first + lane].mask == mask;
+      if (!all) continue;
+      for (unsigned lane = 0; lane < 32; ++lane)
+        if (mask >> lane & 1) fibers[first + lane].state = READY;
+      moved = true;
+    }
+  if (!moved)
+    snprintf(message, sizeof message,
+             "block (%u, %u, %u) stands still: of %u threads %u wait at __syncthreads, %u have "
+             "ended, the others wait for threads of their warp that are elsewhere or not there",
+             blockIdx.x, blockIdx.y, blockIdx.z, count, barrier, done);
+  return moved;
+}
+
+unsigned turn(unsigned i, unsigned n, int order, unsigned stride) {
+  if (order == 0) return i;
+  if (order == 1) return n - 1 - i;
+  return (unsigned)(((unsigned long long)i * stride + order) % n);
+}
+
+unsigned coprime(unsigned n) {  // a stride that reaches all of n
+  for (unsigned s = 7919 % (n ? n : 1) + 1;; ++s) {
+    unsigned a = n, b = s;
+    while (b) {
+      unsigned rest = a % b;
+      a = b;
+      b = rest;
+    }
+    if (a == 1) return s;
+  }
+}
+
+bool run_block(int order) {
+  for (unsigned i = 0; i < count; ++i) {
+    Fiber& f = fibers[i];
+    f.state = READY;
+    f.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    if (!f.stack) f.stack = (char*)malloc(STACK);
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack;
+    f.context.uc_stack.ss_size = STACK;
+    f.context.uc_link = &home;
+    makecontext(&f.context, start, 0);
+  }
+  unsigned stride = coprime(count);
+  for (;;) {
+    unsigned left = 0;
+    for (unsigned i = 0; i < count; ++i) {
+      now = turn(i, count, order, stride);
+      if (fibers[now].state != READY) continue;
+      threadIdx = fibers[now].index;
+      swapcontext(&home, &fibers[now].context);
+    }
+    for (unsigned i = 0; i < count; ++i) left += fibers[i].state != DONE;
+    if (!left) return true;
+    if (!release()) return false;
+  }
+}
+}  // namespace
+
+extern "C" {
+unsigned cuda_lane() { return now % 32; }
+
+void __syncthreads() { wait_as(AT_BARRIER); }
+
+void cuda_meet(unsigned mask) {
+  fibers[now].mask = mask;
+  wait_as(AT_MEETING);
+}
+
+// Every thread of the mask gives a value and takes that of lane `from`.
+unsigned long long cuda_exchange(unsigned mask, unsigned long long value, int from) {
+  unsigned me = now;
+  slots[me] = value;
+  cuda_meet(mask);
+  // The value of a thread that takes no part is whatever it is.
+  unsigned long long out = from < 0 || from > 31 || !(mask >> from & 1)
+                               ? 0xFFFFFFFFFFFFFFFFull
+                               : slots[me / 32 * 32 + from];
+  cuda_meet(mask);
+  return out;
+}
+
+void* cuda_dynamic_shared() { return dynamic_memory.data(); }
+
+const char* cuda_run(void (*body)(void*), void* data, const unsigned* grid, const unsigned* block,
+                     unsigned shared, int order) {
+  gridDim = {grid[0], grid[1], grid[2]};
+  blockDim = {block[0], block[1], block[2]};
+  count = block[0] * block[1] * block[2];
+  run_body = body;
+  run_data = data;
+  unsigned blocks = grid[0] * grid[1] * grid[2], stride = coprime(blocks);
+  for (unsigned i = 0; i < blocks; ++i) {
+    unsigned b = turn(i, blocks, order, stride);
+    blockIdx = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
+    dynamic_memory.assign(shared + 16, (char)0xFF);
+    if (!run_block(order)) return message;
+  }
+  return nullptr;
+}
+}
