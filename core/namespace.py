@@ -6,6 +6,8 @@ here is the friendly one. Every public name here becomes ``anadrome.<name>``.
 
 from __future__ import annotations
 
+from math import e, inf, nan, pi
+
 from . import filling
 from .creation import (
     arange,
@@ -312,6 +314,7 @@ from .tensor import Tensor
 multiply, subtract, divide, concat = mul, sub, div, cat
 concatenate, moveaxis, swapdims, row_stack = cat, movedim, transpose, vstack
 true_divide = div
+newaxis = None
 
 from .nn._activations import _log_softmax as log_softmax
 from .nn._activations import _softmax as softmax
