@@ -19,10 +19,19 @@ from anadrome.backends.cupy import presence
 from anadrome.errors import DeviceError
 from anadrome.op import table
 
-PARTS = (
-    "adapter", "kernels", "memory", "namespace", "pending", "pinned", "precision", "random",
-    "scatter",
-)  # fmt: skip
+#: What is loaded without CuPy, and stays.
+WITHOUT = ("presence", "kernels")
+
+
+def _taken() -> dict[str, Any]:
+    """The modules that import CuPy, taken out of those that are loaded."""
+    start = "anadrome.backends.cupy."
+    out = {}
+    for name in [n for n in sys.modules if n.startswith(start) and n[len(start) :] not in WITHOUT]:
+        parent, _, child = name.rpartition(".")
+        out[name] = sys.modules.pop(name)
+        vars(sys.modules[parent]).pop(child, None)
+    return out
 
 
 @pytest.fixture
@@ -39,10 +48,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(
         sys.modules["array_api_compat"], "cupy", sys.modules["array_api_compat.cupy"], raising=False
     )
-    package = sys.modules["anadrome.backends.cupy"]
-    for part in PARTS:
-        monkeypatch.delitem(sys.modules, f"anadrome.backends.cupy.{part}", raising=False)
-        monkeypatch.delattr(package, part, raising=False)
+    modules = _taken()
     monkeypatch.setattr(presence, "_one_wheel", lambda: None)
     monkeypatch.setattr(fake_cupy.Device, "current", 0)
     monkeypatch.setattr(fake_cupy.Device, "synchronized", [])
@@ -51,9 +57,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield backend.get("cupy")
     backend.by_type.pop(fake_cupy.Array, None)
     backend._loaded.pop("cupy", None)
-    for part in PARTS:
-        sys.modules.pop(f"anadrome.backends.cupy.{part}", None)
-        package.__dict__.pop(part, None)
+    _taken()
+    sys.modules.update(modules)
+    for name, module in modules.items():
+        parent, _, child = name.rpartition(".")
+        setattr(sys.modules[parent], child, module)
     for op in table.values():
         op.implementations.pop(fake_cupy.Array, None)
     if before is not None:

@@ -17,7 +17,7 @@ from anadrome.dtypes import dtype
 from anadrome.errors import DeviceError
 
 from . import memory, namespace, pending, pinned, precision, scatter
-from .kernels import KERNELS, OUT_KERNELS
+from .direct import KERNELS, OUT_KERNELS
 from .random import Draws
 
 

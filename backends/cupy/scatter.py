@@ -8,7 +8,7 @@ import cupy
 import ml_dtypes
 import numpy as np
 
-from .kernels import WIDE
+from .source import WIDE
 
 _HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 #: What CuPy's atomic addition lacks, and what is added in its place.

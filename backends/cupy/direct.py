@@ -1,0 +1,50 @@
+"""direct: ops for which CuPy has a function, or that are a product by cuBLAS and little else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+
+_FUNCTIONS = {
+    "abs": "absolute", "neg": "negative", "exp": "exp", "expm1": "expm1", "log": "log",
+    "log1p": "log1p", "log2": "log2", "log10": "log10", "sqrt": "sqrt", "square": "square",
+    "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "add": "add", "sub": "subtract", "mul": "multiply", "div": "true_divide",
+    "maximum": "maximum", "minimum": "minimum", "eq": "equal", "ne": "not_equal", "lt": "less",
+    "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+    # cuBLAS accumulates half precision in float32.
+    "mm": "matmul", "bmm": "matmul", "matmul": "matmul", "mv": "matmul", "dot": "matmul",
+}  # fmt: skip
+
+
+def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Any:
+    """``beta * x + alpha * (a @ b)``, with the bias added where the product lies."""
+    out = cupy.matmul(a, b)
+    if alpha != 1:
+        out *= alpha
+    if beta != 0:  # else whatever x holds
+        out += x if beta == 1 else x * beta
+    return out
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """``x @ weight.T + bias``: one product of all rows, and the bias added where it lies."""
+    rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    out = cupy.matmul(rows, weight.T)
+    if bias is not None:
+        out += bias
+    return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[0])
+
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(cupy, function) for name, function in _FUNCTIONS.items()},
+    "addmm": addmm,
+    "linear": linear,
+}
+#: Those that may write into their first operand, for in-place forms without a graph.
+OUT_KERNELS: dict[str, Callable[..., Any]] = {
+    name: KERNELS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")
+}

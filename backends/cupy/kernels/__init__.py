@@ -1,0 +1,35 @@
+"""Fused kernels for CuPy's arrays: what a training step repeats, in one pass over memory.
+
+Reading order: `common` (what a kernel takes, how its source is compiled), then a file a family.
+They are compiled when first called, for the element type at hand, and CuPy keeps what was compiled
+on disk. Half precision is computed in float32 and rounded once. What a kernel does not take goes
+where it went without it. `ANADROME_DISABLE_PLUGINS=fused` switches all of them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from anadrome import Backend, hookimpl
+
+ANADROME_API = (1, 1)
+
+
+def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
+    """By name of the op; each with what has run it until now to fall back on."""
+    from anadrome.op import table
+
+    from . import activation, dropping
+
+    made: dict[str, Callable[..., Any]] = {}
+    for family in (activation, dropping):
+        for name, make in family.MAKERS.items():
+            made[name] = make(backend.kernels.get(name) or backend.composed(table[name]))
+    return made
+
+
+@hookimpl
+def register_kernels() -> Mapping[str, Callable[[Backend], Mapping[str, Callable[..., Any]]]]:
+    """Fused forwards and backwards for CuPy's arrays."""
+    return {"cupy": kernels_for}
