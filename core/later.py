@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .places import MODULES
 from .tensor import Tensor
 
 _MODULES = (
@@ -75,6 +76,7 @@ _METHODS = (
 def homes() -> dict[str, str]:
     """Each name under ``anadrome``, and ``module`` or ``module:name`` where it is found."""
     out = {name: f"anadrome.{name}" for name in _MODULES}
+    out.update({name: f"anadrome.{name}" for name in MODULES})
     out["trapz"] = "anadrome.ops.measures:trapezoid"
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})

@@ -129,7 +129,7 @@ def test_a_missing_script_is_refused(run, tmp_path):
         ("from torch import lobpcg", "ImportError", "torch.lobpcg"),
         ("from torch.nn import LinearCrossEntropyOptions", "ImportError",
          "torch.nn.LinearCrossEntropyOptions"),
-        ("import torch.jit.frontend", "ImportError", "torch.jit"),
+        ("import torch.fx.graph", "ImportError", "torch.fx"),
         ("torch.ones(2).sspaddmm", "AttributeError", "torch.Tensor.sspaddmm"),
     ],
 )  # fmt: skip
@@ -153,11 +153,50 @@ def test_a_name_that_pytorch_lacks_too_is_told_apart(run):
     )
 
 
+def test_files_of_pytorchs_packages_are_places_to_import_from(run):
+    done = run(
+        "import torch\nimport torch.nn.modules.utils\n"
+        "from torch.nn.modules.activation import MultiheadAttention\n"
+        "from torch.nn.modules.upsampling import Upsample\n"
+        "from torch.nn.modules.conv import _ConvNd\n"
+        "from torch.nn.utils.weight_norm import weight_norm\n"
+        "from torch.optim.adamw import AdamW\n"
+        "from torch.distributions.transformed_distribution import TransformedDistribution\n"
+        "from torch.utils.data._utils.collate import default_collate\n"
+        "assert MultiheadAttention is torch.nn.MultiheadAttention\n"
+        "assert Upsample is torch.nn.Upsample and issubclass(torch.nn.Conv2d, _ConvNd)\n"
+        "assert weight_norm is torch.nn.utils.weight_norm and AdamW is torch.optim.AdamW\n"
+        "assert TransformedDistribution is torch.distributions.TransformedDistribution\n"
+        "assert default_collate is torch.utils.data.default_collate\n"
+        "print(torch.nn.modules.utils._pair(3))\n"
+    )
+    assert done.stderr == ""
+    assert done.stdout == "(3, 3)\n"
+
+
+def test_what_is_for_pytorchs_compiler_changes_nothing(run):
+    done = run(
+        "import torch, torch._dynamo, torch._inductor.config as config, torch.onnx\n"
+        "from torch.jit import Final\nfrom torch import Tensor\n"
+        "torch._dynamo.config.suppress_errors = True\nconfig.max_autotune = True\n"
+        "@torch.jit.script\ndef f(x: Tensor) -> Tensor:\n    return x * 2\n"
+        "@torch.compiler.disable\ndef g(x):\n    return x + 1\n"
+        "@torch.compiler.disable(recursive=False)\ndef h(x):\n    return x\n"
+        "model = torch.jit.trace(torch.jit.script(torch.nn.Linear(1, 1)), torch.ones(1, 1))\n"
+        "assert not torch.jit.is_scripting() and not torch.compiler.is_compiling()\n"
+        "assert not torch.xpu.is_available() and not torch.mps.device_count()\n"
+        "print(h(g(f(torch.ones(1)))).item(), list(model.state_dict()))\n"
+        "torch.jit.save(model, 'model.pt')\n"
+    )
+    assert done.stdout == "3.0 ['weight', 'bias']\n"
+    assert done.stderr.splitlines()[-1].startswith("RuntimeError: jit.save(): anadrome compiles no")
+
+
 def test_programs_may_ask_whether_a_name_is_there(run):
     done = run(
         "import torch\nprint(hasattr(torch, 'lobpcg'), hasattr(torch, 'ones'))\n"
         "print(hasattr(torch.ones(1), 'sspaddmm'))\n"
-        "try:\n    import torch.jit\nexcept ImportError:\n    print('none')\n"
+        "try:\n    import torch.fx\nexcept ImportError:\n    print('none')\n"
     )
     assert done.stdout == "False True\nFalse\nnone\n"
 

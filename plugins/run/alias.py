@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import anadrome
+from anadrome.places import package_of
 
 from .coverage import names, torch_version
 
@@ -57,6 +58,9 @@ class Alias(types.ModuleType):
         except AttributeError:
             if _is_module(full):  # one that is imported when it is first asked for
                 return importlib.import_module(full)
+            package = package_of(self.__name__.removeprefix("torch."))
+            if hasattr(package, name):  # PyTorch keeps it in this file, anadrome in another
+                return getattr(importlib.import_module(f"torch{package.__name__[8:]}"), name)
             if not name.startswith("__"):
                 used[full] = False
                 raise AttributeError(not_covered(full), name=name, obj=self) from None
@@ -69,6 +73,10 @@ class Alias(types.ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """A setting (`torch.backends.cudnn.benchmark = True`) is one of anadrome's too."""
+        if isinstance(value, Alias):  # a module was imported; a function of its name stays
+            package = package_of(value.__name__.removeprefix("torch."))
+            if callable(getattr(package, name, None)):
+                return
         super().__setattr__(name, value)
         if not (name.startswith("__") or isinstance(value, Alias)):
             setattr(self.__dict__["_target"], name, value)

@@ -1,0 +1,57 @@
+"""table: PyTorch's modules that programs import from, and which module has their names here."""
+
+from __future__ import annotations
+
+#: Files of PyTorch's packages, by package; their names are those of the package.
+_IN = {
+    ("nn.modules", "nn"): (
+        "activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold "
+        "instancenorm linear loss module normalization padding pixelshuffle pooling rnn sparse "
+        "transformer upsampling"
+    ),
+    ("nn.parallel", "nn.parallel"): "data_parallel distributed",
+    ("nn.utils", "nn.utils"): (
+        "clip_grad convert_parameters spectral_norm weight_norm parametrizations"
+    ),
+    ("optim", "optim"): (
+        "adadelta adagrad adam adamax adamw asgd lbfgs nadam optimizer radam rmsprop rprop sgd"
+    ),
+    ("utils.data", "utils.data"): "_utils _utils.collate dataloader dataset distributed sampler",
+    ("distributions", "distributions"): (
+        "bernoulli beta binomial categorical cauchy chi2 continuous_bernoulli dirichlet "
+        "distribution exponential fishersnedecor gamma geometric gumbel half_cauchy half_normal "
+        "independent inverse_gamma kl kumaraswamy laplace log_normal logistic_normal "
+        "lowrank_multivariate_normal mixture_same_family multinomial multivariate_normal "
+        "negative_binomial normal one_hot_categorical pareto poisson relaxed_bernoulli "
+        "relaxed_categorical studentT transformed_distribution transforms uniform von_mises "
+        "weibull wishart"
+    ),
+    ("autograd", "autograd"): "anomaly_mode function grad_mode gradcheck variable",
+}
+
+FILES = {
+    f"{place}.{name}": f"anadrome.{package}"
+    for (place, package), names in _IN.items()
+    for name in names.split()
+}
+
+#: Modules that are only places, and the module with their names.
+MODULES = {
+    "_dynamo": "anadrome.places.compiler",
+    "_dynamo.config": "anadrome.places.compiler_settings",
+    "_inductor": "anadrome.places.compiler",
+    "_inductor.config": "anadrome.places.compiler_settings",
+    "compiler": "anadrome.places.compiler",
+    "hub": "anadrome.places.hub",
+    "jit": "anadrome.places.jit",
+    "jit.annotations": "typing",
+    "mps": "anadrome.places.absent",
+    "multiprocessing": "anadrome.places.multiprocessing",
+    "nn.common_types": "anadrome.places.types",
+    "onnx": "anadrome.places.onnx",
+    "types": "anadrome.places.types",
+    "utils._pytree": "anadrome.places.trees",
+    "utils.hooks": "anadrome.graph",
+    "utils.model_zoo": "anadrome.places.hub",
+    "xpu": "anadrome.places.absent",
+}
