@@ -379,7 +379,7 @@ def op(
     )
     call = build(declared)
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = doc
+    call.__module__, call.__doc__ = forward.__module__, doc  # pickle looks for it there
     call.op = declared  # type: ignore[attr-defined]
     declared.call = call
     table[name] = declared

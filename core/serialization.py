@@ -1,9 +1,9 @@
 """serialization: tensors and state dicts to files and back: PyTorch's own files, and safetensors.
 
-A kill at any moment leaves the old file or the new one (``atomic``). Reading runs no code: of a
-PyTorch file's pickle, ``torch_files`` plays what makes tensors and plain containers; a safetensors
-file is a JSON header and raw bytes (``tensor_file``), with what is not a Tensor as JSON
-(``nested``).
+A kill at any moment leaves the old file or the new one (``atomic``). Reading runs no code, unless
+``weights_only=False`` asks for it: of a PyTorch file's pickle, ``torch_files`` plays what makes
+tensors and plain containers; a safetensors file is a JSON header and raw bytes (``tensor_file``),
+with what is not a Tensor as JSON (``nested``).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from .tensor_file import library, on_host, parse, pieces
 
 
 def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
-    """Write tensors, and plain containers of them, to a file (``torch.save``).
+    """Write tensors, and containers of them, to a file (``torch.save``).
 
     ``obj``: a Tensor, or dicts, lists, tuples and sets of Tensors, numbers, strings, bytes,
-    booleans and None: a state dict, a checkpoint. ``f``: a path, or a binary file object. A path
-    that ends in ``.safetensors`` gives a safetensors file (``obj`` is then a dict), any other a
-    file that ``torch.load`` reads. The path is replaced atomically. PyTorch's further arguments
-    are accepted, and change nothing.
+    booleans and None: a state dict, a checkpoint. Anything else that can be pickled, such as a
+    whole Module, is read back by ``load(f, weights_only=False)`` alone. ``f``: a path, or a
+    binary file object. A path that ends in ``.safetensors`` gives a safetensors file (``obj`` is
+    then a dict), any other a file that ``torch.load`` reads. The path is replaced atomically.
+    PyTorch's further arguments are accepted, and change nothing.
 
     >>> import anadrome as ad, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "weights.pt")
@@ -83,9 +84,10 @@ def load(
 ) -> Any:
     """What ``save`` wrote, or any file of PyTorch's or safetensors' (``torch.load``).
 
-    ``map_location``: the device to put Tensors on. No code of the file is ever run, whatever
-    ``weights_only`` says: tensors and plain containers are read, and anything else is refused by
-    name. PyTorch's further arguments are accepted, and change nothing. Raises
+    ``map_location``: the device to put Tensors on. No code of the file is run: tensors and plain
+    containers are read, and anything else is refused by name. With ``weights_only=False`` any
+    object is made, as Python's pickle does it, which may run code that the file names: only for a
+    file that you trust. PyTorch's further arguments are accepted, and change nothing. Raises
     ``SerializationError`` (a RuntimeError and ValueError) that names the file if it is truncated,
     corrupt, or of another format.
     """
@@ -100,7 +102,7 @@ def load(
         from .torch_files.reading import is_archive, read
 
         if is_archive(data):
-            return read(name, data, map_location)
+            return read(name, data, map_location, weights_only is False)
         if data[:1] == b"\x80":
             raise SerializationError(
                 f"{name!r} is a bare pickle or a PyTorch file from before version 1.6, which is "

@@ -143,5 +143,6 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 _softmax.__name__ = _softmax.__qualname__ = "softmax"
 _log_softmax.__name__ = _log_softmax.__qualname__ = "log_softmax"
+_softmax.__module__ = _log_softmax.__module__ = "anadrome"  # where pickle will look for them
 Tensor.softmax = _softmax  # type: ignore[attr-defined]
 Tensor.log_softmax = _log_softmax  # type: ignore[attr-defined]

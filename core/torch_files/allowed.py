@@ -154,5 +154,6 @@ def find(module: str, name: str) -> Any:
     raise SerializationError(
         f"it names {full}, which is neither a tensor nor a plain container; to load it could run "
         "code, so it is not read. Where the file was made, save what `state_dict()` returns, and "
-        "plain numbers, strings, lists and dicts beside it"
+        "plain numbers, strings, lists and dicts beside it; for an object that was saved here, in "
+        "a file that you trust, write `load(path, weights_only=False)`"
     )

@@ -18,14 +18,17 @@ def is_archive(data: bytes) -> bool:
     return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read(name: str, data: bytes, map_location: Any = None) -> Any:
-    """The object in one of PyTorch's files, given as bytes; ``name`` is for errors."""
+def read(name: str, data: bytes, map_location: Any = None, trusted: bool = False) -> Any:
+    """The object in one of PyTorch's files, given as bytes; ``name`` is for errors.
+
+    ``trusted``: it may be any object, and making it may run code that the file names.
+    """
     import zipfile
 
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         with archive:
-            return _Reader(archive, map_location).object()
+            return _Reader(archive, map_location).object(trusted)
     except SerializationError as error:
         raise SerializationError(f"{name!r}: {error}") from error.__cause__
     except BackendError:
@@ -60,9 +63,14 @@ class _Reader:
         self.storages: dict[str, Storage] = {}
         self.host = backends.get("numpy")
 
-    def object(self) -> Any:
+    def object(self, trusted: bool) -> Any:
         """What the archive holds."""
-        return unpickle(self._bytes(f"{self.prefix}data.pkl", None), self.reference)
+        pickled = self._bytes(f"{self.prefix}data.pkl", None)
+        if trusted:
+            from .objects import read_object
+
+            return read_object(pickled, self.reference)
+        return unpickle(pickled, self.reference)
 
     def _bytes(self, name: str, size: int | None) -> bytes:
         """An entry of known size; PyTorch compresses none, so none can be a bomb."""

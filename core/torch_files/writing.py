@@ -1,7 +1,8 @@
-"""writing: an object of tensors and plain containers as a file that ``torch.load`` reads.
+"""writing: tensors and plain containers as a file that ``torch.load`` reads.
 
 Tensors that share memory share a storage in the file. Others have one of their own, without the
-rest of the memory that they may be a view of.
+rest of the memory that they may be a view of. An object that is more than that goes to
+``objects``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ def write(obj: Any) -> bytes:
     """The bytes of the file."""
     import zipfile
 
-    storages = _Storages(list(_tensors(obj, set())))
-    pickled = _Pickler(storages).pickle(obj)
+    try:
+        storages = _Storages(list(_tensors(obj, set())))
+        pickled = _Pickler(storages).pickle(obj)
+    except _NotPlainError:
+        from .objects import write_object
+
+        storages = _Storages([])
+        pickled = write_object(obj, storages.alone)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         _entry(archive, "archive/data.pkl", pickled)
@@ -64,6 +71,10 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
         seen.add(id(value))
         for v in value:
             yield from _tensors(v, seen)
+
+
+class _NotPlainError(Exception):
+    """The object holds something else than tensors and plain containers."""
 
 
 class _Piece:
@@ -126,6 +137,18 @@ class _Storages:
             strides = tuple(s // p.step for s in p.array.strides)
             self.places[id(p.tensor)] = (key, (p.begin - begin) // p.step, strides)
 
+    def alone(self, tensor: Tensor) -> tuple[Any, ...]:
+        """A storage of its own for a tensor: its kind, key and count; offset and strides."""
+        self._add([_Piece(tensor)])
+        key, offset, strides = self.places[id(tensor)]
+        return _kind_of(tensor), key, self.counts[key], offset, strides
+
+
+def _kind_of(tensor: Tensor) -> str:
+    if tensor.dtype not in _STORAGE_OF:
+        raise SerializationError(f"{tensor.dtype.name} has no form in PyTorch's files")
+    return _STORAGE_OF[tensor.dtype]
+
 
 class _Pickler:
     """The object as a pickle of protocol 2, with PyTorch's names for what makes a tensor."""
@@ -139,7 +162,7 @@ class _Pickler:
     def pickle(self, obj: Any) -> bytes:
         """All of it."""
         try:
-            self._save(obj, "obj")
+            self._save(obj)
         except RecursionError:
             raise SerializationError("the object is nested too deeply to be saved") from None
         return bytes(self.out + b".")
@@ -149,30 +172,30 @@ class _Pickler:
         self.keep.append(value)
         self.out += b"r" + struct.pack("<I", number)
 
-    def _save(self, value: Any, where: str) -> None:
+    def _save(self, value: Any) -> None:
         if id(value) in self.memo:
             self.out += b"j" + struct.pack("<I", self.memo[id(value)])
         elif isinstance(value, Tensor):
-            self._tensor(value, where)
+            self._tensor(value)
         elif isinstance(value, dict):
-            self._dict(value, where)
+            self._dict(value)
         elif type(value) is list:
             self.out += b"]"
             self._memoized(value)
             self.out += b"("
-            for i, v in enumerate(value):
-                self._save(v, f"{where}[{i}]")
+            for v in value:
+                self._save(v)
             self.out += b"e"
         elif isinstance(value, Size):
-            self._call("torch Size", [tuple(value)], where)
+            self._call("torch Size", [tuple(value)])
         elif isinstance(value, tuple):
-            self._tuple(value, where)
+            self._tuple(value)
         elif type(value) in (set, frozenset):
-            self._call(f"__builtin__ {type(value).__name__}", [list(value)], where)
+            self._call(f"__builtin__ {type(value).__name__}", [list(value)])
         else:
-            self._plain(value, where)
+            self._plain(value)
 
-    def _plain(self, value: Any, where: str) -> None:
+    def _plain(self, value: Any) -> None:
         if value is None or value is True or value is False:
             self.out += {None: b"N", True: b"\x88", False: b"\x89"}[value]
         elif isinstance(value, int) and not isinstance(value, bool):
@@ -183,23 +206,16 @@ class _Pickler:
             encoded = str(value).encode("utf-8", "surrogatepass")
             self.out += b"X" + struct.pack("<I", len(encoded)) + encoded
         elif isinstance(value, (bytes, bytearray)):
-            self._call("_codecs encode", [bytes(value).decode("latin1"), "latin1"], where)
+            self._call("_codecs encode", [bytes(value).decode("latin1"), "latin1"])
         elif isinstance(value, complex):
-            self._call("__builtin__ complex", [value.real, value.imag], where)
+            self._call("__builtin__ complex", [value.real, value.imag])
         elif isinstance(value, dtypes.dtype):
             self._name(f"torch {value.name}")
         elif isinstance(value, device):
             index = getattr(value, "index", None)
-            self._call("torch device", [value.type, *([] if index is None else [index])], where)
+            self._call("torch device", [value.type, *([] if index is None else [index])])
         else:
-            raise SerializationError(
-                f"{where} is a {type(value).__name__}; files hold Tensors, numbers, strings, "
-                "bytes, booleans, None, dtypes, devices, and dicts, lists, tuples and sets of "
-                "them" + (
-                    "; for a Module write `save(module.state_dict(), path)`"
-                    if hasattr(value, "state_dict") else ""
-                )
-            )  # fmt: skip
+            raise _NotPlainError
 
     def _int(self, value: int) -> None:
         if -(2**31) <= value < 2**31:
@@ -210,62 +226,58 @@ class _Pickler:
             raise SerializationError("an integer of more than 255 bytes cannot be saved")
         self.out += b"\x8a" + bytes([len(encoded)]) + encoded
 
-    def _tuple(self, value: tuple[Any, ...], where: str) -> None:
+    def _tuple(self, value: tuple[Any, ...]) -> None:
         self.out += b"("
-        for i, v in enumerate(value):
-            self._save(v, f"{where}[{i}]")
+        for v in value:
+            self._save(v)
         self.out += b"t"
 
-    def _dict(self, value: dict[Any, Any], where: str) -> None:
+    def _dict(self, value: dict[Any, Any]) -> None:
         ordered = isinstance(value, OrderedDict)
         self.out += b"ccollections\nOrderedDict\n)R" if ordered else b"}"
         self._memoized(value)
         self.out += b"("
         for k, v in value.items():
-            self._save(k, where)
-            self._save(v, f"{where}[{k!r}]")
+            self._save(k)
+            self._save(v)
         self.out += b"u"
         metadata = getattr(value, "_metadata", None)
         if ordered and metadata is not None:
-            self._save({"_metadata": metadata}, where)
+            self._save({"_metadata": metadata})
             self.out += b"b"
 
     def _name(self, name: str) -> None:
         module, _, last = name.partition(" ")
         self.out += f"c{module}\n{last}\n".encode("ascii")
 
-    def _call(self, name: str, args: list[Any], where: str) -> None:
+    def _call(self, name: str, args: list[Any]) -> None:
         self._name(name)
-        self._tuple(tuple(args), where)
+        self._tuple(tuple(args))
         self.out += b"R"
 
-    def _tensor(self, tensor: Tensor, where: str) -> None:
+    def _tensor(self, tensor: Tensor) -> None:
         from ..nn import Parameter
 
-        if not tensor.is_leaf and tensor.requires_grad:
-            tensor_requires = False  # its history is not saved
-        else:
-            tensor_requires = tensor.requires_grad
+        tensor_requires = tensor.requires_grad  # also of a non-leaf, which comes back as a leaf
         parameter = isinstance(tensor, Parameter)
-        if tensor.dtype not in _STORAGE_OF:
-            raise SerializationError(f"{where}: {tensor.dtype.name} has no form in PyTorch's files")
+        kind = _kind_of(tensor)
         if parameter:
             self._name("torch._utils _rebuild_parameter")
             self.out += b"("
         key, offset, strides = self.storages.places[id(tensor)]
         self._name("torch._utils _rebuild_tensor_v2")
         self.out += b"(("
-        self._plain("storage", where)
-        self._name(f"torch {_STORAGE_OF[tensor.dtype]}")
+        self._plain("storage")
+        self._name(f"torch {kind}")
         for part in (str(key), str(tensor.device), self.storages.counts[key]):
-            self._plain(part, where)
+            self._plain(part)
         self.out += b"tQ"
-        self._plain(offset, where)
-        self._tuple(tuple(tensor.shape), where)
-        self._tuple(strides, where)
-        self._plain(tensor_requires and not parameter, where)
+        self._plain(offset)
+        self._tuple(tuple(tensor.shape))
+        self._tuple(strides)
+        self._plain(tensor_requires and not parameter)
         self.out += b"ccollections\nOrderedDict\n)RtR"
         if parameter:
-            self._plain(tensor_requires, where)
+            self._plain(tensor_requires)
             self.out += b"ccollections\nOrderedDict\n)RtR"
         self._memoized(tensor)

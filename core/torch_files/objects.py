@@ -1,0 +1,109 @@
+"""objects: what is more than tensors and plain containers, by Python's own pickle.
+
+A whole Module, the arguments of a program, an optimizer: they are written as pickle would, with
+their tensors as PyTorch's files have them. Reading one back calls what it names, so it is done
+only for ``load(..., weights_only=False)``, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ..errors import SerializationError
+from ..nn.parameter import Parameter
+from ..tensor import Tensor
+from .allowed import Named, find
+
+
+class _Name:
+    """A function or class that the file calls by PyTorch's name."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.line = f"c{module}\n{name}\n".encode("ascii")
+
+    def __call__(self) -> NoReturn:
+        raise NotImplementedError("a name is called when the file is read")
+
+
+class _Stored:
+    """A tensor's storage in the file, as ``("storage", kind, key, location, count)``."""
+
+    def __init__(self, *reference: Any) -> None:
+        self.reference = reference
+
+
+_REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
+_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
+
+
+class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
+    """``place``: puts a tensor into the file; returns kind, key, count, offset and strides."""
+
+    write: Callable[[bytes], Any]
+    dispatch: dict[Any, Any] = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+
+    def __init__(self, file: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> None:
+        super().__init__(file, protocol=2)
+        self.place = place
+
+    def persistent_id(self, obj: Any) -> Any:
+        """The reference of a storage; None for all else."""
+        return obj.reference if type(obj) is _Stored else None
+
+    def reducer_override(self, obj: Any) -> Any:
+        """A Tensor or Parameter as PyTorch rebuilds it; all else as it says itself."""
+        if type(obj) is Parameter:
+            return _PARAMETER, (obj.detach(), obj.requires_grad, {})
+        if type(obj) is not Tensor:
+            return NotImplemented
+        kind, key, count, offset, strides = self.place(obj)
+        stored = _Stored("storage", _Name("torch", kind), str(key), str(obj.device), count)
+        return _REBUILD, (stored, offset, tuple(obj.shape), strides, obj.requires_grad, {})
+
+    def _save_name(self, obj: _Name) -> None:
+        self.write(obj.line)
+
+    dispatch[_Name] = _save_name
+
+
+def write_object(obj: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> bytes:
+    """Any object that can be pickled; SerializationError for one that cannot."""
+    out = io.BytesIO()
+    try:
+        ObjectPickler(out, place).dump(obj)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise SerializationError(
+            f"the object cannot be saved: {error}; save tensors, and plain containers of them: "
+            "for a Module, what `module.state_dict()` returns"
+        ) from error
+    return out.getvalue()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, persistent: Callable[[Any], Any]) -> None:
+        super().__init__(io.BytesIO(data))
+        self.persistent_load = persistent  # type: ignore[method-assign, assignment]
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            found = find(module, name)
+        except SerializationError:
+            if module.partition(".")[0] == "torch":
+                raise
+            return super().find_class(module, name)
+        return found.call if isinstance(found, Named) else found
+
+
+def read_object(data: bytes, persistent: Callable[[Any], Any]) -> Any:
+    """The object of a pickle of a file that is trusted: it may run code."""
+    try:
+        return _Unpickler(data, persistent).load()
+    except SerializationError:
+        raise
+    except Exception as error:
+        raise SerializationError(
+            f"its object cannot be made: {type(error).__name__}: {error}"
+        ) from error
