@@ -76,7 +76,8 @@ _METHODS = (
 def homes() -> dict[str, str]:
     """Each name under ``anadrome``, and ``module`` or ``module:name`` where it is found."""
     out = {name: f"anadrome.{name}" for name in _MODULES}
-    out.update({name: f"anadrome.{name}" for name in MODULES})
+    nested = {name for name in MODULES if name.rpartition(".")[0] in MODULES}  # loaded with theirs
+    out.update({name: f"anadrome.{name}" for name in MODULES.keys() - nested})
     out["trapz"] = "anadrome.ops.measures:trapezoid"
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
