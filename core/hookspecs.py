@@ -116,6 +116,18 @@ def before_step(optimizer: Any) -> None:
 
 
 @hookspec
+def before_update(gradients: list[Any]) -> None:
+    """The gradients of a step are gathered, and nothing is written yet.
+
+    Fires within ``optimizer.step()`` of optimizers that say so (``announces_update``: those derived
+    from ``FlatOptimizer``), once a step. ``gradients`` are arrays: those of small parameters are
+    one flat array, so to look at them here costs less than in ``before_step``. They must not be
+    written to. Returns nothing; raise to stop the step. Bundled user: ``sentinel``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def after_step(optimizer: Any) -> None:
     """An optimizer has changed its parameters.
 

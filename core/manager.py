@@ -75,6 +75,7 @@ exports: dict[str, tuple[str, Any]] = {}
 
 #: Hooks of optimizer steps, or None if no plugin has any: then a step pays one test.
 before_step: Callable[[Any], None] | None = None
+before_update: Callable[[list[Any]], None] | None = None
 after_step: Callable[[Any], None] | None = None
 
 
@@ -293,10 +294,11 @@ def _make_lazy(module: Any, waiting: dict[str, str]) -> None:
 # -- hooks that fire at work ------------------------------------------------------------------
 def _connect() -> None:
     """Give engine and optimizers direct calls to the hooks that somebody implements."""
-    global before_step, after_step
+    global before_step, before_update, after_step
     entry.around = _surrounding()
     engine.grad_ready = _caller("grad_ready")
     before_step = _caller("before_step")
+    before_update = _caller("before_update")
     after_step = _caller("after_step")
 
 

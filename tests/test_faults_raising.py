@@ -254,6 +254,10 @@ def before_step(optimizer):
     breaks()
 
 
+def before_update(gradients):
+    breaks()
+
+
 def after_step(optimizer):
     breaks()
 
@@ -266,8 +270,11 @@ def around_backward(tensors):
     breaks()
 
 
-@pytest.mark.parametrize("hook", [before_step, after_step, grad_ready, around_backward],
-                         ids=lambda h: h.__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "hook",
+    [before_step, before_update, after_step, grad_ready, around_backward],
+    ids=lambda h: h.__name__,
+)
 def test_a_plugin_that_raises_at_work(hook, registered):
     training, twin = Training(), Training()
     registered(plugin(**{hook.__name__: hook}))
@@ -280,7 +287,7 @@ def test_a_plugin_that_raises_at_work(hook, registered):
     manager.unregister("bad")
     if hook is not after_step:
         assert training.values() == twin.values()
-        if hook is not before_step:
+        if hook not in (before_step, before_update):
             assert all(p.grad is None for p in training.net.parameters())
         training.step()
     twin.step()

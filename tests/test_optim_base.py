@@ -226,6 +226,49 @@ def test_a_plugin_may_stop_the_step():
     assert x.item() == 0.5
 
 
+def test_what_is_gathered_is_shown_before_anything_is_written():
+    seen = []
+
+    class Plugin:
+        @hookimpl
+        def before_update(self, gradients):
+            seen.append([g.tolist() for g in gradients])
+            assert (x.item(), y.tolist()) == (1.0, [2.0, 3.0])
+            if stop:
+                raise ArithmeticError("not with these gradients")
+
+    x, y, alone = (ad.tensor(v, requires_grad=True) for v in (1.0, [2.0, 3.0], 0.0))
+    x.grad, y.grad, alone.grad = ad.tensor(0.25), ad.tensor([0.5, 1.5]), ad.tensor(4.0)
+    optimizer = ad.optim.Adam([{"params": [x, y]}, {"params": [alone], "lr": 0.5}], lr=1.0)
+    before = optimizer.state_dict()
+    stop = True
+    manager.register(Plugin(), name="watcher")
+    try:
+        with pytest.raises(ArithmeticError):
+            optimizer.step()
+        assert seen == [[[0.25, 0.5, 1.5], 4.0]]
+        assert all(s["step"].item() == 0 for s in optimizer.state_dict()["state"].values())
+        assert before["param_groups"] == optimizer.state_dict()["param_groups"]
+        stop = False
+        optimizer.step()
+    finally:
+        manager.unregister("watcher")
+    assert len(seen) == 2
+    assert [x.item(), *y.tolist(), alone.item()] == pytest.approx([0.0, 1.0, 2.0, -0.5], abs=1e-6)
+
+
+def test_a_step_of_ones_own_does_not_say_what_it_gathers():
+    class Own(ad.optim.SGD):
+        def step(self, closure=None):
+            return None
+
+    class Below(Own):
+        pass
+
+    assert ad.optim.SGD.announces_update and ad.optim.Adam.announces_update
+    assert not (Own.announces_update or Below.announces_update or ad.optim.LBFGS.announces_update)
+
+
 def test_super_step_announces_once():
     class Twice(ad.optim.SGD):
         def step(self, closure=None):

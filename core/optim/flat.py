@@ -26,6 +26,7 @@ from ..undivided import undivided
 from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
+from .stepping import announce_update
 
 
 def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:
@@ -140,6 +141,8 @@ class FlatOptimizer(Optimizer):
     #: Whether ``state[p]["step"]`` counts the updates of each parameter, as PyTorch's Adam does.
     counts_steps: ClassVar[bool] = False
 
+    announces_update: ClassVar[bool] = True
+
     _plans: dict[int, Plan] | None = None
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
@@ -174,39 +177,48 @@ class FlatOptimizer(Optimizer):
         if closure is not None:
             with modes.enable_grad():
                 loss = closure()
-        work: list[tuple[dict[str, Any], Any]] = []
+        call = _through_modes if modes.current().modes else _straight
+        work: list[tuple[dict[str, Any], Unit, Any]] = []
+        recorded: list[tuple[dict[str, Any], list[Tensor]]] = []
+        gradients: list[Any] = []
+        # All state is made, and all gradients are gathered, before the first parameter is changed.
         for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p._grad is not None]
             if not params:
                 continue
             if group.get("differentiable"):
-                self._recorded_update(group, params)
-            else:  # all state is made before the first parameter is changed
-                work += [(group, unit) for unit in self._plan(number, group, params).units]
+                recorded.append((group, params))
+                gradients += [unwrap(p._grad) for p in params]
+                continue
+            for unit in self._plan(number, group, params).units:
+                grads = [p._grad for p in unit.params]
+                given = call(flat_gather, *grads) if unit.flat else grads[0]
+                work.append((group, unit, given))
+                gradients.append(unwrap(given))
+        announce_update(gradients)
+        for group, params in recorded:
+            self._recorded_update(group, params)
         with undivided():
             made = 0
             try:
-                for group, unit in work:
-                    self._update(group, unit)
+                for group, unit, grads in work:
+                    self._update(group, unit, grads, call)
                     made += 1
             except BaseException as error:
-                _tell(error, made, [unit for _, unit in work])
+                _tell(error, made, [unit for _, unit, _ in work])
                 raise
         return loss
 
-    def _update(self, group: dict[str, Any], unit: Unit) -> None:
+    def _update(self, group: dict[str, Any], unit: Unit, grads: Any, call: Any) -> None:
         params = unit.params
-        seen = bool(modes.current().modes)
-        call = _through_modes if seen else _straight
         try:
             numbers = self._numbers_now(group, unit)
             if not unit.flat:
                 unit.torn = True
-                call(self.update, params[0], params[0]._grad, *unit.state, **numbers)
+                call(self.update, params[0], grads, *unit.state, **numbers)
                 unit.done()
             else:
                 flat = call(flat_gather, *params)
-                grads = call(flat_gather, *[p._grad for p in params])
                 unit.torn = bool(unit.state)
                 call(self.update, flat, grads, *unit.state, **numbers)
                 unit.done()
@@ -220,7 +232,7 @@ class FlatOptimizer(Optimizer):
             with modes.aside():
                 unit.retreat()
             raise
-        if not seen:
+        if call is _straight:
             _note_writes(params)
 
     def _recorded_update(self, group: dict[str, Any], params: list[Tensor]) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import modes, sites
 from ..border import Bordered
@@ -71,6 +71,10 @@ class Optimizer(Bordered):
     tensor([0.], requires_grad=True)
     """
 
+    #: Whether ``step()`` calls the plugins' ``before_update``; no longer so below a class that has
+    #: its own.
+    announces_update: ClassVar[bool] = False
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -95,6 +99,8 @@ class Optimizer(Bordered):
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "step" in cls.__dict__:
+            if "announces_update" not in cls.__dict__:
+                cls.announces_update = False
             cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def _make_hooks(self) -> None:

@@ -46,6 +46,18 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def announce_update(gradients: list[Any]) -> None:
+    """Fire ``before_update``: everything is gathered, nothing is written."""
+    manager = _manager()
+    if manager.before_update is None:
+        return
+    try:
+        manager.before_update(gradients)
+    except Exception as error:
+        manager.blame(error, "before_update")
+        raise
+
+
 def was_skipped(result: Any) -> bool:
     """Whether ``result`` tells of a step that was left out, as that of ``amp.GradScaler`` may.
 

@@ -53,6 +53,14 @@ def before_step(optimizer: Any) -> None:
         watch.stepping(optimizer)
 
 
+@hookimpl
+def before_update(gradients: list[Any]) -> None:
+    """The same look, where the optimizer has already put the gradients together."""
+    watch = current.get()
+    if watch is not None:
+        watch.updating(gradients)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to `parser`."""
     from .command import add_arguments

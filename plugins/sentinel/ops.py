@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from anadrome import KEEP, NONE, Tensor, op
@@ -19,16 +20,29 @@ all_finite = op("all_finite", _all_finite, tensors=NONE, dtype=KEEP, method=Fals
                 samples=call(Arr((2, 3)), Arr((4,)), Arr(())))  # fmt: skip
 
 
+_implementations = all_finite.op.implementations
+
+
+@functools.cache
+def _alone(cls: type) -> bool:
+    """Whether all arrays of that type are on one device."""
+    return by_type[cls].device_count() == 1
+
+
 def is_finite(arrays: list[Any]) -> bool:
     """The flag, read: waits for each device once. No mode sees it."""
     cls = arrays[0].__class__
-    if len(set(map(type, arrays))) == 1 and by_type[cls].device_count() == 1:
-        return bool(all_finite.op.implementations[cls](*arrays))
+    if _alone(cls):
+        for a in arrays:
+            if a.__class__ is not cls:
+                break
+        else:
+            return bool(_implementations[cls](*arrays))
     places: dict[Any, list[Any]] = {}
     for a in arrays:
         backend = by_type[a.__class__]
         places.setdefault((backend.name, str(backend.device_of(a))), []).append(a)
-    flags = [all_finite.op.implementations[there[0].__class__](*there) for there in places.values()]
+    flags = [_implementations[there[0].__class__](*there) for there in places.values()]
     return all(bool(flag) for flag in flags)
 
 

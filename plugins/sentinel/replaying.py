@@ -94,6 +94,9 @@ class Replay:
 
         handle = optimizer.register_step_post_hook(shown)
 
+    def updating(self, gradients: list[Any]) -> None:
+        """No gradient was left to gather."""
+
     def added_to(self) -> bool:
         """Whether the step adds to gradients that are bad now, and may have been so before it."""
         return any(grad is not None and ranged(unwrap(grad)).bad for _, grad in self.grads.values())

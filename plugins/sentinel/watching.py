@@ -162,7 +162,9 @@ class Hit(BaseException):
 class Watch:
     """One call of a step, or a whole loop (then `step` is None)."""
 
-    __slots__ = ("backwards", "careful", "graph", "guard", "leaves", "roots", "step", "updates")
+    __slots__ = (
+        "backwards", "careful", "due", "graph", "guard", "leaves", "roots", "step", "updates",
+    )  # fmt: skip
 
     def __init__(self, guard: sentinel, step: Watched | None = None) -> None:
         self.guard = guard
@@ -173,6 +175,8 @@ class Watch:
         #: What a backward started from, until it has been looked at; in a loop, until a step.
         self.roots: tuple[Tensor, ...] = ()
         self.graph: tuple[Tensor, ...] = ()
+        #: The roots to be looked at with the gradients that an optimizer is gathering; else None.
+        self.due: tuple[Tensor, ...] | None = None
         #: Whether to look at the end of a backward, since no optimizer is known to take what it
         #: gives. `leaves`: those it gave something, by id.
         self.careful = True
@@ -194,7 +198,7 @@ class Watch:
         return Backward(self, tensors) if self.careful else None
 
     def stepping(self, optimizer: Any) -> None:
-        """An optimizer is about to step: the one look of an ordinary step."""
+        """An optimizer is about to step; look now, if it will not say what it has gathered."""
         if tape.get() is not None:
             return
         self.updates += 1
@@ -202,20 +206,26 @@ class Watch:
         if roots and is_scaled(roots[0]):
             self.look_at_roots(_STEPPING)
             roots = ()
-        arrays = [
-            unwrap(grad)
-            for group in optimizer.param_groups
-            for p in group["params"]
-            if (grad := p.grad) is not None
-        ]
-        for root in roots:
-            arrays.append(unwrap(root))
-        if arrays:
-            self.look(arrays, _STEPPING)
+        self.roots = ()
+        self.due = roots
+        if not optimizer.announces_update:
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+            self.updating([unwrap(grad) for grad in grads if grad is not None])
         if self.careful and self.leaves:
             self.leaves -= {id(p) for group in optimizer.param_groups for p in group["params"]}
             self.careful = bool(self.leaves)
-        self.roots = self.graph = ()
+
+    def updating(self, gradients: list[Any]) -> None:
+        """An optimizer has its gradients together, and has not begun to write: the one look of an
+        ordinary step."""
+        roots = self.due
+        if roots is None:
+            return
+        self.due = None
+        arrays = [*gradients, *map(unwrap, roots)] if roots else gradients
+        if arrays:
+            self.look(arrays, _STEPPING)
+        self.graph = ()
 
     def look(self, arrays: list[Any], when: str) -> None:
         """Stop if the arrays are not finite."""
