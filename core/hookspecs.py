@@ -65,8 +65,9 @@ def register_exports() -> Mapping[str, Any]:
     for: an object, or the string ``"package.module:name"`` that is imported when the name is first
     used. Modules on the way are made: ``from anadrome.utils.checkpoint import checkpoint`` works.
     Two plugins that give one name clash: the second is left out and reported.
-    Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``data``, ``distributions``,
-    ``offload``, ``optimizers``, ``profiler``, ``resume``, ``sentinel``, ``traps``.
+    Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``data``, ``distributed``,
+    ``distributions``, ``offload``, ``optimizers``, ``profiler``, ``resume``, ``sentinel``,
+    ``traps``.
     """
     raise NotImplementedError
 

@@ -13,8 +13,7 @@ from .places import MODULES
 from .tensor import Tensor
 
 _MODULES = (
-    "func", "linalg", "fft", "accelerator", "special", "version", "distributed", "nn.attention",
-    "nn.parallel",
+    "func", "linalg", "fft", "accelerator", "special", "version", "nn.attention",
 )  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
@@ -81,7 +80,7 @@ def homes() -> dict[str, str]:
     out["trapz"] = "anadrome.ops.measures:trapezoid"
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
-    out["nn.DataParallel"] = "anadrome.nn.parallel:DataParallel"
+    out["testing"] = "anadrome.testing"
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})
     return out

@@ -21,6 +21,7 @@ from .autograd import entry
 from .entrypoints import EntryPoint, entry_points
 from .errors import PluginError
 from .op import declared_by, table, withdraw
+from .places.missing import advice, missing
 from .unfinished import note
 
 GROUP = "anadrome"
@@ -279,9 +280,9 @@ def _make_lazy(module: Any, waiting: dict[str, str]) -> None:
                 value = getattr(value, part)
             setattr(module, name, value)
             return value
-        if inherited is not None:
+        if inherited is not None and advice(f"{module.__name__}.{name}") is None:
             return inherited(name)
-        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        raise missing(module.__name__, name)
 
     def __dir__() -> list[str]:
         return sorted({*vars(module), *waiting})

@@ -20,4 +20,19 @@ def returned(name: str, *fields: str) -> Any:
         return tuple, (list(self),)
 
     members = {"__slots__": (), "__repr__": show, "__reduce__": reduce}
-    return type(name, (base,), members)
+    made[name] = kind = type(name, (base,), members)
+    return kind
+
+
+#: All of them, by function: ``torch.return_types``.
+made: dict[str, Any] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in made and not name.startswith("_"):
+        from .later import everything
+
+        everything()
+    if name not in made:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return made[name]

@@ -129,7 +129,7 @@ def test_a_missing_script_is_refused(run, tmp_path):
         ("from torch import lobpcg", "ImportError", "torch.lobpcg"),
         ("from torch.nn import LinearCrossEntropyOptions", "ImportError",
          "torch.nn.LinearCrossEntropyOptions"),
-        ("import torch.fx.graph", "ImportError", "torch.fx"),
+        ("import torch.monitor.more", "ImportError", "torch.monitor"),
         ("torch.ones(2).sspaddmm", "AttributeError", "torch.Tensor.sspaddmm"),
     ],
 )  # fmt: skip
@@ -196,7 +196,7 @@ def test_programs_may_ask_whether_a_name_is_there(run):
     done = run(
         "import torch\nprint(hasattr(torch, 'lobpcg'), hasattr(torch, 'ones'))\n"
         "print(hasattr(torch.ones(1), 'sspaddmm'))\n"
-        "try:\n    import torch.fx\nexcept ImportError:\n    print('none')\n"
+        "try:\n    import torch.monitor\nexcept ImportError:\n    print('none')\n"
     )
     assert done.stdout == "False True\nFalse\nnone\n"
 

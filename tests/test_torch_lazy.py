@@ -45,6 +45,27 @@ def test_lazy_layers(number: int) -> None:
     agree(call, numbers(*shape), second=False)
 
 
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda nn: nn.LazyInstanceNorm1d(), (2, 3, 4)),
+        (lambda nn: nn.LazyInstanceNorm2d(affine=False), (2, 3, 2, 2)),
+        (lambda nn: nn.LazyInstanceNorm3d(track_running_stats=False), (2, 3, 2, 2, 2)),
+    ],
+)
+def test_lazy_instance_norms(make: Any, shape: tuple[int, ...]) -> None:
+    """PyTorch's cannot be loaded before their first input, so only that is compared."""
+
+    def call(L: Any, x: Any) -> Any:
+        m = make(L.nn).double()
+        before = repr(m), m.has_uninitialized_params()
+        m(x.detach())
+        sizes = {n: tuple(p.shape) for n, p in m.state_dict().items()}
+        return before, repr(m), type(m).__name__, sizes, m(x)
+
+    agree(call, numbers(*shape), second=False)
+
+
 def test_lazy_parameters() -> None:
     def program(L: Any) -> Any:
         parameter = L.nn.parameter.UninitializedParameter()

@@ -46,7 +46,7 @@ def test_trees_of_two_forms():
     from anadrome.utils import _pytree as ours
 
     assert ours.tree_map(max, [1, (5, 3)], [4, (2, 9)]) == [4, (5, 9)]
-    with pytest.raises(ValueError, match="one form"):
+    with pytest.raises(ValueError, match="Node arity mismatch; expected 2, but got 3"):
         ours.tree_map(max, [1, 2], [1, 2, 3])
 
 

@@ -7,7 +7,8 @@ nothing slower, for whoever does not ask.
 
 Reading order: ``table`` (which module stands for which), then those that are only places: ``jit``,
 ``compiler`` and ``compiler_settings``, ``hub``, ``onnx``, ``types``, ``multiprocessing``,
-``trees``, ``absent`` (devices that cannot be there).
+``trees``, ``overrides``, ``environment``, ``absent`` (devices that cannot be there); ``missing``
+(names that are nowhere, with what to write instead).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
+from .missing import advice
 from .table import FILES, MODULES
 
 __all__ = ["FILES", "MODULES", "package_of"]
@@ -52,9 +54,14 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """The spec of a place; None for any other name."""
+        """The spec of a place; None for any other name. ImportError for one known to be missing."""
         package, _, short = name.partition(".")
-        if package != "anadrome" or not (short in MODULES or short in FILES):
+        if package != "anadrome":
+            return None
+        if not (short in MODULES or short in FILES):
+            known = advice(short)
+            if known is not None:
+                raise ImportError(f"{name} is not there: {known}", name=name)
             return None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
 

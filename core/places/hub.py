@@ -8,12 +8,12 @@ import re
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..serialization import load as _load
 
 __all__ = [
-    "download_url_to_file", "get_dir", "load_state_dict_from_url", "load_url", "set_dir",
+    "download_url_to_file", "get_dir", "load", "load_state_dict_from_url", "load_url", "set_dir",
 ]  # fmt: skip
 
 _dir: str | None = None
@@ -79,3 +79,11 @@ def load_state_dict_from_url(
 
 
 load_url = load_state_dict_from_url
+
+
+def load(repo_or_dir: Any, model: Any = None, *args: Any, **options: Any) -> NoReturn:
+    """Raises RuntimeError: code from the network is not run here (``torch.hub.load``)."""
+    raise RuntimeError(
+        f"hub.load({repo_or_dir!r}): anadrome runs no code from the network; write or install the "
+        "model, and fetch its weights with hub.load_state_dict_from_url"
+    )

@@ -10,6 +10,7 @@ tensor([2., 2.])
 
 from __future__ import annotations
 
+import contextlib
 import typing
 from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
@@ -19,9 +20,11 @@ from ..nn.modules.module import Module
 T = TypeVar("T")
 
 __all__ = [
-    "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface",
-    "is_scripting", "is_tracing", "isinstance", "load", "optimize_for_inference", "save", "script",
-    "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
+    "Attribute", "Final", "ScriptFunction", "ScriptModule", "TracerWarning", "annotate",
+    "enable_onednn_fusion", "export", "fork", "freeze", "fuser", "ignore", "interface",
+    "is_scripting", "is_tracing", "isinstance", "load", "optimize_for_inference",
+    "optimized_execution", "save", "script", "script_if_tracing", "script_method",
+    "set_fusion_strategy", "strict_fusion", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
 _builtin_isinstance = isinstance
@@ -29,6 +32,14 @@ _builtin_isinstance = isinstance
 
 class ScriptModule(Module):
     """A module, as any other (``torch.jit.ScriptModule``)."""
+
+
+class ScriptFunction:
+    """The type of compiled functions (``torch.jit.ScriptFunction``); nothing is of it here."""
+
+
+class TracerWarning(Warning):
+    """What PyTorch's tracer warns with; never given here."""
 
 
 def script(obj: T, *args: Any, **options: Any) -> T:
@@ -80,6 +91,27 @@ def is_tracing() -> bool:
 def annotate(the_type: Any, the_value: T) -> T:
     """The value (``torch.jit.annotate``)."""
     return the_value
+
+
+def Attribute(value: T, type: Any) -> T:
+    """The value (``torch.jit.Attribute``)."""
+    return value
+
+
+class optimized_execution(contextlib.nullcontext[None]):
+    """Accepted: nothing is optimized (``torch.jit.optimized_execution``)."""
+
+
+fuser = strict_fusion = optimized_execution
+
+
+def set_fusion_strategy(strategy: Any) -> list[Any]:
+    """Accepted; the strategy before, which is none (``torch.jit.set_fusion_strategy``)."""
+    return []
+
+
+def enable_onednn_fusion(enabled: bool) -> None:
+    """Accepted: nothing is fused (``torch.jit.enable_onednn_fusion``)."""
 
 
 def isinstance(obj: Any, target_type: Any) -> bool:

@@ -9,7 +9,11 @@ _IN = {
         "instancenorm linear loss module normalization padding pixelshuffle pooling rnn sparse "
         "transformer upsampling"
     ),
-    ("nn.parallel", "nn.parallel"): "data_parallel distributed",
+    ("amp", "amp"): "autocast_mode grad_scaler",
+    ("cuda.amp", "cuda.amp"): "autocast_mode grad_scaler",
+    ("nn.parallel", "nn.parallel"): (
+        "data_parallel distributed parallel_apply replicate scatter_gather"
+    ),
     ("nn.utils", "nn.utils"): (
         "clip_grad convert_parameters spectral_norm weight_norm parametrizations"
     ),
@@ -41,16 +45,22 @@ MODULES = {
     "_dynamo.config": "anadrome.places.compiler_settings",
     "_inductor": "anadrome.places.compiler",
     "_inductor.config": "anadrome.places.compiler_settings",
+    "_tensor": "anadrome.tensor",
     "compiler": "anadrome.places.compiler",
     "hub": "anadrome.places.hub",
     "jit": "anadrome.places.jit",
     "jit.annotations": "typing",
     "mps": "anadrome.places.absent",
+    "mtia": "anadrome.places.absent",
     "multiprocessing": "anadrome.places.multiprocessing",
     "nn.common_types": "anadrome.places.types",
     "onnx": "anadrome.places.onnx",
+    "overrides": "anadrome.places.overrides",
+    "return_types": "anadrome.returned",
+    "torch_version": "anadrome.version",
     "types": "anadrome.places.types",
     "utils._pytree": "anadrome.places.trees",
+    "utils.collect_env": "anadrome.places.environment",
     "utils.hooks": "anadrome.graph",
     "utils.model_zoo": "anadrome.places.hub",
     "xpu": "anadrome.places.absent",

@@ -1,71 +1,267 @@
-"""trees: nested containers as a list of leaves, and back (``torch.utils._pytree``)."""
+"""pytree: values inside tuples, lists, dicts and more, taken out and put back (``_pytree``).
+
+PyTorch's ``torch.utils._pytree``. Whatever is of no registered type is a leaf, None too.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+PyTree = Any
+Context = Any
 
 
-def _children(tree: Any) -> list[Any] | None:
-    if type(tree) in (dict, OrderedDict):
-        return list(tree.values())
-    if type(tree) in (list, tuple) or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
-        return list(tree)
-    return None
+class Kind(NamedTuple):
+    """How a type is taken apart and put together."""
+
+    flatten: Callable[[Any], tuple[list[Any], Context]]
+    unflatten: Callable[[Iterable[Any], Context], Any]
 
 
-def _built(like: Any, children: list[Any]) -> Any:
-    if isinstance(like, dict):
-        return type(like)(zip(like, children))
-    if hasattr(like, "_fields"):
-        return type(like)(*children)
-    return type(like)(children)
+_KINDS: dict[type, Kind] = {
+    list: Kind(lambda d: (list(d), None), lambda v, _: list(v)),
+    tuple: Kind(lambda d: (list(d), None), lambda v, _: tuple(v)),
+    dict: Kind(lambda d: (list(d.values()), list(d)), lambda v, keys: dict(zip(keys, v))),
+    OrderedDict: Kind(
+        lambda d: (list(d.values()), list(d)), lambda v, keys: OrderedDict(zip(keys, v))
+    ),
+    defaultdict: Kind(
+        lambda d: (list(d.values()), [d.default_factory, list(d)]),
+        lambda v, context: defaultdict(context[0], zip(context[1], v)),
+    ),
+    deque: Kind(lambda d: (list(d), d.maxlen), lambda v, maxlen: deque(v, maxlen=maxlen)),
+}
+_NAMED = Kind(lambda d: (list(d), type(d)), lambda v, cls: cls(*v))
 
 
-def tree_map(func: Callable[..., Any], tree: Any, *rests: Any) -> Any:
-    """``func`` of each leaf (and of those in its place in ``rests``), in containers as before.
+def _is_named(cls: type) -> bool:
+    return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
 
-    Lists, tuples, named tuples, dicts and ordered dicts are containers; all else is a leaf.
 
-    >>> from anadrome.utils._pytree import tree_map
-    >>> tree_map(lambda x: 2 * x, {"a": [1, 2], "b": (3,)})
-    {'a': [2, 4], 'b': (6,)}
+def _kind(value: Any) -> tuple[Any, Kind | None]:
+    cls = type(value)
+    found = _KINDS.get(cls)
+    if found is None and _is_named(cls):
+        return "namedtuple", _NAMED
+    return cls, found
+
+
+def register_pytree_node(
+    cls: type,
+    flatten_fn: Callable[[Any], tuple[list[Any], Context]],
+    unflatten_fn: Callable[[Iterable[Any], Context], Any],
+    **serialization: Any,
+) -> None:
+    """From now on values of ``cls`` are taken apart.
+
+    ``flatten_fn(value)`` returns the children and what else is needed; ``unflatten_fn(children,
+    that)`` the value again. Raises ValueError for a class that is known already.
     """
-    children = _children(tree)
-    if children is None:
-        return func(tree, *rests)
-    others = [_children(rest) for rest in rests]
-    if any(other is None or len(other) != len(children) for other in others):
-        raise ValueError("tree_map() takes trees of one form; these differ")
-    return _built(tree, [tree_map(func, *c) for c in zip(children, *others)])  # type: ignore[arg-type]
+    if cls in _KINDS:
+        raise ValueError(f"{cls} is already registered as pytree node.")
+    _KINDS[cls] = Kind(flatten_fn, unflatten_fn)
 
 
-def tree_map_only(kind: Any, func: Callable[[Any], Any], tree: Any) -> Any:
-    """``tree_map`` that leaves all leaves but those of a kind as they are."""
-    return tree_map(lambda leaf: func(leaf) if isinstance(leaf, kind) else leaf, tree)
+_register_pytree_node = register_pytree_node
 
 
-def _leaves(tree: Any) -> Iterator[Any]:
-    children = _children(tree)
-    if children is None:
-        yield tree
-    else:
-        for child in children:
-            yield from _leaves(child)
+class TreeSpec:
+    """The structure that values were taken out of."""
+
+    def __init__(self, type: Any, context: Context, children_specs: list[TreeSpec]) -> None:
+        self.type = type
+        self.context = context
+        self.children_specs = children_specs
+        leaf = type is None
+        self.num_leaves: int = 1 if leaf else sum(c.num_leaves for c in children_specs)
+        self.num_nodes: int = 1 + sum(c.num_nodes for c in children_specs)
+        self.num_children: int = len(children_specs)
+
+    def is_leaf(self) -> bool:
+        """Whether it stands for one value."""
+        return self.type is None
+
+    def unflatten(self, leaves: Iterable[Any]) -> PyTree:
+        """The structure with these leaves."""
+        return tree_unflatten(leaves, self)
+
+    def flatten_up_to(self, tree: PyTree) -> list[PyTree]:
+        """The parts of ``tree`` that lie where this structure has its leaves."""
+        if self.is_leaf():
+            return [tree]
+        cls, kind = _kind(tree)
+        if cls is not self.type or kind is None:
+            raise ValueError(f"Type mismatch; expected {self.type!r}, but got {type(tree)!r}.")
+        children, context = kind.flatten(tree)
+        if len(children) != self.num_children:
+            raise ValueError(
+                f"Node arity mismatch; expected {self.num_children}, but got {len(children)}."
+            )
+        if context != self.context:
+            if not (issubclass(dict, cls) and set(context) == set(self.context)):
+                raise ValueError(
+                    f"Node context mismatch for {self.type!r}: {self.context!r} != {context!r}"
+                )
+            children = [tree[key] for key in self.context]
+        return [p for spec, c in zip(self.children_specs, children) for p in spec.flatten_up_to(c)]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TreeSpec)
+            and self.type is other.type
+            and self.context == other.context
+            and self.children_specs == other.children_specs
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.num_leaves, self.num_children))
+
+    def __repr__(self) -> str:
+        if self.is_leaf():
+            return "*"
+        name = getattr(self.type, "__name__", self.type)
+        return f"TreeSpec({name}, {self.context}, {self.children_specs})"
 
 
-def tree_leaves(tree: Any) -> list[Any]:
-    """The leaves, in order."""
-    return list(_leaves(tree))
+class LeafSpec(TreeSpec):
+    """The structure of one value."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None, [])
 
 
-def tree_flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves, and what ``tree_unflatten`` needs to build the tree again."""
-    return tree_leaves(tree), tree
+Leafness = Callable[[Any], bool]
 
 
-def tree_unflatten(leaves: Any, treespec: Any) -> Any:
-    """The tree that ``tree_flatten`` took apart, of other leaves."""
-    waiting = iter(leaves)
-    return tree_map(lambda leaf: next(waiting), treespec)
+def tree_flatten(tree: PyTree, is_leaf: Leafness | None = None) -> tuple[list[Any], TreeSpec]:
+    """The leaves in order, and the structure they were in.
+
+    >>> from anadrome.utils._pytree import tree_flatten, tree_unflatten
+    >>> leaves, spec = tree_flatten({"a": 1, "b": (2, 3)})
+    >>> leaves
+    [1, 2, 3]
+    >>> tree_unflatten([4, 5, 6], spec)
+    {'a': 4, 'b': (5, 6)}
+    """
+    leaves: list[Any] = []
+
+    def structure(value: Any) -> TreeSpec:
+        cls, kind = _kind(value)
+        if kind is None or (is_leaf is not None and is_leaf(value)):
+            leaves.append(value)
+            return LeafSpec()
+        children, context = kind.flatten(value)
+        return TreeSpec(cls, context, [structure(c) for c in children])
+
+    spec = structure(tree)
+    return leaves, spec
+
+
+def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
+    """The structure with these leaves; ValueError for another number of them."""
+    leaves = list(leaves)
+    if len(leaves) != treespec.num_leaves:
+        raise ValueError(
+            f"tree_unflatten(leaves, treespec): `leaves` has length {len(leaves)} but the spec "
+            f"refers to a pytree that holds {treespec.num_leaves} items ({treespec})."
+        )
+    found = iter(leaves)
+
+    def built(spec: TreeSpec) -> Any:
+        if spec.is_leaf():
+            return next(found)
+        kind = _NAMED if spec.type == "namedtuple" else _KINDS[spec.type]
+        return kind.unflatten([built(c) for c in spec.children_specs], spec.context)
+
+    return built(treespec)
+
+
+def tree_iter(tree: PyTree, is_leaf: Leafness | None = None) -> Iterator[Any]:
+    """The leaves, one by one."""
+    yield from tree_flatten(tree, is_leaf)[0]
+
+
+def tree_leaves(tree: PyTree, is_leaf: Leafness | None = None) -> list[Any]:
+    """The leaves in order."""
+    return tree_flatten(tree, is_leaf)[0]
+
+
+def tree_structure(tree: PyTree, is_leaf: Leafness | None = None) -> TreeSpec:
+    """The structure without the leaves."""
+    return tree_flatten(tree, is_leaf)[1]
+
+
+def tree_map(
+    func: Callable[..., Any], tree: PyTree, *rests: PyTree, is_leaf: Leafness | None = None
+) -> PyTree:
+    """The same structure with ``func`` of each leaf, and of those at its place in ``rests``."""
+    leaves, spec = tree_flatten(tree, is_leaf)
+    columns = [leaves, *[spec.flatten_up_to(r) for r in rests]]
+    return tree_unflatten([func(*values) for values in zip(*columns)], spec)
+
+
+def tree_map_(
+    func: Callable[..., Any], tree: PyTree, *rests: PyTree, is_leaf: Leafness | None = None
+) -> PyTree:
+    """Call ``func`` with each leaf, and return the tree itself."""
+    tree_map(func, tree, *rests, is_leaf=is_leaf)
+    return tree
+
+
+def map_only(kinds: Any) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """A decorator: the function is applied to values of ``kinds``, others stay as they are."""
+    matches = kinds if callable(kinds) and not isinstance(kinds, type) else None
+
+    def wrapper(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def inner(x: Any) -> Any:
+            chosen = matches(x) if matches is not None else isinstance(x, kinds)
+            return func(x) if chosen else x
+
+        return inner
+
+    return wrapper
+
+
+def tree_map_only(
+    kinds: Any, func: Callable[[Any], Any], tree: PyTree, is_leaf: Leafness | None = None
+) -> PyTree:
+    """As ``tree_map``, of the leaves of these types (or for which ``kinds`` says so) only."""
+    return tree_map(map_only(kinds)(func), tree, is_leaf=is_leaf)
+
+
+def tree_map_only_(
+    kinds: Any, func: Callable[[Any], Any], tree: PyTree, is_leaf: Leafness | None = None
+) -> PyTree:
+    """Call ``func`` with those leaves, and return the tree itself."""
+    return tree_map_(map_only(kinds)(func), tree, is_leaf=is_leaf)
+
+
+def tree_all(
+    pred: Callable[[Any], bool], tree: PyTree, is_leaf: Leafness | None = None
+) -> bool:  # fmt: skip
+    """Whether ``pred`` is true of all leaves."""
+    return all(map(pred, tree_iter(tree, is_leaf)))
+
+
+def tree_any(
+    pred: Callable[[Any], bool], tree: PyTree, is_leaf: Leafness | None = None
+) -> bool:  # fmt: skip
+    """Whether ``pred`` is true of a leaf."""
+    return any(map(pred, tree_iter(tree, is_leaf)))
+
+
+def tree_all_only(
+    kinds: Any, pred: Callable[[Any], bool], tree: PyTree, is_leaf: Leafness | None = None
+) -> bool:
+    """Whether ``pred`` is true of all leaves of these types."""
+    return all(pred(x) for x in tree_iter(tree, is_leaf) if isinstance(x, kinds))
+
+
+def tree_any_only(
+    kinds: Any, pred: Callable[[Any], bool], tree: PyTree, is_leaf: Leafness | None = None
+) -> bool:
+    """Whether ``pred`` is true of a leaf of these types."""
+    return any(pred(x) for x in tree_iter(tree, is_leaf) if isinstance(x, kinds))

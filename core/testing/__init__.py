@@ -15,13 +15,15 @@ In a test suite, one test each with a readable name::
         case()
 
 Reading order: ``compare`` (tolerances, ``assert_close``), ``arguments`` (samples to Tensors),
-``reference`` (the float64 answer), ``checks`` and ``ranges`` (one function a property), ``suite``.
+``making`` (``make_tensor``), ``reference`` (the float64 answer), ``checks`` and ``ranges`` (one
+function a property), ``suite``.
 """
 
 from __future__ import annotations
 
 from .arguments import make_args
 from .compare import Tolerance, assert_close, assert_same_bits, tolerance_of
+from .making import make_tensor
 from .suite import CHECKS, Case, cases, check_backend, check_op
 
 __all__ = [
@@ -34,5 +36,6 @@ __all__ = [
     "check_backend",
     "check_op",
     "make_args",
+    "make_tensor",
     "tolerance_of",
 ]

@@ -69,13 +69,18 @@ def assert_close(
     equal_nan: bool = False,
     check_device: bool = True,
     check_dtype: bool = True,
+    allow_subclasses: bool = True,
+    check_layout: bool = True,
+    check_stride: bool = False,
     msg: Any = None,
 ) -> None:
     """Raise ``AssertionError`` unless both are equal within tolerances (``torch.testing``'s).
 
     Takes Tensors, arrays, numbers, and sequences or mappings of them. Shape, dtype and device must
     agree too. ``rtol`` and ``atol`` are given both or neither; the defaults depend on the dtype.
-    ``msg``: a text, or a function from the message to a better one.
+    ``allow_subclasses=False``: both are of the same class. ``check_layout`` is accepted: there is
+    one layout. ``check_stride``: the strides too. ``msg``: a text, or a function from the message
+    to a better one.
 
     >>> import anadrome as ad
     >>> from anadrome.testing import assert_close
@@ -83,7 +88,7 @@ def assert_close(
     """
     if (rtol is None) != (atol is None):
         raise ValueError("rtol and atol must both be specified or both be unspecified")
-    options = (rtol, atol, equal_nan, check_device, check_dtype)
+    options = (rtol, atol, equal_nan, check_device, check_dtype, allow_subclasses, check_stride)
     found = _difference(actual, expected, options, "")
     if found is not None:
         if callable(msg):
@@ -117,14 +122,24 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _array_difference(actual: Any, expected: Any, options: Any, place: str) -> str | None:
-    rtol, atol, equal_nan, check_device, check_dtype = options
+    rtol, atol, equal_nan, check_device, check_dtype, subclasses, check_stride = options
     suffix = f"\n\nThe failure occurred for item {place}" if place else ""
-    if check_device and isinstance(actual, Tensor) and isinstance(expected, Tensor):
-        if actual.device != expected.device:
-            return (
-                "The values for attribute 'device' do not match: "
-                f"{actual.device} != {expected.device}.{suffix}"
+    if not subclasses and type(actual) is not type(expected):
+        return (
+            "Except for Python scalars, type equality is required if allow_subclasses=False, but "
+            f"got {type(actual)} and {type(expected)} instead.{suffix}"
+        )
+    if isinstance(actual, Tensor) and isinstance(expected, Tensor):
+        same = {"device": check_device, "stride()": check_stride}
+        for name in [n for n in same if same[n]]:
+            ours, theirs = (
+                t.stride() if name == "stride()" else t.device  # type: ignore[attr-defined]
+                for t in (actual, expected)
             )
+            if ours != theirs and (name == "device" or actual.shape == expected.shape):
+                return (
+                    f"The values for attribute '{name}' do not match: {ours} != {theirs}.{suffix}"
+                )
     a, e = host(actual), host(expected)
     if a.shape != e.shape:
         return (

@@ -44,6 +44,7 @@ def register_exports() -> Mapping[str, Any]:
         "amp.StepResult": f"{__name__}.result:StepResult",
         "amp.ScaledGradientsWarning": f"{__name__}.guard:ScaledGradientsWarning",
         "amp.SkippedStepsWarning": f"{__name__}.summary:SkippedStepsWarning",
+        "GradScaler": f"{_SCALER}:GradScaler",
         "cuda.amp.autocast": f"{_AUTOCASTING}:cuda_autocast",
         "cuda.amp.custom_fwd": f"{_FUNCTIONS}:cuda_custom_fwd",
         "cuda.amp.custom_bwd": f"{_FUNCTIONS}:cuda_custom_bwd",

@@ -17,4 +17,7 @@ def register_ops() -> None:
 def register_exports() -> dict[str, str]:
     """The functions, imported when first used."""
     names = ("clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm")
-    return {f"nn.utils.{name}": f"anadrome.plugins.clip.clip:{name}" for name in names}
+    found = {f"nn.utils.{name}": f"anadrome.plugins.clip.clip:{name}" for name in names}
+    found["nn.utils.clip_grad"] = "anadrome.plugins.clip.clip"
+    found["nn.utils.clip_grad_norm"] = "anadrome.plugins.clip.clip:clip_grad_norm"
+    return found

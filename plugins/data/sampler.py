@@ -173,7 +173,8 @@ class DistributedSampler(Sampler[int]):
 
     Each gets equally many: the first indices are repeated to that end, or with ``drop_last`` the
     last ones left out. Call ``set_epoch`` before each epoch, or the order is always that of
-    ``seed``. Both numbers must be given: there are no process groups here.
+    ``seed``. The numbers are those of the process group if they are not given; ValueError if none
+    was started.
 
     >>> import anadrome as ad
     >>> list(ad.utils.data.DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False))
@@ -189,11 +190,10 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise RuntimeError(
-                "Requires distributed package to be available, which anadrome has not: give "
-                "num_replicas and rank"
-            )
+        if num_replicas is None:
+            num_replicas = ad.distributed.get_world_size()
+        if rank is None:
+            rank = ad.distributed.get_rank()
         if rank >= num_replicas or rank < 0:
             raise ValueError(
                 f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"

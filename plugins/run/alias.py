@@ -16,6 +16,7 @@ from typing import Any
 
 import anadrome
 from anadrome.places import package_of
+from anadrome.places.missing import advice
 
 from .coverage import names, torch_version
 
@@ -26,10 +27,15 @@ OWN = {"__version__": f"{torch_version()}+anadrome{anadrome.__version__.split('+
 used: dict[str, bool] = {}
 
 
-def not_covered(name: str) -> str:
-    """What to say of a name that is not there."""
+def not_covered(name: str, module: bool = False) -> str:
+    """What to say of a name that is not there; ``module``: it was imported as one."""
     namespace, _, last = name.rpartition(".")
-    if namespace in names() and last not in names()[namespace]:
+    known = advice(name.removeprefix("torch."))
+    if known is not None:
+        return f"{name} is not covered by anadrome: {known}"
+    # The lists hold no modules and no private names.
+    listed = not module and not last.startswith("_")
+    if listed and namespace in names() and last not in names()[namespace]:
         return f"{name} is not covered by anadrome, and PyTorch {torch_version()} has no such name"
     return (
         f"{name} is not covered by anadrome yet. `anadrome run --coverage` lists what is covered, "
@@ -55,6 +61,8 @@ class Alias(types.ModuleType):
             return [n for n in dir(self) if not n.startswith("_")]
         try:
             value = getattr(target, name)
+            if isinstance(value, types.ModuleType) and _is_missing(full):
+                raise AttributeError  # a module of anadrome's own by a name of PyTorch's
         except AttributeError:
             if _is_module(full):  # one that is imported when it is first asked for
                 return importlib.import_module(full)
@@ -99,7 +107,13 @@ def _target(name: str) -> Any:
     return place if isinstance(place, (types.ModuleType, types.SimpleNamespace)) else None
 
 
+def _is_missing(name: str) -> bool:
+    return advice(name.removeprefix("torch.")) is not None
+
+
 def _is_module(name: str) -> bool:
+    if _is_missing(name):
+        return False
     return not name.rpartition(".")[2].startswith("_") and _target(name) is not None
 
 
@@ -112,12 +126,13 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """The spec of an alias; ImportError, which names it, for what anadrome does not have."""
         if name != "torch" and not name.startswith("torch."):
             return None
-        found = _target(name)
+        found = None if _is_missing(name) else _target(name)
         if found is None:
             used[name] = False
             # No ModuleNotFoundError: `from torch import name` would replace it by one that says
             # less.
-            raise ImportError(not_covered(name), name=name)
+            module = name.rpartition(".")[2].islower()
+            raise ImportError(not_covered(name, module), name=name)
         spec = importlib.machinery.ModuleSpec(name, self, is_package=True)
         spec.loader_state = found
         return spec

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anadrome
+from anadrome.places.missing import advice
 
 COVERED, PARTLY, NOT = "covered", "partly", "not"
 
@@ -80,6 +81,8 @@ def counts(namespace: str) -> dict[str, int]:
 
 
 def _lookup(full: str) -> tuple[bool, Any]:
+    if advice(full.removeprefix("torch.")) is not None:
+        return False, None
     place: Any = anadrome
     path = "anadrome"
     for part in full.split(".")[1:]:

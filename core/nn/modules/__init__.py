@@ -125,7 +125,8 @@ _names, __getattr__, __dir__ = later(
     distance="CosineSimilarity PairwiseDistance",
     instancenorm="InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     lazy="LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d "
-    "LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyLinear",
+    "LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyInstanceNorm1d "
+    "LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear",
     parameters="ParameterDict ParameterList",
     multihead="MultiheadAttention",
     transformer="Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder "

@@ -161,3 +161,13 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    multihead="MultiheadAttention",
+    piecewise="Hardshrink Hardsigmoid Hardswish Hardtanh PReLU RReLU ReLU6 Softshrink Tanhshrink "
+    "Threshold",
+    smooth="CELU GLU Mish SELU Softmax2d Softmin Softsign",
+)

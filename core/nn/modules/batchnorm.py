@@ -8,6 +8,7 @@ from ... import creation, dtypes
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
+from .._later import later
 from ..parameter import Parameter
 from .module import Module
 
@@ -187,3 +188,10 @@ class SyncBatchNorm(_BatchNorm):
         for name, child in module.named_children():
             out.add_module(name, cls.convert_sync_batchnorm(child, process_group))
         return out
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    lazy="LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d",
+)

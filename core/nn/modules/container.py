@@ -8,6 +8,7 @@ from itertools import chain
 from operator import index as as_index
 from typing import Any
 
+from .._later import later
 from .module import Module, indented
 
 
@@ -250,3 +251,10 @@ class ModuleDict(Module):
                     "required"
                 )
             self[items[0]] = items[1]
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    parameters="ParameterDict ParameterList",
+)

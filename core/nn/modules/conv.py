@@ -9,6 +9,7 @@ from ... import creation
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
+from .._later import later
 from .._spatial import ntuple
 from ..parameter import Parameter
 from .module import Module
@@ -251,3 +252,11 @@ class ConvTranspose3d(_ConvTransposeNd):
     """
 
     dims = 3
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    lazy="LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
+    "LazyConvTranspose3d",
+)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...tensor import Tensor
 from .. import functional as F
+from .._later import later
 from .batchnorm import _NormBase
 
 
@@ -116,3 +117,10 @@ class InstanceNorm3d(_InstanceNorm):
     """
 
     _spatial = 3
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    lazy="LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d",
+)

@@ -8,7 +8,7 @@ from ... import modes
 from ...border import Bordered
 from ...tensor import Tensor
 from ..parameter import UninitializedBuffer, UninitializedParameter, is_lazy
-from . import batchnorm, conv
+from . import batchnorm, conv, instancenorm
 from .linear import Linear
 
 __all__ = [
@@ -21,6 +21,9 @@ __all__ = [
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     "LazyLinear",
     "LazyModuleMixin",
 ]
@@ -262,8 +265,8 @@ class LazyConvTranspose3d(_LazyTransposed, conv.ConvTranspose3d):
     cls_to_become = conv.ConvTranspose3d
 
 
-class _LazyNorm(LazyModuleMixin):
-    """The part that the batch norms share."""
+class _LazyNormBase(LazyModuleMixin):
+    """The part that batch and instance norms share."""
 
     def __init__(
         self,
@@ -312,19 +315,37 @@ class _LazyNorm(LazyModuleMixin):
             me.num_features = input.shape[1]
 
 
-class LazyBatchNorm1d(_LazyNorm, batchnorm.BatchNorm1d):
+class LazyBatchNorm1d(_LazyNormBase, batchnorm.BatchNorm1d):
     """A ``BatchNorm1d`` whose ``num_features`` comes from the first input."""
 
     cls_to_become = batchnorm.BatchNorm1d
 
 
-class LazyBatchNorm2d(_LazyNorm, batchnorm.BatchNorm2d):
+class LazyBatchNorm2d(_LazyNormBase, batchnorm.BatchNorm2d):
     """A ``BatchNorm2d`` whose ``num_features`` comes from the first input."""
 
     cls_to_become = batchnorm.BatchNorm2d
 
 
-class LazyBatchNorm3d(_LazyNorm, batchnorm.BatchNorm3d):
+class LazyBatchNorm3d(_LazyNormBase, batchnorm.BatchNorm3d):
     """A ``BatchNorm3d`` whose ``num_features`` comes from the first input."""
 
     cls_to_become = batchnorm.BatchNorm3d
+
+
+class LazyInstanceNorm1d(_LazyNormBase, instancenorm.InstanceNorm1d):
+    """An ``InstanceNorm1d`` whose ``num_features`` comes from the first input."""
+
+    cls_to_become = instancenorm.InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNormBase, instancenorm.InstanceNorm2d):
+    """An ``InstanceNorm2d`` whose ``num_features`` comes from the first input."""
+
+    cls_to_become = instancenorm.InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNormBase, instancenorm.InstanceNorm3d):
+    """An ``InstanceNorm3d`` whose ``num_features`` comes from the first input."""
+
+    cls_to_become = instancenorm.InstanceNorm3d

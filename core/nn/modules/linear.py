@@ -9,6 +9,7 @@ from ... import creation
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
+from .._later import later
 from ..parameter import Parameter
 from .module import Module
 
@@ -125,3 +126,11 @@ class Bilinear(Module):
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
             f"out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    lazy="LazyLinear",
+    multihead="NonDynamicallyQuantizableLinear",
+)

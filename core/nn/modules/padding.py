@@ -32,7 +32,7 @@ class _Pad(Module):
         return f"{self.padding}"
 
 
-class _ConstantPad(_Pad):
+class _ConstantPadNd(_Pad):
     mode = "constant"
 
     def __init__(self, padding: Any, value: float) -> None:
@@ -68,19 +68,19 @@ class CircularPad3d(_Pad):
     mode = "circular"
 
 
-class ConstantPad1d(_ConstantPad):
+class ConstantPad1d(_ConstantPadNd):
     """``value`` around one dimension (PyTorch: ``torch.nn.ConstantPad1d``)."""
 
     dims = 1
 
 
-class ConstantPad2d(_ConstantPad):
+class ConstantPad2d(_ConstantPadNd):
     """``value`` around two dimensions (PyTorch: ``torch.nn.ConstantPad2d``)."""
 
     dims = 2
 
 
-class ConstantPad3d(_ConstantPad):
+class ConstantPad3d(_ConstantPadNd):
     """``value`` around three dimensions (PyTorch: ``torch.nn.ConstantPad3d``)."""
 
     dims = 3

@@ -10,7 +10,7 @@ from .._spatial import ntuple
 from .module import Module
 
 
-class _AdaptiveAvgPool(Module):
+class _AdaptiveAvgPoolNd(Module):
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
@@ -19,7 +19,7 @@ class _AdaptiveAvgPool(Module):
         return f"output_size={self.output_size}"
 
 
-class _AdaptiveMaxPool(Module):
+class _AdaptiveMaxPoolNd(Module):
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__()
         self.output_size = output_size
@@ -29,7 +29,7 @@ class _AdaptiveMaxPool(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """The mean of each of ``output_size`` equal parts (PyTorch: ``torch.nn.AdaptiveAvgPool1d``)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """The mean of each of ``output_size`` equal parts (PyTorch: ``torch.nn.AdaptiveAvgPool2d``)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """The mean of each of ``output_size`` equal parts (PyTorch: ``torch.nn.AdaptiveAvgPool3d``)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
         return F.adaptive_avg_pool3d(input, self.output_size)
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """The largest of each of ``output_size`` equal parts (``torch.nn.AdaptiveMaxPool1d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -61,7 +61,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """The largest of each of ``output_size`` equal parts (``torch.nn.AdaptiveMaxPool2d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -69,7 +69,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """The largest of each of ``output_size`` equal parts (``torch.nn.AdaptiveMaxPool3d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -77,7 +77,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
 
 
-class _MaxUnpool(Module):
+class _MaxUnpoolNd(Module):
     dims: int
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -90,7 +90,7 @@ class _MaxUnpool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class MaxUnpool1d(_MaxUnpool):
+class MaxUnpool1d(_MaxUnpoolNd):
     """Values back where ``MaxPool1d`` found them (PyTorch: ``torch.nn.MaxUnpool1d``)."""
 
     dims = 1
@@ -102,7 +102,7 @@ class MaxUnpool1d(_MaxUnpool):
         )
 
 
-class MaxUnpool2d(_MaxUnpool):
+class MaxUnpool2d(_MaxUnpoolNd):
     """Values back where ``MaxPool2d`` found them (PyTorch: ``torch.nn.MaxUnpool2d``)."""
 
     dims = 2
@@ -114,7 +114,7 @@ class MaxUnpool2d(_MaxUnpool):
         )
 
 
-class MaxUnpool3d(_MaxUnpool):
+class MaxUnpool3d(_MaxUnpoolNd):
     """Values back where ``MaxPool3d`` found them (PyTorch: ``torch.nn.MaxUnpool3d``)."""
 
     dims = 3
@@ -126,7 +126,7 @@ class MaxUnpool3d(_MaxUnpool):
         )
 
 
-class _LPPool(Module):
+class _LPPoolNd(Module):
     def __init__(
         self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> None:
@@ -143,7 +143,7 @@ class _LPPool(Module):
         )
 
 
-class LPPool1d(_LPPool):
+class LPPool1d(_LPPoolNd):
     """The ``norm_type``-norm of each window (PyTorch: ``torch.nn.LPPool1d``)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ class LPPool1d(_LPPool):
         )
 
 
-class LPPool2d(_LPPool):
+class LPPool2d(_LPPoolNd):
     """The ``norm_type``-norm of each window (PyTorch: ``torch.nn.LPPool2d``)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class LPPool2d(_LPPool):
         )
 
 
-class LPPool3d(_LPPool):
+class LPPool3d(_LPPoolNd):
     """The ``norm_type``-norm of each window (PyTorch: ``torch.nn.LPPool3d``)."""
 
     def forward(self, input: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from typing import Any
 
 from ...tensor import Tensor
 from .. import functional as F
+from .._later import later
 from .._spatial import ntuple
 from .module import Module
 
 
-class _MaxPool(Module):
+class _MaxPoolNd(Module):
     def __init__(
         self,
         kernel_size: Any,
@@ -35,7 +36,7 @@ class _MaxPool(Module):
         )
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPoolNd):
     """The largest value of each window over one dimension (PyTorch: ``torch.nn.MaxPool1d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -46,7 +47,7 @@ class MaxPool1d(_MaxPool):
         )  # fmt: skip
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPoolNd):
     """The largest value of each window over two dimensions (PyTorch: ``torch.nn.MaxPool2d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -57,7 +58,7 @@ class MaxPool2d(_MaxPool):
         )  # fmt: skip
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPoolNd):
     """The largest value of each window over three dimensions (PyTorch: ``torch.nn.MaxPool3d``)."""
 
     def forward(self, input: Tensor) -> Any:
@@ -142,3 +143,13 @@ class AvgPool3d(_AvgPoolNd):
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
             self.count_include_pad, self.divisor_override,
         )  # fmt: skip
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    pooled="AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d "
+    "AdaptiveMaxPool2d AdaptiveMaxPool3d FractionalMaxPool2d FractionalMaxPool3d LPPool1d "
+    "LPPool2d LPPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d _AdaptiveAvgPoolNd _AdaptiveMaxPoolNd "
+    "_LPPoolNd _MaxUnpoolNd",
+)

@@ -9,6 +9,7 @@ from typing import Any
 from ... import creation, modes
 from ...tensor import Tensor
 from .. import init
+from .._later import later
 from .._recurrent import run
 from ..parameter import Parameter
 from ..utils.rnn import PackedSequence
@@ -353,3 +354,10 @@ def _check_sizes(
         raise ValueError("proj_size should be a positive integer or zero to disable projections")
     if proj_size >= hidden_size:
         raise ValueError("proj_size has to be smaller than hidden_size")
+
+
+# PyTorch has these in this module too.
+_, __getattr__, __dir__ = later(
+    __name__,
+    rnn_cell="GRUCell LSTMCell RNNCell RNNCellBase",
+)

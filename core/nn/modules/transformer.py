@@ -22,7 +22,7 @@ from .normalization import LayerNorm
 Activation = Callable[[Tensor], Tensor]
 
 
-def _activation(given: str | Activation) -> Activation:
+def _get_activation_fn(given: str | Activation) -> Activation:
     if not isinstance(given, str):
         return given
     if given not in ("relu", "gelu"):
@@ -62,7 +62,7 @@ class _Layer(Module):
             setattr(self, f"norm{i}", norm)
         for i in range(1, count + 1):
             setattr(self, f"dropout{i}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     _attentions: tuple[str, ...] = ("self_attn",)
 
@@ -154,7 +154,7 @@ class TransformerDecoderLayer(_Layer):
 MOST_LAYERS = 100_000
 
 
-def _copies(module: Module, count: int) -> ModuleList:
+def _get_clones(module: Module, count: int) -> ModuleList:
     if not 0 <= count <= MOST_LAYERS:
         raise ValueError(f"num_layers should be 0 to {MOST_LAYERS}, but it is {count}")
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
@@ -176,7 +176,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        self.layers = _copies(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -237,7 +237,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = _copies(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

@@ -1,0 +1,103 @@
+"""missing: names of PyTorch's that will be looked for and are not here, with what to write instead.
+
+A name below one of these is absent with it. Whoever finds a name missing asks ``advice``.
+"""
+
+from __future__ import annotations
+
+_ONE_PROCESS = "anadrome trains in one process; wrap the model in nn.parallel.DataParallel, or not"
+_EAGER = "there is no compiler of graphs here; call the function itself, or anadrome.capture it"
+_SPARSE = (
+    "tensors are dense here; use index_add, scatter_add or nn.Embedding, whose gradients are dense "
+    "too, or keep indices and values as two tensors"
+)
+_QUANTIZED = (
+    "there are no quantized types; train in float32, or in half precision with amp.autocast"
+)
+_NESTED = "use nn.utils.rnn.pad_sequence or pack_padded_sequence, and a mask, for uneven lengths"
+_PRIVATE = "it is private to PyTorch; use the public names"
+_GONE = "PyTorch itself has removed it"
+
+#: What to do instead, by name below ``anadrome``.
+NAMES = {
+    "ao": _QUANTIZED,
+    "quantization": _QUANTIZED,
+    "nn.quantized": _QUANTIZED,
+    "nn.quantizable": _QUANTIZED,
+    "nn.qat": _QUANTIZED,
+    "nn.intrinsic": _QUANTIZED,
+    "quantize_per_tensor": _QUANTIZED,
+    "quantize_per_channel": _QUANTIZED,
+    "fake_quantize_per_tensor_affine": _QUANTIZED,
+    "fake_quantize_per_channel_affine": _QUANTIZED,
+    "qint8": _QUANTIZED,
+    "quint8": _QUANTIZED,
+    "qint32": _QUANTIZED,
+    "Tensor.dequantize": _QUANTIZED,
+    "nested": _NESTED,
+    "jagged": _NESTED,
+    "masked": "use torch.where, masked_fill and a tensor of bools",
+    "sparse": _SPARSE,
+    "sparse_coo_tensor": _SPARSE,
+    "sparse_csr_tensor": _SPARSE,
+    "sparse_csc_tensor": _SPARSE,
+    "sparse_bsr_tensor": _SPARSE,
+    "sparse_bsc_tensor": _SPARSE,
+    "sparse_compressed_tensor": _SPARSE,
+    "sparse_coo": _SPARSE,
+    "sparse_csr": _SPARSE,
+    "Tensor.to_sparse": _SPARSE,
+    "Tensor.to_sparse_coo": _SPARSE,
+    "Tensor.to_sparse_csr": _SPARSE,
+    "Tensor.coalesce": _SPARSE,
+    "Tensor.sparse_mask": _SPARSE,
+    "optim.SparseAdam": "gradients are dense here; use optim.Adam",
+    "optim.sparse_adam": "gradients are dense here; use optim.Adam",
+    "export": _EAGER,
+    "fx": _EAGER,
+    "package": "save the weights with torch.save, and the code with the program",
+    "library": "write an autograd.Function, or declare an op with anadrome.op",
+    "ops": "call the function of that name in anadrome or anadrome.nn.functional",
+    "_C": _PRIVATE,
+    "_functorch": f"{_PRIVATE} in anadrome.func",
+    "_six": f"{_GONE}; use str, bytes and collections.abc",
+    "legacy": _GONE,
+    "contrib": _GONE,
+    "symeig": f"{_GONE}; use linalg.eigh",
+    "eig": f"{_GONE}; use linalg.eig",
+    "solve": f"{_GONE}; use linalg.solve",
+    "lstsq": f"{_GONE}; use linalg.lstsq",
+    "matrix_rank": f"{_GONE}; use linalg.matrix_rank",
+    "utils.tensorboard": (
+        "write with the tensorboardX package, whose SummaryWriter takes the same calls and numbers"
+    ),
+    "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
+    "utils.mobile_optimizer": _EAGER,
+    "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
+    "nn.attention.flex_attention": (
+        "give the scores' change to nn.functional.scaled_dot_product_attention as attn_mask"
+    ),
+    "distributed.fsdp": _ONE_PROCESS,
+    "distributed.tensor": _ONE_PROCESS,
+    "distributed.rpc": _ONE_PROCESS,
+    "distributed.pipelining": _ONE_PROCESS,
+    "futures": _ONE_PROCESS,
+}
+
+
+def advice(name: str) -> str | None:
+    """What to do instead of a dotted name, with or without ``anadrome.``; None if nobody knows."""
+    parts = name.removeprefix("anadrome.").split(".")
+    for count in range(len(parts), 0, -1):
+        found = NAMES.get(".".join(parts[:count]))
+        if found is not None:
+            return found
+    return None
+
+
+def missing(module: str, name: str) -> AttributeError:
+    """The error for a name that a module lacks."""
+    known = advice(f"{module}.{name}")
+    return AttributeError(
+        f"module {module!r} has no attribute {name!r}" + (f": {known}" if known else "")
+    )

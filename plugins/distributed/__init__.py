@@ -1,0 +1,44 @@
+"""The `distributed` plugin: PyTorch's process groups, of one process, and its parallel wrappers.
+
+A program written for many processes runs as the only one of them; more than one is refused.
+Reading order: ``groups`` (starting and asking), ``collectives`` (what processes do together),
+``wrappers`` and ``functions`` (``nn.parallel``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anadrome import hookimpl
+
+ANADROME_API = (1, 1)
+
+_GROUPS = (
+    "ProcessGroup destroy_process_group get_backend get_default_backend_for_device get_global_rank "
+    "get_group_rank get_node_local_rank get_process_group_ranks get_rank get_world_size group "
+    "init_process_group is_available is_backend_available is_gloo_available is_initialized "
+    "is_mpi_available is_nccl_available is_torchelastic_launched is_ucc_available "
+    "is_xccl_available new_group new_subgroups supports_complex"
+)
+_COLLECTIVES = (
+    "ReduceOp Work all_gather all_gather_into_tensor all_gather_object all_reduce all_to_all "
+    "all_to_all_single barrier broadcast broadcast_object_list gather gather_object irecv isend "
+    "monitored_barrier recv reduce reduce_op reduce_scatter reduce_scatter_tensor scatter "
+    "scatter_object_list send"
+)
+_FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
+
+
+@hookimpl
+def register_exports() -> Mapping[str, Any]:
+    """PyTorch's names, imported when first used."""
+    found = {f"distributed.{name}": f"{__name__}.groups:{name}" for name in _GROUPS.split()}
+    for name in _COLLECTIVES.split():
+        found[f"distributed.{name}"] = f"{__name__}.collectives:{name}"
+    for name in ("DataParallel", "DistributedDataParallel"):
+        found[f"nn.parallel.{name}"] = f"{__name__}.wrappers:{name}"
+    for name in _FUNCTIONS.split():
+        found[f"nn.parallel.{name}"] = f"{__name__}.functions:{name}"
+    found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
+    return found
