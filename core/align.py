@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
@@ -152,7 +153,23 @@ def cast(array: Any, to: dtypes.dtype) -> Any:
     return backend.xp.astype(array, backend.dtype(to))
 
 
+class _Arraying(dict):
+    """The class of what a backend's function returned to what makes an array of it."""
+
+    def __missing__(self, cls: type) -> Callable[[Any], Any]:
+        backend = by_type[cls]
+        self[cls] = found = _itself if cls is backend.array_type else backend.from_scalar
+        return found
+
+
+def _itself(array: Any) -> Any:
+    return array
+
+
+#: ``arraying[value.__class__](value)`` is ``as_array(value)`` without the price of a call.
+arraying: dict[type, Callable[[Any], Any]] = _Arraying()
+
+
 def as_array(value: Any) -> Any:
     """A backend's scalar as its array; an array (of whatever backend) as it is."""
-    backend = by_type[value.__class__]
-    return value if value.__class__ is backend.array_type else backend.from_scalar(value)
+    return arraying[value.__class__](value)

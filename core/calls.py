@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .align import NUMBERS, admitted, align, as_array, operands
+from .align import NUMBERS, admitted, align, arraying, operands
 from .binding import bind
 from .dtypes import from_native
 from .general import general
@@ -79,7 +79,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, (x,)) from error
         if data.__class__ is not cls:
-            data = as_array(data)
+            data = arraying[data.__class__](data)
         edge = x._edge
         if edge is None or not recordable or not state.grad:
             out = _new(Tensor)
@@ -180,7 +180,7 @@ def _binary(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, (a, b)) from error
         if data.__class__ is not cls:
-            data = as_array(data)
+            data = arraying[data.__class__](data)
         if (edge_a is None and edge_b is None) or not recordable or not state.grad:
             out = _new(Tensor)
             out._data = data
@@ -255,7 +255,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
         except Exception as error:
             raise op.explain(error, args, keywords) from error
         if data.__class__ is not cls:
-            data = as_array(data)
+            data = arraying[data.__class__](data)
         edge = x._edge
         if edge is None or not recordable or not state.grad:
             out = _new(Tensor)
