@@ -77,6 +77,8 @@ def spread(g: Any, shape: Any, dim: Any, keepdim: bool) -> Any:
 
 def count_of(shape: Any, dim: Any) -> int:
     """How many values one result was made from."""
+    if dim is None:
+        return math.prod(shape)
     n = 1
     for axis in axes_of(dim, len(shape)):
         n *= shape[axis]
