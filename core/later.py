@@ -22,7 +22,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
-    "anadrome.storage": "UntypedStorage",
+    "anadrome.storage": "UntypedStorage resize_as_",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
@@ -67,7 +67,7 @@ _HOMES = {
 
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
-    "triangular_solve corrcoef cov dist histogram istft renorm stft "
+    "triangular_solve resize_as_ corrcoef cov dist histogram istft renorm stft "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
@@ -96,6 +96,7 @@ def _install() -> None:
     found = homes()
     for name in _METHODS.split():
         setattr(Tensor, name, _method(name, *found[name].split(":")))
+    Tensor.resize_ = _method("resize_", "anadrome.storage", "resize_")  # type: ignore[attr-defined]
 
 
 def _method(name: str, module: str, attribute: str) -> Any:

@@ -1,13 +1,17 @@
-"""storage: facts of the memory that a Tensor, and all views of it, lie in.
+"""storage: the memory that a Tensor, and all views of it, lie in: facts of it, and another size.
 
 PyTorch: ``torch.UntypedStorage``, as programs ask it: is this weight tied to that one, how many
-bytes are there.
+bytes are there; and ``Tensor.resize_``.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from .errors import GraphError
+from .making import shape_of
+from .refusals import refusing
 from .tensor import Tensor
 
 
@@ -53,3 +57,35 @@ class UntypedStorage:
 
     def __repr__(self) -> str:
         return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
+
+
+@refusing
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Give this Tensor another shape, in place (``Tensor.resize_``); returns it.
+
+    The first elements stay, in the same memory where that is large enough; those that come new are
+    as they happen to be. Raises RuntimeError for a Tensor that asks for a gradient.
+
+    >>> import anadrome as ad
+    >>> ad.arange(6).resize_(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    if self.requires_grad:
+        raise GraphError("cannot resize variables that require grad")
+    shape = shape_of(sizes)
+    count = math.prod(shape)
+    old = self.detach().reshape(-1)
+    if count > old.numel():
+        larger = self.new_empty(count)  # type: ignore[attr-defined]
+        larger[: old.numel()] = old
+        old = larger
+    if shape != tuple(self.shape):
+        self.data = old[:count].view(shape)
+    return self
+
+
+@refusing
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """``resize_`` to another Tensor's shape (``Tensor.resize_as_``)."""
+    return resize_(self, the_template.shape)

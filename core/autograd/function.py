@@ -276,6 +276,13 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+class InplaceFunction(Function):
+    """A Function that may write in place (``torch.autograd.function.InplaceFunction``)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
+
+
 class _Blocked(Function):
     """Raises when a gradient is asked through it."""
 
