@@ -332,8 +332,9 @@ _BY_VALUE = _named(
 )
 _ALONG = _named(
     "sum mean prod all any logsumexp amax amin argmax argmin max_dim min_dim softmax log_softmax "
-    "softmax_backward norm2 norm_p cumsum cumprod cummax cummin logcumsumexp var std median_dim "
-    "nanmedian_dim sort argsort topk kthvalue mode flip gather scatter_into transpose"
+    "softmax_backward log_softmax_backward norm2 norm_p cumsum cumprod cummax cummin logcumsumexp "
+    "var std median_dim nanmedian_dim sort argsort topk kthvalue mode flip gather scatter_into "
+    "transpose"
 )
 
 #: Rules by the name of the op.

@@ -101,10 +101,16 @@ softmax_backward = op("softmax_backward",
                       dtype=FLOAT, method=False,
                       samples=call(Arr((3, 4)), Arr((3, 4), 0, 1), dim=-1))
 log_softmax = op("log_softmax", lambda xp, x, *, dim: _log_softmax(xp, x, dim),
-                 x=lambda g, out, dim: g - exp(out) * _total(g, dim),
+                 x=lambda g, out, dim: log_softmax_backward(g, out, dim=dim),
                  amp=FULL, method=False,
                  refuses=("complex",),
                  samples=each("3,4", {"dim": 0}, {"dim": -1}) + each("-", {"dim": 0}))
+log_softmax_backward = op("log_softmax_backward",
+                          lambda xp, grad, y, *, dim: _log_softmax_back(xp, grad, y, dim),
+                          grad=lambda g, y, dim: g - _total(g * exp(y), dim),
+                          y=lambda g, grad, y, dim: g * exp(y) * _total(grad, dim) * -1.0,
+                          dtype=FLOAT, method=False,
+                          samples=call(Arr((3, 4)), Arr((3, 4), -2, 0), dim=-1))
 # fmt: on
 
 
@@ -219,6 +225,10 @@ def _log_softmax(xp: Any, x: Any, dim: int) -> Any:
         return xp.asarray(x, copy=True)
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+
+
+def _log_softmax_back(xp: Any, grad: Any, y: Any, dim: int) -> Any:
+    return grad - xp.exp(y) * xp.sum(grad, axis=dim if y.ndim else None, keepdims=True)
 
 
 def _total(g: Any, dim: int) -> Any:

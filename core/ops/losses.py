@@ -237,14 +237,16 @@ def _pick(xp: Any, target: Any, ignore_index: int, classes: int) -> tuple[Any, A
     counts = target != ignore_index
     safe = xp.astype(xp.where(counts, target, 0), xp.int64)
     fits = (safe >= 0) & (safe < classes)
-    backends.by_type[safe.__class__].require(
-        fits,
-        lambda: RangeError(
-            f"Target {int(safe[~fits][0])} is out of bounds: the input has {classes} classes, "
-            f"0 to {classes - 1}"
-        ),
-    )
+    backends.by_type[safe.__class__].require(fits, lambda: no_class(safe[~fits], classes))
     return xp.expand_dims(safe, axis=1), xp.expand_dims(counts, axis=1)
+
+
+def no_class(wrong: Any, classes: int) -> RangeError:
+    """What is said of class numbers that are none."""
+    return RangeError(
+        f"Target {int(wrong[0])} is out of bounds: the input has {classes} classes, "
+        f"0 to {classes - 1}"
+    )
 
 
 def _scores(xp: Any, x: Any) -> Any:

@@ -3,6 +3,7 @@
 // Blocks run one after the other. What is undefined on a GPU is an error here: a barrier that some
 // threads never reach, a shuffle that names a thread which is not there. `order` chooses who runs
 // first (0: the first thread, 1: the last, more: mixed): results must not depend on it.
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstdio>
@@ -20,9 +21,12 @@ namespace {
 enum State { READY, AT_BARRIER, AT_MEETING, DONE };
 const size_t STACK = 128 * 1024;
 
+// A stack is made once and goes from block to block; _longjmp changes stacks without the kernel.
 struct Fiber {
   ucontext_t context;
+  jmp_buf here;
   char* stack = nullptr;
+  bool begun = false;
   State state;
   uint3 index;
   unsigned mask;
@@ -31,21 +35,35 @@ struct Fiber {
 std::vector<Fiber> fibers(1024);
 std::vector<unsigned long long> slots(1024);
 std::vector<char> dynamic_memory;
-ucontext_t home;
+jmp_buf home;
 unsigned now, count;
 void (*run_body)(void*);
 void* run_data;
 char message[200];
 
-void start() {
-  run_body(run_data);
-  fibers[now].state = DONE;
-  swapcontext(&fibers[now].context, &home);
-}
-
 void wait_as(State state) {
   fibers[now].state = state;
-  swapcontext(&fibers[now].context, &home);
+  if (!_setjmp(fibers[now].here)) _longjmp(home, 1);
+}
+
+void start() {
+  for (;;) {
+    run_body(run_data);
+    wait_as(DONE);
+  }
+}
+
+void go_on(Fiber& f) {
+  if (_setjmp(home)) return;
+  if (f.begun) _longjmp(f.here, 1);
+  f.begun = true;
+  if (!f.stack) f.stack = (char*)malloc(STACK);
+  getcontext(&f.context);
+  f.context.uc_stack.ss_sp = f.stack;
+  f.context.uc_stack.ss_size = STACK;
+  f.context.uc_link = nullptr;
+  makecontext(&f.context, start, 0);
+  setcontext(&f.context);
 }
 
 // Lets those go on who have waited for no one else. False: nobody can.
@@ -105,12 +123,6 @@ bool run_block(int order) {
     Fiber& f = fibers[i];
     f.state = READY;
     f.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-    if (!f.stack) f.stack = (char*)malloc(STACK);
-    getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack;
-    f.context.uc_stack.ss_size = STACK;
-    f.context.uc_link = &home;
-    makecontext(&f.context, start, 0);
   }
   unsigned stride = coprime(count);
   for (;;) {
@@ -119,11 +131,13 @@ bool run_block(int order) {
       now = turn(i, count, order, stride);
       if (fibers[now].state != READY) continue;
       threadIdx = fibers[now].index;
-      swapcontext(&home, &fibers[now].context);
+      go_on(fibers[now]);
     }
     for (unsigned i = 0; i < count; ++i) left += fibers[i].state != DONE;
     if (!left) return true;
-    if (!release()) return false;
+    if (release()) continue;
+    for (unsigned i = 0; i < count; ++i) fibers[i].begun = false;  // what they were at is dropped
+    return false;
   }
 }
 }  // namespace

@@ -67,6 +67,7 @@ OURS = {
             "sigmoid_backward",
             "silu_backward",
             "softmax_backward",
+            "log_softmax_backward",
             "index_backward",
             "write_region",
             "zero_region",

@@ -20,10 +20,10 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
     """By name of the op; each with what has run it until now to fall back on."""
     from anadrome.op import table
 
-    from . import activation, dropping
+    from . import activation, dropping, losses, norms, softmax
 
     made: dict[str, Callable[..., Any]] = {}
-    for family in (activation, dropping):
+    for family in (activation, dropping, losses, norms, softmax):
         for name, make in family.MAKERS.items():
             made[name] = make(backend.kernels.get(name) or backend.composed(table[name]))
     return made
