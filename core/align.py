@@ -123,7 +123,7 @@ def class_of(values: Any) -> type:
 
 
 def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
-    """A zero-dimensional host value follows the others to their device; nothing else moves."""
+    """An operand for arrays of ``cls``: zero-dimensional host values follow the others there."""
     if value is None or value.__class__ is cls or value.__class__ in NUMBERS:
         return value
     backend = by_type[cls]
@@ -133,11 +133,11 @@ def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
         scalar: Any = value
         number = scalar.item()
         return number if number.__class__ in NUMBERS else float(number)
-    other = by_type.get(value.__class__)
-    if other is not None and value.ndim == 0:
+    other = by_type[value.__class__]  # raises, naming the class, if it is no array
+    if value.ndim == 0:
         return backend.asarray(other.to_host(value))
-    if other is None:
-        return by_type[value.__class__]  # raises, naming the class
+    if other is backend:  # of a class derived from the library's
+        return backend.xp.asarray(value)
     devices = " and ".join(
         sorted({str(by_type[v.__class__].device_of(v)) for v in values if hasattr(v, "ndim")})
     )

@@ -275,7 +275,6 @@ class _ByType(dict):
     def __missing__(self, cls: type) -> Backend:
         for known, backend in list(self.items()):
             if issubclass(cls, known):
-                self[cls] = backend
                 return backend
         raise TypeError(
             f"expected a Tensor, a number or an array of a loaded backend, got {cls.__module__}."

@@ -19,6 +19,12 @@ from .tensor import Tensor, wrap
 _PLAIN = frozenset({bool, int, float, complex})
 
 
+def plain_array(array: Any) -> Any:
+    """A NumPy array as one of no derived class (mapped from a file, say), in the same memory."""
+    backend = backends.get("numpy")
+    return array if type(array) is backend.array_type else backend.xp.asarray(array)
+
+
 def _plain(data: Any) -> Any:
     """Lists with Tensors and arrays among them, as lists of host arrays and numbers."""
     if isinstance(data, Tensor):
@@ -158,6 +164,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
+    if isinstance(data, backends.get("numpy").array_type):
+        data = plain_array(data)
     if type(data) in backends.by_type:
         out = wrap(data)
         dtypes.from_native[out._data.dtype]  # raises for strings and objects
@@ -201,7 +209,7 @@ def from_numpy(array: Any) -> Tensor:
     backend = backends.get("numpy")
     if not isinstance(array, backend.array_type):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    checked: Any = array
+    checked = plain_array(array)
     dtypes.from_native[checked.dtype]
     return wrap(checked)
 

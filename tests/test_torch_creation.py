@@ -291,3 +291,20 @@ def test_filling_cuts_the_history() -> None:
         return x.grad
 
     agree(call)
+
+
+def test_arrays_mapped_from_a_file(tmp_path):
+    """Of a class derived from NumPy's array: what nanoGPT reads its tokens from."""
+    np.arange(6, dtype=np.int64).tofile(tmp_path / "tokens.bin")
+    tokens = np.memmap(tmp_path / "tokens.bin", dtype=np.int64, mode="r+")
+    for L in (ad, torch):
+        tokens[:] = np.arange(6)
+        parts = [L.from_numpy(tokens[i : i + 2].astype(np.int64)) for i in L.tensor([0, 3])]
+        assert L.stack(parts).tolist() == [[0, 1], [3, 4]]
+        assert (L.ones(6) * tokens).tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+        assert (L.from_numpy(tokens) + L.as_tensor(tokens) + L.tensor(tokens)).sum().item() == 45
+        L.from_numpy(tokens)[0] = 7
+        assert tokens[0] == 7
+        L.as_tensor(tokens)[0] = 8
+        assert tokens[0] == 8
+        assert L.arange(6)[tokens[1:3]].tolist() == [1, 2]
