@@ -80,6 +80,7 @@ def homes() -> dict[str, str]:
     out["trapz"] = "anadrome.ops.measures:trapezoid"
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
+    out["autograd.forward_ad"] = "anadrome.autograd.forward_ad"
     out["testing"] = "anadrome.testing"
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})

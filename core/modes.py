@@ -324,7 +324,16 @@ class saved_tensors_hooks(Scope):
         self.unpack = unpack_hook
 
     def change(self, state: State) -> State:
+        refused = hooks_refused.get()
+        if refused is not None:
+            raise RuntimeError(refused)
         return state.but(saved_hooks=(*state.saved_hooks, self))
+
+
+#: Why no ``saved_tensors_hooks`` may be entered here, if so.
+hooks_refused: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "hooks_refused", default=None
+)
 
 
 #: Put a state in place, and take it back: for the engine and for mechanisms like checkpointing.

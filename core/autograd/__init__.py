@@ -13,6 +13,7 @@ from . import functional, graph
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .entry import backward, grad
 from .function import Function, FunctionCtx, once_differentiable
+from .grad_mode import set_multithreading_enabled
 from .gradcheck import gradcheck, gradgradcheck
 from .variable import Variable
 
@@ -34,4 +35,5 @@ __all__ = [
     "saved_tensors_hooks",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

@@ -21,6 +21,9 @@ around: Callable[[tuple[Tensor, ...]], contextlib.AbstractContextManager[Any]] |
 #: Sees each node of every backward, where ``detect_anomaly`` is on.
 observer: Callable[..., None] | None = None
 
+#: Told of each backward before it starts, where hooks wait for several gradients; see ``joint``.
+starting: Callable[[Sequence[Any], Any], None] | None = None
+
 #: What sees each node of the backwards that run here; see ``finite.watch``.
 watching: contextvars.ContextVar[tuple[Callable[..., None], ...]] = contextvars.ContextVar(
     "watching", default=()
@@ -145,7 +148,8 @@ def _batched(
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    several = isinstance(value, (list, tuple)) and not hasattr(value, "_edge")  # a GradientEdge
+    return tuple(value) if several else (value,)
 
 
 def _edges_of(tensors: tuple[Tensor, ...]) -> dict[Any, int]:
@@ -255,6 +259,8 @@ def _run(
         try:
             modes.set_state(state)
             edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
+            if starting is not None:
+                starting([edge for edge, _ in edges if edge is not None], wanted)
             if around is None:
                 observe = _observers(observe)
                 return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)

@@ -1,8 +1,80 @@
-"""graph: nodes and saved values, under the names of ``torch.autograd.graph``."""
+"""graph: nodes, edges and saved values, under the names of ``torch.autograd.graph``."""
 
 from __future__ import annotations
 
-from ..graph import Node, RemovableHandle
-from ..modes import saved_tensors_hooks
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-__all__ = ["Node", "RemovableHandle", "saved_tensors_hooks"]
+from ..errors import GraphError
+from ..graph import Node, RemovableHandle
+from ..modes import hooks_refused, saved_tensors_hooks
+from ..tensor import Tensor
+from .joint import register_multi_grad_hook
+from .mutation import allow_mutation_on_saved_tensors
+
+__all__ = [
+    "GradientEdge", "Node", "RemovableHandle", "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version",
+    "register_multi_grad_hook", "saved_tensors_hooks",
+]  # fmt: skip
+
+
+class GradientEdge(NamedTuple):
+    """A place in the graph: a node, and which of its outputs (PyTorch's name).
+
+    ``autograd.grad`` takes one in the place of an input, which then need not be kept alive.
+    """
+
+    node: Node
+    output_nr: int
+
+    @property
+    def _edge(self) -> tuple[Node, int]:
+        return self.node, self.output_nr
+
+    def _gradient_edge(self) -> tuple[Node, int]:
+        return self.node, self.output_nr
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """Where the gradient of ``tensor`` arrives (``torch.autograd.graph.get_gradient_edge``).
+
+    Raises RuntimeError for a Tensor that requires none.
+
+    >>> import anadrome as ad
+    >>> x = ad.tensor(3.0, requires_grad=True)
+    >>> edge = ad.autograd.graph.get_gradient_edge(x)
+    >>> ad.autograd.grad(x * x, edge)
+    (tensor(6.),)
+    """
+    edge = tensor._gradient_edge()
+    if edge is None:
+        raise GraphError(
+            "It is not possible to get the gradient edge for a Tensor that does not require "
+            "gradients"
+        )
+    return GradientEdge(*edge)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Count a write in place that was made outside, so that stale saved values are noticed.
+
+    (PyTorch: ``torch.autograd.graph.increment_version``.)
+    """
+    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        t._shared_writes().bump()
+
+
+@contextlib.contextmanager
+def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
+    """Inside, entering ``saved_tensors_hooks`` raises RuntimeError with this text (PyTorch's name).
+
+    For code that would not work with them.
+    """
+    before = hooks_refused.get()
+    try:
+        hooks_refused.set(error_message)
+        yield
+    finally:
+        hooks_refused.set(before)

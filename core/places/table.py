@@ -30,7 +30,7 @@ _IN = {
         "relaxed_categorical studentT transformed_distribution transforms uniform von_mises "
         "weibull wishart"
     ),
-    ("autograd", "autograd"): "anomaly_mode function grad_mode gradcheck variable",
+    ("autograd", "autograd"): "anomaly_mode function gradcheck variable",
 }
 
 FILES = {

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 #: Hooks of every module, by kind.
 every: dict[str, OrderedDict[int, Any]] = {
     kind: OrderedDict()
-    for kind in ("forward_pre", "forward", "backward_pre", "backward", "with_kwargs", "always")
-}
+    for kind in ("forward_pre", "forward", "backward_pre", "backward", "with_kwargs", "always",
+                 "parameter", "buffer", "module")
+}  # fmt: skip
 
 
 def attach(
@@ -79,6 +80,36 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(module, grad_input, grad_output)`` after the backward of every module."""
     return _on_every_module("backward", hook)
+
+
+def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """The older name of ``register_module_full_backward_hook``."""
+    return register_module_full_backward_hook(hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, parameter)`` when a module gets one; it may return another."""
+    return RemovableHandle(every["parameter"], hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, buffer)`` when a module gets one; it may return another."""
+    return RemovableHandle(every["buffer"], hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, submodule)`` when a module gets one; it may return another."""
+    return RemovableHandle(every["module"], hook)
+
+
+def registered(kind: str, module: Module, name: str, value: Any) -> Any:
+    """What is to be kept in the place of ``value``, after the hooks of its kind."""
+    for hook in list(every[kind].values()):
+        with naming(f"{kind} registration hook", module):
+            other = hook(module, name, value)
+        if other is not None:
+            value = other
+    return value
 
 
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

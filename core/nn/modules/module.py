@@ -18,17 +18,24 @@ from ..parameter import Buffer, Parameter
 from .hooks import (
     attach,
     call_with_hooks,
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
 )
 from .state import State
 from .tree import Tree
 
 __all__ = [
-    "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "Module", "register_module_backward_hook", "register_module_buffer_registration_hook",
+    "register_module_forward_hook", "register_module_forward_pre_hook",
     "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
 _HOOK_TABLES = (
@@ -133,7 +140,7 @@ class Module(Tree, State):
             if name in parameters:
                 raise _wrong(value, "parameter", name, "anadrome.nn.Parameter or None")
             self._forget(name, own, own["_buffers"])
-            own["_modules"][name] = value
+            own["_modules"][name] = registered("module", self, name, value)
         elif parameters is None:
             if isinstance(value, Buffer):
                 raise _too_early("buffer")
@@ -210,6 +217,7 @@ class Module(Tree, State):
                     f"be created explicitly. To express '{name}' as a function of another Tensor, "
                     "compute the value in the forward() method."
                 )
+            param = registered("parameter", self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -225,6 +233,8 @@ class Module(Tree, State):
                 f"cannot assign '{_typename(tensor)}' object to buffer '{name}' (anadrome.Tensor "
                 "or None required)"
             )
+        if tensor is not None:
+            tensor = registered("buffer", self, name, tensor)
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -236,6 +246,8 @@ class Module(Tree, State):
         if not isinstance(module, Module) and module is not None:
             raise TypeError(f"{_typename(module)} is not a Module subclass")
         self._check_name(name, "module", self._modules)
+        if module is not None:
+            module = registered("module", self, name, module)
         self._modules[name] = module
 
     def register_module(self, name: str, module: Module | None) -> None:
