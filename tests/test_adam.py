@@ -136,12 +136,6 @@ def test_options_out_of_range(name, options, text):
         getattr(ad.optim, name)([ad.zeros(1, requires_grad=True)], **options)
 
 
-def test_complex_parameters_are_refused():
-    x = ad.zeros(2, dtype=ad.complex64, requires_grad=True)
-    with pytest.raises(TypeError, match="Adam takes real parameters, not complex64"):
-        ad.optim.Adam([x])
-
-
 def test_flags_that_exclude_each_other():
     x = ad.zeros(1, requires_grad=True)
     with pytest.raises(RuntimeError, match=r"`fused` and `foreach` cannot be `True` together\."):

@@ -182,13 +182,6 @@ def test_refusals_are_pytorchs(name, options, kind, text):
         assert str(caught.value) == text
 
 
-def test_what_we_refuse_and_pytorch_does_not():
-    for name in [*FLAT, "LBFGS"]:
-        p = ad.zeros(2, dtype=ad.complex64, requires_grad=True)
-        with pytest.raises(TypeError, match=f"{name} takes real parameters, not complex64: keep"):
-            getattr(ad.optim, name)([p])
-
-
 @pytest.mark.parametrize("name,options", CASES, ids=ids)
 def test_a_state_of_pytorchs_is_taken_over(name, options):
     """Five steps in PyTorch, then both go on, ours from the state that PyTorch saved."""

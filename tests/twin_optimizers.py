@@ -24,11 +24,19 @@ class Twins:
         self.torch = torch
         self.rng = np.random.default_rng(seed)
         self.dtype = dtype
-        values = [self.rng.standard_normal(s).astype(dtype) for s in shapes]
+        values = [self.drawn(s).astype(dtype) for s in shapes]
         self.ours = [ad.tensor(v, requires_grad=True) for v in values]
         self.theirs = [torch.tensor(v, requires_grad=True) for v in values]
         self.our_optimizer = make(ad, self.ours)
         self.their_optimizer = make(torch, self.theirs)
+
+    def drawn(self, shape: Any, least: float = 0.0) -> Any:
+        """Normal values, each away from zero by ``least``; of complex dtypes in both parts."""
+        real, imag = (
+            g + np.copysign(least, g)
+            for g in (np.asarray(self.rng.standard_normal(shape)) for _ in range(2))
+        )
+        return real + 1j * imag if "complex" in self.dtype else real
 
     def step(self, absent: Any = (), least: float = 0.0) -> None:
         """One step of both; the parameters whose numbers are ``absent`` get no gradient.
@@ -39,8 +47,7 @@ class Twins:
             if i in absent:
                 a.grad = t.grad = None
                 continue
-            g = np.asarray(self.rng.standard_normal(a.shape))
-            g = (g + np.copysign(least, g)).astype(self.dtype)
+            g = self.drawn(a.shape, least).astype(self.dtype)
             a.grad = ad.tensor(g)
             t.grad = self.torch.tensor(g)
         self.our_optimizer.step()

@@ -20,6 +20,7 @@ from ..dtypes import float32, from_native
 from ..errors import CaptureError
 from ..graph import tick
 from ..op import KEEP, NONE, op
+from ..ops.complex import view_as_real
 from ..samples import Arr, call
 from ..tensor import Tensor, unwrap
 from ..undivided import undivided
@@ -215,12 +216,12 @@ class FlatOptimizer(Optimizer):
             numbers = self._numbers_now(group, unit)
             if not unit.flat:
                 unit.torn = True
-                call(self.update, params[0], grads, *unit.state, **numbers)
+                call(self.update, *_real(params, params[0], grads, *unit.state), **numbers)
                 unit.done()
             else:
                 flat = call(flat_gather, *params)
                 unit.torn = bool(unit.state)
-                call(self.update, flat, grads, *unit.state, **numbers)
+                call(self.update, *_real(params, flat, grads, *unit.state), **numbers)
                 unit.done()
                 try:
                     call(flat_scatter, *params, flat)
@@ -247,7 +248,7 @@ class FlatOptimizer(Optimizer):
             # Copies, since the graph of the last step may have saved what is written now.
             state = [held[name].clone() for name in names]
             with modes.enable_grad():
-                rule(_OnCopies(), p, p._grad, *state, **self._advanced(group, unit))
+                rule(_OnCopies(), *_real([p], p, p._grad, *state), **self._advanced(group, unit))
             held.update(zip(names, state))
 
     def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
@@ -290,6 +291,11 @@ class FlatOptimizer(Optimizer):
             with modes.aside():  # the state lasts: a captured step does not make it again
                 plan = self._plans[number] = Plan(self, group, params, names, plan)
         return plan
+
+
+def _real(params: list[Tensor], *values: Any) -> Any:
+    """The values, of complex parameters as pairs of real ones: what the rules are made for."""
+    return [view_as_real(v) for v in values] if params[0].dtype.is_complex else values
 
 
 class _OnCopies:

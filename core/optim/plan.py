@@ -257,7 +257,8 @@ def _joined(
         for p, h in zip(params, held):
             entry = h.get(name)
             if entry is None:
-                parts.append(xp.full(p._data.shape, start, dtype=p._data.dtype))
+                full = complex(start, start) if p.dtype.is_complex else start
+                parts.append(xp.full(p._data.shape, full, dtype=p._data.dtype))
                 continue
             _check(name, entry, p)
             array = entry._data

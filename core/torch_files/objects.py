@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from ..errors import SerializationError
 from ..nn.parameter import Parameter
@@ -43,7 +43,7 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
     """``place``: puts a tensor into the file; returns kind, key, count, offset and strides."""
 
     write: Callable[[bytes], Any]
-    dispatch: dict[Any, Any] = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[Any, Any]] = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
 
     def __init__(self, file: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> None:
         super().__init__(file, protocol=2)

@@ -76,14 +76,6 @@ class Adam(FlatOptimizer):
             },
         )
 
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        if p.dtype.is_complex:
-            raise TypeError(
-                f"{type(self).__name__} takes real parameters, not {p.dtype.name}: keep the real "
-                "and the imaginary part as two parameters, or use SGD"
-            )
-
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         if group["amsgrad"]:
             return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")

@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_betas, check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_betas, check_not_negative, check_rate
 
 
 def _update(
@@ -44,8 +44,7 @@ class Adamax(FlatOptimizer):
     """Adam scaled by the largest recent gradient, not by the mean square (``optim.Adamax``).
 
     The scale is ``u = max(betas[1] * u, |g| + eps)``. The options are Adam's. ``state[p]`` holds
-    ``step``, ``exp_avg`` and ``exp_inf``. Raises ``ValueError`` for an option out of range,
-    ``TypeError`` for a complex parameter.
+    ``step``, ``exp_avg`` and ``exp_inf``. Raises ``ValueError`` for an option out of range.
 
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, section 7.1.
 
@@ -91,10 +90,6 @@ class Adamax(FlatOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")

@@ -8,7 +8,7 @@ from typing import Any
 
 from anadrome import KEEP, float64, get_default_dtype, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_betas, check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_betas, check_not_negative, check_rate
 
 
 def _update(
@@ -56,7 +56,7 @@ class NAdam(FlatOptimizer):
     ``weight_decay``: added to the gradient; with ``decoupled_weight_decay`` the parameter itself
     shrinks by ``lr * weight_decay``. The other options are Adam's. ``state[p]`` holds ``step``,
     ``mu_product``, ``exp_avg`` and ``exp_avg_sq``. Raises ``ValueError`` for an option out of
-    range, ``TypeError`` for a complex parameter.
+    range.
 
     Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
 
@@ -107,10 +107,6 @@ class NAdam(FlatOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")

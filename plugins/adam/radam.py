@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_betas, check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_betas, check_not_negative, check_rate
 
 
 def _update(
@@ -56,7 +56,7 @@ class RAdam(FlatOptimizer):
     Adam's, scaled by how far that average can be trusted. ``weight_decay``: added to the gradient;
     with ``decoupled_weight_decay`` the parameter itself shrinks by ``lr * weight_decay``. The other
     options are Adam's. ``state[p]`` holds ``step``, ``exp_avg`` and ``exp_avg_sq``. Raises
-    ``ValueError`` for an option out of range, ``TypeError`` for a complex parameter.
+    ``ValueError`` for an option out of range.
 
     Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020.
 
@@ -104,10 +104,6 @@ class RAdam(FlatOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")

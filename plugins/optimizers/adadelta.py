@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_not_negative, check_rate
 
 
 def _update(
@@ -47,8 +47,7 @@ class Adadelta(FlatOptimizer):
     The step is ``lr * sqrt(u + eps) / sqrt(v + eps) * g``, with v and u the running averages of the
     squared gradients and of the squared steps. ``rho``: how much of them is kept.
     ``weight_decay``: added to the gradient. ``state[p]`` holds ``step``, ``square_avg`` and
-    ``acc_delta``. Raises ``ValueError`` for an option out of range, ``TypeError`` for a complex
-    parameter.
+    ``acc_delta``. Raises ``ValueError`` for an option out of range.
 
     Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012.
 
@@ -95,10 +94,6 @@ class Adadelta(FlatOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")

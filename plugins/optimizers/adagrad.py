@@ -8,7 +8,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_flags, check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_flags, check_not_negative, check_rate
 
 
 def _update(
@@ -40,7 +40,7 @@ class Adagrad(FlatOptimizer):
     The step is ``p -= lr / (1 + (step - 1) * lr_decay) * g / (sqrt(sum) + eps)``.
     ``initial_accumulator_value``: where the sum starts. ``weight_decay``: added to the gradient.
     ``state[p]`` holds ``step`` and ``sum``, from the beginning. Raises ``ValueError`` for an option
-    out of range, ``TypeError`` for a complex parameter.
+    out of range.
 
     Duchi et al., "Adaptive Subgradient Methods for Online Learning", 2011.
 
@@ -95,11 +95,10 @@ class Adagrad(FlatOptimizer):
             for p in group["params"]:
                 state = self.state[p]
                 state["step"] = ad.zeros((), dtype=kind, device="cpu")
-                state["sum"] = ad.full_like(p, initial_accumulator_value, requires_grad=False)
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
+                start: complex = initial_accumulator_value
+                if p.is_complex():  # of both parts
+                    start = complex(start, start)
+                state["sum"] = ad.full_like(p, start, requires_grad=False)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("sum",)

@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_not_negative, check_rate
 
 
 def _update(
@@ -43,8 +43,7 @@ class ASGD(FlatOptimizer):
     The rate is ``eta = lr / (1 + lambd * lr * step) ** alpha``; each step also shrinks the
     parameters by ``lambd * eta``. ``state[p]["ax"]`` is the parameter until step ``t0`` and from
     then on its running average; the others are ``step``, ``eta`` and ``mu``. ``weight_decay``:
-    added to the gradient. Raises ``ValueError`` for an option out of range, ``TypeError`` for a
-    complex parameter.
+    added to the gradient. Raises ``ValueError`` for an option out of range.
 
     Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 
@@ -89,10 +88,6 @@ class ASGD(FlatOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("ax",)

@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_not_negative, check_rate, check_real
+from anadrome.optim.checks import check_not_negative, check_rate
 
 
 def _update(
@@ -60,7 +60,7 @@ class RMSprop(FlatOptimizer):
     variance, the mean square less the squared mean. ``momentum``: of the scaled steps.
     ``weight_decay``: added to the gradient. ``state[p]`` holds ``step``, ``square_avg`` and, with
     these options, ``momentum_buffer`` and ``grad_avg``. Raises ``ValueError`` for an option out of
-    range, ``TypeError`` for a complex parameter.
+    range.
 
     Tieleman and Hinton, "Neural Networks for Machine Learning", lecture 6.5, 2012; centered:
     Graves, "Generating Sequences With Recurrent Neural Networks", 2013.
@@ -111,10 +111,6 @@ class RMSprop(FlatOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         names = ["square_avg"]

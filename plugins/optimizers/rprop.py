@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import KEEP, op
 from anadrome.optim import FlatOptimizer, blocks
-from anadrome.optim.checks import check_rate, check_real
+from anadrome.optim.checks import check_rate
 
 
 def _update(
@@ -48,7 +48,7 @@ class Rprop(FlatOptimizer):
     ``etas``: what the step size is multiplied by when the sign changes, and when it does not.
     ``step_sizes``: its bounds; it starts at ``lr``. For full batches: the gradient's size plays no
     part. ``state[p]`` holds ``step``, ``prev`` and ``step_size``. Raises ``ValueError`` for an
-    option out of range, ``TypeError`` for a complex parameter.
+    option out of range.
 
     Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning", 1993.
 
@@ -91,10 +91,6 @@ class Rprop(FlatOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
 
     def state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("prev", "step_size")
