@@ -52,6 +52,14 @@ _HOMES = {
         "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm "
         "layer_norm"
     ),
+    "anadrome.nn._loss_forms": (
+        "adaptive_max_pool1d binary_cross_entropy_with_logits constant_pad_nd "
+        "cosine_embedding_loss ctc_loss hinge_embedding_loss kl_div margin_ranking_loss "
+        "max_pool1d_with_indices poisson_nll_loss triplet_margin_loss"
+    ),
+    "anadrome.nn._rnn_functions": (
+        "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell"
+    ),
     "anadrome.ops.distances": "cdist",
     "anadrome.ops.histograms": "histogram histogramdd unravel_index",
     "anadrome.ops.stft": "istft stft",

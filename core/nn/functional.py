@@ -94,6 +94,10 @@ _names, __getattr__, __dir__ = _later.later(
     _margins="cosine_embedding_loss hinge_embedding_loss margin_ranking_loss multi_margin_loss "
     "multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss triplet_margin_loss "
     "triplet_margin_with_distance_loss",
+    _indices="adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
+    "adaptive_max_pool3d_with_indices fractional_max_pool2d_with_indices "
+    "fractional_max_pool3d_with_indices max_pool1d_with_indices max_pool2d_with_indices "
+    "max_pool3d_with_indices",
     _multihead="multi_head_attention_forward",
     _norms="group_norm instance_norm local_response_norm rms_norm",
     _piecewise="hardshrink hardsigmoid hardswish hardtanh hardtanh_ prelu relu6 rrelu rrelu_ "
