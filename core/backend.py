@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+from .arriving import Arriving
 from .device import chosen_device, device
 from .dtypes import BY_NAME, bfloat16, dtype, float16, float32
 from .errors import BackendError
@@ -119,6 +120,10 @@ class Backend:
         """
         if not bool(self.xp.all(holds)):
             raise error()
+
+    def arriving(self, value: Any) -> Arriving:
+        """A zero-dimensional array on its way to Python (``arriving.py``)."""
+        return Arriving(self.to_host(value).item())
 
     def side_by_side(
         self, function: Callable[[slice], Any], count: int, size: int, *, products: bool = False

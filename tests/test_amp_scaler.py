@@ -68,18 +68,18 @@ def test_one_bad_value_among_many_is_found() -> None:
         g = ad.ones(100_000)
         g[place] = NAN
         found = ad.zeros(2)
-        unscale(g, found, ad.tensor(0.5), at=1)
+        unscale(g, found, ad.tensor(0.5), at=(1,))
         assert found.tolist() == [0.0, 1.0]
         assert g[place - 1 if place else 1].item() == 0.5
     g, found = ad.ones(300, 400).t(), ad.zeros(1)  # not contiguous, larger than a block
-    unscale(g, found, ad.tensor(0.25), at=0)
+    unscale(g, found, ad.tensor(0.25), at=(0,))
     assert found.item() == 0.0
     assert bool((g == 0.25).all())
 
 
 def test_overflow_that_unscaling_itself_makes_is_found() -> None:
     g, found = ad.tensor([1e30]), ad.zeros(1)
-    unscale(g, found, ad.tensor(1e20), at=0)
+    unscale(g, found, ad.tensor(1e20), at=(0,))
     assert found.item() == 1.0
 
 

@@ -6,8 +6,9 @@ step), ``flat`` (one update of many parameters), ``plan`` (which, and where thei
 """
 
 from . import lr_scheduler as lr_scheduler
-from .flat import FlatOptimizer, blocks
+from .flat import FlatOptimizer
 from .optimizer import Optimizer
+from .pieces import blocks
 from .sgd import SGD
 
 __all__ = ["SGD", "FlatOptimizer", "Optimizer", "blocks", "lr_scheduler"]

@@ -9,14 +9,11 @@ a view), and large parameters are updated in place, in blocks that fit the cache
 from __future__ import annotations
 
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from .. import backend as backends
 from .. import modes, sites
-from ..dtypes import float32, from_native
 from ..errors import CaptureError
 from ..graph import tick
 from ..op import KEEP, NONE, op
@@ -28,62 +25,6 @@ from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
 from .stepping import announce_update
-
-
-def blocks(*arrays: Any, read: Any) -> Iterator[tuple[Any, ...]]:
-    """Matching pieces of the ``arrays`` that are updated, and last of the one that is ``read``.
-
-    The pieces are views, each small enough for the cache, so that the temporaries of an update
-    never leave it; the size is the backend's ``block``, without one a piece is the whole. A loop
-    writes into them in place, and leaves the last alone. An array may be None and stays so. Half
-    precision comes as float32, and is rounded once, when the loop goes on.
-
-    >>> import numpy as np
-    >>> import anadrome as ad
-    >>> total = np.zeros((300, 300))
-    >>> for t, g in ad.optim.blocks(total, read=np.ones((300, 300))):
-    ...     t += g
-    >>> float(total.sum())
-    90000.0
-    """
-    first = arrays[0]
-    if isinstance(first, Tensor):
-        yield (*arrays, read)
-        return
-    backend = backends.by_type[first.__class__]
-    size = backend.block
-    kind = from_native[first.dtype]
-    if size is None or math.prod(first.shape) <= size:
-        pieces: Any = ((*arrays, read),)
-    else:
-        indices = _indices(tuple(first.shape), size)
-        pieces = (tuple(None if a is None else a[i] for a in (*arrays, read)) for i in indices)
-    if kind.itemsize > 2:
-        yield from pieces
-        return
-    xp = backend.xp
-    wide = backend.dtype(float32)
-    for narrow in pieces:
-        lifted = tuple(None if a is None else xp.astype(a, wide) for a in narrow)
-        yield lifted
-        for a, result in zip(narrow[:-1], lifted):
-            if a is not None:
-                a[...] = xp.astype(result, a.dtype)
-
-
-@functools.lru_cache(maxsize=256)
-def _indices(shape: tuple[int, ...], size: int) -> tuple[tuple[Any, ...], ...]:
-    """Indices that cut a shape into pieces of about ``size``: rows, or parts of long rows."""
-    axis = 0
-    rest = math.prod(shape[1:])
-    while rest > size:
-        axis += 1
-        rest = math.prod(shape[axis + 1 :])
-    step = max(size // rest, 1)
-    cuts = [slice(i, i + step) for i in range(0, shape[axis], step)]
-    return tuple(
-        (*outer, cut) for outer in itertools.product(*map(range, shape[:axis])) for cut in cuts
-    )
 
 
 def _gather(xp: Any, *tensors: Any) -> Any:
@@ -155,6 +96,11 @@ class FlatOptimizer(Optimizer):
         ``counts_steps``, else 2."""
         return {}
 
+    def numbers_uncounted(self, group: dict[str, Any]) -> dict[str, Any] | None:
+        """The keywords of ``update.together`` where the device counts the steps, since it may leave
+        one out; None if that cannot be."""
+        return None
+
     def start(self, group: dict[str, Any], name: str) -> float:
         """What the state of that name is full of before the first update."""
         return 0.0
@@ -173,8 +119,33 @@ class FlatOptimizer(Optimizer):
         """As ``numbers``, for an optimizer with further scalars: reads them, and changes them."""
         return self.numbers(group, step)
 
+    def together_name(self) -> str | None:
+        """The op that updates many parameters in one call, if there is one."""
+        many = getattr(self.update, "together", None)
+        return None if many is None else many.op.name
+
+    @property
+    def skips_on_device(self) -> bool:
+        """Whether ``step`` heeds ``found_inf``: the backends of all parameters have a kernel that
+        does, and nobody has a step of their own, or hooks around it, which would not."""
+        name = self.together_name()
+        if name is None or type(self).step is not FlatOptimizer.step or "step" in self.__dict__:
+            return False
+        if self._step_pre_hooks or self._step_post_hooks:
+            return False
+        for group in self.param_groups:
+            params = group["params"]
+            if any(name not in p._backend.kernels for p in params):
+                return False
+            if group.get("differentiable") or len({id(p) for p in params}) < len(params):
+                return False
+            if self.numbers_uncounted(group) is None:
+                return False
+        return True
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
+        flag = self.found_inf
         if closure is not None:
             with modes.enable_grad():
                 loss = closure()
@@ -191,19 +162,27 @@ class FlatOptimizer(Optimizer):
                 recorded.append((group, params))
                 gradients += [unwrap(p._grad) for p in params]
                 continue
-            for unit in self._plan(number, group, params).units:
+            for unit in self._plan(number, group, params, flag is not None).units:
                 grads = [p._grad for p in unit.params]
+                if unit.together:
+                    work.append((group, unit, grads))
+                    gradients += map(unwrap, grads)
+                    continue
                 given = call(flat_gather, *grads) if unit.flat else grads[0]
                 work.append((group, unit, given))
                 gradients.append(unwrap(given))
-        announce_update(gradients)
+        # Whoever gives a flag has looked at the gradients himself.
+        announce_update(gradients if flag is None else [])
         for group, params in recorded:
             self._recorded_update(group, params)
         with undivided():
             made = 0
             try:
                 for group, unit, grads in work:
-                    self._update(group, unit, grads, call)
+                    if unit.together:
+                        self._update_together(group, unit, grads, flag, call)
+                    else:
+                        self._update(group, unit, grads, call)
                     made += 1
             except BaseException as error:
                 _tell(error, made, [unit for _, unit, _ in work])
@@ -229,6 +208,29 @@ class FlatOptimizer(Optimizer):
                     call(flat_scatter, *params, flat)
                     unit.landed = True
                     raise
+        except BaseException:
+            with modes.aside():
+                unit.retreat()
+            raise
+        if call is _straight:
+            _note_writes(params)
+
+    def _update_together(
+        self, group: dict[str, Any], unit: Unit, grads: Any, flag: Tensor | None, call: Any
+    ) -> None:
+        """All parameters of a unit in one call, which a flag may leave out."""
+        params = unit.params
+        tensors = [*params, *grads, *unit.state]
+        try:
+            if flag is None:
+                numbers = self._numbers_now(group, unit)
+            else:
+                numbers = self.numbers_uncounted(group) or {}
+                tensors += [*unit.counts(), flag.to(params[0].device)]
+            unit.torn = True
+            many = self.update.together
+            call(many, *tensors, count=len(params), flagged=flag is not None, **numbers)
+            unit.done()
         except BaseException:
             with modes.aside():
                 unit.retreat()
@@ -281,15 +283,18 @@ class FlatOptimizer(Optimizer):
         unit.keep(scalars)
         return out
 
-    def _plan(self, number: int, group: dict[str, Any], params: list[Tensor]) -> Plan:
+    def _plan(self, number: int, group: dict[str, Any], params: list[Tensor], ahead: bool) -> Plan:
         """The units that serve these parameters; made anew only when something has changed."""
         names = self.state_names(group)
         if self._plans is None:
             self._plans = {}
         plan = self._plans.get(number)
+        if plan is not None:
+            plan.count_ahead(ahead)
         if plan is None or not plan.fits(group, params, names, self.state):
             with modes.aside():  # the state lasts: a captured step does not make it again
                 plan = self._plans[number] = Plan(self, group, params, names, plan)
+                plan.count_ahead(ahead)
         return plan
 
 

@@ -75,6 +75,14 @@ class Optimizer(Bordered):
     #: its own.
     announces_update: ClassVar[bool] = False
 
+    #: Given for one step, a flag on the device: where it is true, the step changes nothing.
+    found_inf: Tensor | None = None
+
+    @property
+    def skips_on_device(self) -> bool:
+        """Whether ``step`` heeds ``found_inf``, so that nobody has to read it before."""
+        return False
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(

@@ -2,7 +2,8 @@
 
 A plan is made in the first step and kept while nothing changes: the parameters that have a
 gradient, their arrays, and their state. A unit is what one call of the update op serves: one
-parameter, or many small ones of one dtype and device that have taken equally many steps.
+parameter, or many of one dtype and device that have taken equally many steps: small ones, or any
+where the backend has a kernel of the op that updates many (``together``).
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ class Unit:
     """Parameters that are updated by one call, with their state.
 
     ``state``: one Tensor a name. For several parameters they are ``flat`` (one-dimensional, all
-    parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part.
+    parameters in a row) and each ``optimizer.state[p][name]`` is a view of its part. Where they are
+    updated ``together`` each has its own: of the first name those of all, then of the second.
     """
 
     __slots__ = (
-        "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "landed", "params",
-        "state", "torn",
+        "_ahead", "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "landed",
+        "params", "state", "together", "torn",
     )  # fmt: skip
 
     def __init__(
@@ -44,10 +46,12 @@ class Unit:
         counters: dict[str, float],
         key: Any,
         start: Callable[[str], float] = _zero,
+        together: bool = False,
     ) -> None:
         self.params = params
         self.key = key
-        self.flat = len(params) > 1
+        self.together = together
+        self.flat = len(params) > 1 and not together
         self._started = _all_there(held, names)
         #: Whether an update has begun to write, and has not come to its end.
         self.torn = False
@@ -55,9 +59,18 @@ class Unit:
         self.landed = False
         #: Steps taken and the scalars before the update that is under way.
         self._past: Any = None
-        #: Of each scalar, ``"step"`` first, those of all the parameters in one array on the host.
+        #: Whether the scalars are on the device: where a step may be left out unseen.
+        self._ahead = False
+        #: Of each scalar, ``"step"`` first, those of all the parameters in one array.
         self._counters = {name: _joined_scalars(name, held, v) for name, v in counters.items()}
-        self.state = [_joined(name, params, held, self.flat, start(name)) for name in names]
+        if together:
+            self.state = [
+                _joined(name, [p], [h], False, start(name))
+                for name in names
+                for p, h in zip(params, held)
+            ]
+        else:
+            self.state = [_joined(name, params, held, self.flat, start(name)) for name in names]
         self._start = {name: start(name) for name in names} | counters
         entries = (*names, *counters)
         #: Each parameter, its array, its state, and of that each entry and its memory.
@@ -81,8 +94,8 @@ class Unit:
         return self._in_step()
 
     def _in_step(self) -> bool:
-        """Whether all have taken equally many steps."""
-        if len(self._rows) == 1:
+        """Whether all have taken equally many steps; on the device each is counted by itself."""
+        if len(self._rows) == 1 or self._ahead:
             return True
         for scalar in self._counters.values():
             # No part of a captured step, so read past the modes.
@@ -113,6 +126,28 @@ class Unit:
         self._started = started
         self._rows = rows
         return self._in_step()
+
+    def count_ahead(self, ahead: bool) -> None:
+        """Have the scalars on the device, or on the host again, which waits for the device."""
+        if self._ahead is ahead:
+            return
+        self._ahead = ahead
+        first = self.params[0]
+        for name, scalar in self._counters.items():
+            values = scalar._backend.to_host(scalar._data)
+            place = first._backend if ahead else backends.for_device("cpu")
+            kind = place.dtype(scalar.dtype)
+            new = place.asarray(values, dtype=kind, device=first.device if ahead else None)
+            self._counters[name] = wrap(new)
+            for i, (p, data, held, entries) in enumerate(self._rows):
+                view = place.xp.reshape(new[i : i + 1], ())
+                held[name]._data = view
+                moved = [(n, v, view if n == name else m) for n, v, m in entries]
+                self._rows[i] = (p, data, held, moved)
+
+    def counts(self) -> tuple[Tensor, ...]:
+        """The count of each parameter's steps, on the device; nothing where none is kept."""
+        return (self._counters["step"],) if self._counters else ()
 
     def taken(self) -> int:
         """Updates so far; without a count of steps, 0 before the first and then 1."""
@@ -178,13 +213,20 @@ class Plan:
         known = {} if old is None or old._names != names else {u.key: u for u in old.units}
         self.units: list[Unit] = []
         counters = optimizer.counters(group)
-        for key, members in _buckets(params, optimizer.state, names, counters):
+        many = optimizer.together_name()
+        for key, members in _buckets(params, optimizer.state, names, counters, many):
             unit = known.get(key)
             if unit is None or not (unit.intact(optimizer.state) or unit.restore(optimizer.state)):
                 held = [optimizer.state[p] if key[-1] else {} for p in members]
-                unit = Unit(members, held, names, counters, key, partial(optimizer.start, group))
+                start = partial(optimizer.start, group)
+                unit = Unit(members, held, names, counters, key, start, key[0] == "together")
                 known[key] = unit
             self.units.append(unit)
+
+    def count_ahead(self, ahead: bool) -> None:
+        """Where all units are to keep their scalars."""
+        for unit in self.units:
+            unit.count_ahead(ahead)
 
     def fits(
         self,
@@ -207,23 +249,30 @@ def _buckets(
     state: dict[Any, Any],
     names: tuple[str, ...],
     counters: dict[str, float],
+    many: str | None,
 ) -> list[tuple[Any, list[Tensor]]]:
-    """The parameters of each unit, with a key that tells units apart."""
+    """The parameters of each unit, with a key that tells units apart.
+
+    ``many``: the op that updates any number of them, where a backend has a kernel of it.
+    """
     keeps_state = bool(names) or bool(counters)
     repeated = len({id(p) for p in params}) < len(params)
     found: dict[Any, list[Tensor]] = {}
     alone = []
     for p in params:
-        if repeated or p.numel() >= SMALL:
-            alone.append(((id(p), keeps_state), [p]))
+        way = "together" if many in p._backend.kernels and not repeated else "flat"
+        if repeated or (p.numel() >= SMALL and way == "flat"):
+            alone.append((("alone", id(p), keeps_state), [p]))
             continue
         held = state.get(p, {})
         phase: Any = all(held.get(name) is not None for name in names)
         if counters:
             phase = (phase, *(_value(held.get(n), start) for n, start in counters.items()))
-        kind = (p._backend.name, p._data.dtype, str(p.device), phase)
+        kind = (way, p._backend.name, p._data.dtype, str(p.device), phase)
         found.setdefault(kind, []).append(p)
-    together = [((*map(id, members), keeps_state), members) for members in found.values()]
+    together = [
+        ((kind[0], *map(id, members), keeps_state), members) for kind, members in found.items()
+    ]
     return [*together, *alone]
 
 

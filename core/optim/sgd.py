@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..op import KEEP, op
-from .flat import FlatOptimizer, blocks
+from ..op import KEEP, NONE, op
+from .flat import FlatOptimizer
 from .optimizer import check_flags, check_one_element
+from .pieces import blocks
+from .together import each
 
 
 def _update(
@@ -36,8 +38,30 @@ def _update(
         p -= g * lr
 
 
+def _updates(
+    xp: Any,
+    *tensors: Any,
+    count: int,
+    flagged: bool,
+    lr: Any,
+    weight_decay: Any,
+    momentum: Any,
+    carry: Any,
+    share: Any,
+    nesterov: bool,
+    maximize: bool,
+) -> None:
+    numbers = {
+        "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "carry": carry,
+        "share": share, "nesterov": nesterov, "maximize": maximize,
+    }  # fmt: skip
+    each(xp, _update, tensors, count, flagged, numbers)
+
+
 sgd_update = op("sgd_update", _update, mutates=("param", "momentum_buffer"), dtype=KEEP,
                 method=False)  # fmt: skip
+sgd_update.together = op("sgd_updates", _updates, mutates=("tensors",), tensors=NONE, dtype=KEEP,
+                         method=False)  # fmt: skip
 
 
 class SGD(FlatOptimizer):
@@ -118,3 +142,8 @@ class SGD(FlatOptimizer):
             "nesterov": group["nesterov"],
             "maximize": group["maximize"],
         }
+
+    def numbers_uncounted(self, group: dict[str, Any]) -> dict[str, Any] | None:
+        if type(self).numbers is not SGD.numbers or (group["momentum"] and group["dampening"]):
+            return None  # which step is the first decides how much of the gradient is taken
+        return self.numbers(group, 2)

@@ -99,6 +99,11 @@ class Adam(FlatOptimizer):
             "maximize": group["maximize"],
         }
 
+    def numbers_uncounted(self, group: dict[str, Any]) -> dict[str, Any] | None:
+        if type(self).numbers is not Adam.numbers:
+            return None
+        return {**self.numbers(group, 1), "step_size": float(group["lr"]), "root": None}
+
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: each step also shrinks the parameters by

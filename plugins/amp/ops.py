@@ -5,11 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from anadrome import KEEP, backend, op
+from anadrome import KEEP, NONE, backend, op
 from anadrome.dtypes import float32, from_native
 
 
-def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any, *, at: int) -> None:
+def _scaled_back(xp: Any, *tensors: Any, at: tuple[int, ...]) -> None:
+    *grads, found_inf, inv_scale = tensors
+    for place, grad in zip(at, grads):
+        finite = _times(xp, grad, inv_scale)
+        found_inf[place] = xp.astype(xp.logical_not(finite), found_inf.dtype)
+
+
+def _times(xp: Any, grad: Any, inv_scale: Any) -> Any:
+    """``grad *= inv_scale``; whether what comes out is finite."""
     finite = xp.asarray(True)
     for part in _blocks(xp, grad):
         kind = from_native[part.dtype]
@@ -20,7 +28,7 @@ def _scaled_back(xp: Any, grad: Any, found_inf: Any, inv_scale: Any, *, at: int)
             wide = part
             wide *= inv_scale if kind is float32 else xp.astype(inv_scale, part.dtype)
         finite = xp.logical_and(finite, xp.all(xp.isfinite(wide)))
-    found_inf[at] = xp.astype(xp.logical_not(finite), found_inf.dtype)
+    return finite
 
 
 def _blocks(xp: Any, grad: Any) -> list[Any]:
@@ -57,8 +65,10 @@ def _updated(
     )
 
 
-#: ``grad *= inv_scale``, and ``found_inf[at]`` is 1 if a value is not finite, else 0; one pass.
-unscale = op("amp_unscale", _scaled_back, mutates=("grad", "found_inf"), dtype=KEEP, method=False)
+#: The last two Tensors are ``found_inf`` and ``inv_scale``. Each of the gradients before them is
+#: multiplied, and ``found_inf`` is 1 at its place ``at`` if a value is not finite, else 0; one pass.
+unscale = op("amp_unscale", _scaled_back, mutates=("tensors",), tensors=NONE, dtype=KEEP,
+             method=False)  # fmt: skip
 #: The scale after an iteration: less after an overflow, more after enough without one.
 update_scale = op("amp_update_scale", _updated, mutates=("scale", "growth_tracker"), dtype=KEEP,
                   method=False)  # fmt: skip

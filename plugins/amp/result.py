@@ -8,6 +8,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.arriving import Arriving
 from anadrome.autograd import finite
 from anadrome.autograd.finite import NonFinite
 from anadrome.border import Bordered
@@ -23,7 +24,8 @@ class StepResult(Bordered):
     ``stepped``, ``skipped``: whether it was taken, or left out because of an infinity or NaN among
     the gradients. ``value``: what ``optimizer.step()`` returned (PyTorch's ``scaler.step`` returns
     this alone); None if it was skipped. Of a skipped step ``parameters``, ``first`` and ``node``
-    say more; these wait for the device, and nothing does before they are read.
+    say more; these wait for the device, and nothing does before they are read. On a device that
+    runs ahead of Python the optimizer leaves the step out by itself, and ``skipped`` waits, too.
 
     >>> import anadrome as ad
     >>> w = ad.ones(1, requires_grad=True)
@@ -36,21 +38,26 @@ class StepResult(Bordered):
     """
 
     __slots__ = (
+        "_flag",
         "_flags",
         "_names",
         "_numbers",
         "_order",
         "_parameters",
         "_scale",
+        "_skipped",
         "_tensors",
+        "_told",
         "_watched",
-        "skipped",
         "value",
     )
 
-    def __init__(self, skipped: bool, value: Any = None) -> None:
-        self.skipped = skipped
+    def __init__(self, skipped: bool | None, value: Any = None) -> None:
+        self._skipped = skipped
         self.value = value
+        #: While ``skipped`` is on its way: it, and what tells more of the step if it was.
+        self._flag: Arriving | None = None
+        self._told: tuple[Any, ...] = ()
         self._flags: list[Tensor] = []
         self._numbers: list[int] | None = None
         self._names: list[str] = []
@@ -71,18 +78,63 @@ class StepResult(Bordered):
     ) -> StepResult:
         """That of a skipped step. ``flags``: one a parameter, of each device; ``names``: by id."""
         result = cls(True)
+        result._tell(optimizer, iteration, flags, names, scale.clone())
+        return result
+
+    @classmethod
+    def on_its_way(
+        cls,
+        value: Any,
+        flag: Arriving,
+        optimizer: Any,
+        iteration: Iteration,
+        flags: Iterable[Tensor],
+        names: Callable[[], Mapping[int, str]],
+        scale: Tensor,
+    ) -> StepResult:
+        """That of a step which the device leaves out by itself if ``flag`` is set."""
+        result = cls(None, value)
+        result._flag = flag
+        result._told = (optimizer, iteration, flags, names, scale)
+        return result
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether ``skipped`` is known without waiting for the device."""
+        return self._flag is None or self._flag.done
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the step was left out; waits for the device if that has not arrived yet."""
+        flag = self._flag
+        if flag is not None:
+            self._skipped = bool(flag.read())
+            optimizer, iteration, flags, names, scale = self._told
+            if self._skipped:
+                self._tell(optimizer, iteration, flags, names(), scale)
+            self._flag, self._told = None, ()
+        return bool(self._skipped)
+
+    def _tell(
+        self,
+        optimizer: Any,
+        iteration: Iteration,
+        flags: Iterable[Tensor],
+        names: Mapping[int, str],
+        scale: Tensor,
+    ) -> None:
+        """Keep what tells more of a skipped step."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        result._flags = list(flags)
-        result._scale = scale.clone()
-        result._tensors = [weakref.ref(p) for p in parameters if p.requires_grad]
-        result._names = names_of(optimizer, names)
-        result._order = [iteration.order.get(id(p)) for p in parameters]
-        numbers = result._parameters = {id(p): i for i, p in enumerate(parameters)}
-        result._watched = [
+        self._flags = list(flags)
+        self._scale = scale
+        self._tensors = [weakref.ref(p) for p in parameters if p.requires_grad]
+        self._names = names_of(optimizer, names)
+        self._order = [iteration.order.get(id(p)) for p in parameters]
+        numbers = self._parameters = {id(p): i for i, p in enumerate(parameters)}
+        self._watched = [
             (b.watched, {numbers[key] for key in b.reached if key in numbers})
             for b in iteration.watched
         ]
-        return result
 
     @property
     def stepped(self) -> bool:
@@ -152,6 +204,8 @@ class StepResult(Bordered):
 
     def _bad(self) -> list[int]:
         """The numbers of the parameters whose gradient was not finite; read once."""
+        if not self.skipped:
+            return []
         if self._numbers is None:
             found = [flags.tolist() for flags in self._flags]
             self._numbers = [i for i in range(len(self._names)) if any(f[i] for f in found)]

@@ -7,13 +7,14 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor, modes, sites
-from anadrome.autograd import pending
+from anadrome.arriving import arriving
 
 from . import guard
 from .autocasting import is_available
+from .gradients import all_scaled, any_found, unscaled
 from .history import History
 from .iteration import Iteration, Progress
-from .ops import unscale, update_scale
+from .ops import update_scale
 from .result import StepResult
 from .settings import Settings
 from .summary import ScalerSummary
@@ -54,7 +55,9 @@ class GradScaler(Settings):
     ``"never"``. Watching costs a pass over each gradient; the others cost nothing.
 
     The scale is a Tensor of its own on the device, and gradients are unscaled and checked in one
-    pass each, without waiting for a value; only ``step`` asks once whether to skip.
+    pass, without waiting for a value. On a device that runs ahead of Python, ``SGD``, ``Adam`` and
+    ``AdamW`` leave a step out by themselves, and nothing waits before the result is asked; with
+    other optimizers, and with step hooks, ``step`` asks once whether to skip.
     """
 
     def __init__(
@@ -132,17 +135,8 @@ class GradScaler(Settings):
             )
         if progress.stage == "stepped":
             raise RuntimeError("unscale_() is being called after step(). " + _BROKEN)
-        gradients = _gradients(optimizer)
         inverse = scale.double().reciprocal().float()
-        count = sum(len(group["params"]) for group in optimizer.param_groups)
-        inverses: dict[Any, Tensor] = {}
-        with ad.no_grad():
-            for number, g in gradients:
-                place = str(g.device)
-                if place not in inverses:
-                    inverses[place] = inverse.to(g.device)
-                    progress.found_inf[place] = ad.zeros(count, dtype=ad.float32, device=g.device)
-                unscale(g, progress.found_inf[place], inverses[place], at=number)
+        progress.found_inf = unscaled(optimizer, inverse)
         progress.stage = "unscaled"
         if not _is_captured():
             self._inverse = inverse
@@ -170,17 +164,40 @@ class GradScaler(Settings):
                 "No inf checks were recorded for this optimizer: none of its parameters has a "
                 "gradient. Call scaler.scale(loss).backward() first."
             )
-        if any(found.any().item() for found in progress.found_inf.values()):
-            flags = progress.found_inf.values()
-            names = self._names()
-            result = StepResult.of_skipped(optimizer, self._iteration, flags, names, scale)
+        found_inf = progress.found_inf
+        if getattr(optimizer, "skips_on_device", False) and not _is_captured():
+            if self._history.good is None:
+                self._history.ask(arriving(tracker.clone()))
+            result = self._step_ahead(optimizer, found_inf, scale, args, kwargs)
         else:
-            result = StepResult(False, optimizer.step(*args, **kwargs))
+            if any(found.any().item() for found in found_inf.values()):
+                flags, names = found_inf.values(), self._names()
+                result = StepResult.of_skipped(optimizer, self._iteration, flags, names, scale)
+            else:
+                result = StepResult(False, optimizer.step(*args, **kwargs))
+            self._history.settle()
+            if self._history.good is None:
+                self._history.good = int(tracker.item())  # the device was asked just now anyway
         progress.stage = "stepped"
         progress.result = result
-        if self._history.good is None:
-            self._history.good = int(tracker.item())  # the device was asked just now anyway
         return result
+
+    def _step_ahead(
+        self, optimizer: Any, found_inf: dict[str, Tensor], scale: Tensor, args: Any, kwargs: Any
+    ) -> StepResult:
+        """Take the step, which the optimizer leaves out on the device if a flag is set there."""
+        flag = any_found(found_inf)
+        outcome = arriving(flag)
+        before = scale.clone()
+        optimizer.found_inf = flag
+        try:
+            value = optimizer.step(*args, **kwargs)
+        finally:
+            optimizer.found_inf = None
+        flags = found_inf.values()
+        return StepResult.on_its_way(
+            value, outcome, optimizer, self._iteration, flags, self._names, before
+        )
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """End the iteration: adjust the scale, or set it to ``new_scale``."""
@@ -238,6 +255,7 @@ class GradScaler(Settings):
         """
         underflow = None if optimizer is None else self.underflow(optimizer)
         history = self._history
+        history.settle()
         return ScalerSummary(
             history.taken,
             history.skipped,
@@ -307,6 +325,7 @@ class GradScaler(Settings):
                 "The source state dict is empty, possibly because it was saved from a disabled "
                 "instance of GradScaler."
             )
+        self._history.settle()
         self._init_scale = float(state_dict["scale"])
         self._growth_factor = state_dict["growth_factor"]
         self._backoff_factor = state_dict["backoff_factor"]
@@ -346,7 +365,7 @@ class GradScaler(Settings):
 
     def _of(self, optimizer: Any) -> Progress:
         progress = self._iteration.of(optimizer)
-        if progress.stage == "unscaled" and progress.found_inf and _all_scaled(optimizer):
+        if progress.stage == "unscaled" and progress.found_inf and all_scaled(optimizer):
             progress.stage = "ready"  # an exception ended that iteration early
         return progress
 
@@ -374,25 +393,3 @@ def _is_captured() -> bool:
 
 
 _BROKEN = "If an exception came in between, call scaler.update() first."
-
-
-def _all_scaled(optimizer: Any) -> bool:
-    """Whether every gradient comes from a scaled loss, and nobody has touched it since."""
-    return all(pending.remedy(g) == guard.REMEDY for _, g in _gradients(optimizer))
-
-
-def _gradients(optimizer: Any) -> list[tuple[int, Tensor]]:
-    """The gradients there are, numbered, and checked before the first of them is changed."""
-    gradients = []
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
-    for number, parameter in enumerate(parameters):
-        g = parameter.grad
-        if g is None:
-            continue
-        if g.dtype is ad.float16:
-            raise ValueError(
-                "Attempting to unscale FP16 gradients. Keep the weights in float32, and run "
-                "the model under autocast."
-            )
-        gradients.append((number, g))
-    return gradients
