@@ -125,7 +125,7 @@ def same(a: Any, b: Any) -> None:
                 for left, right in zip(
                     *(list(v.values()) if isinstance(v, dict) else v for v in (x, y)), strict=True
                 ):
-                    np.testing.assert_allclose(left, right, rtol=2e-6)
+                    np.testing.assert_allclose(left, right, rtol=2e-5, atol=1e-6)
         else:
             assert a[key] == b[key], key
 
@@ -254,10 +254,8 @@ def test_backwards_are_watched_until_it_is_known_that_a_scale_holds(ahead: None)
     for factor in (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, INF, 1.0, 1.0, 1.0, 1.0):
         watched.append(scaler._iteration.watches)
         iteration(params, optimizer, scaler, factor)
-    # The first three; where growth may have come, until the next is known; after the overflow.
-    assert watched == [
-        True, True, False, False, True, True, True, False, True, True, True, True
-    ] or watched[:3] == [True, True, True], watched  # fmt: skip
+    # Until the first is known; where growth may have come, until it is known; after the overflow.
+    assert [n for n, yes in enumerate(watched) if not yes] == [3, 7, 11]
 
 
 def test_an_optimizer_that_was_unscaled_and_not_stepped(ahead: None) -> None:

@@ -81,8 +81,9 @@ def test_a_language_models_step(fake: Any, kind: str, dtype: str | None) -> None
         scaler.update()
 
     found = waits(step)
-    # The scaler asks once whether to skip the step, as PyTorch's does.
-    assert len(found) == (1 if dtype == "float16" else 0), found
+    # These leave a step out by themselves; for the others the scaler asks once whether to.
+    asks = dtype == "float16" and kind not in ("SGD", "Adam", "AdamW")
+    assert len(found) == (1 if asks else 0), found
 
 
 @pytest.mark.parametrize("clip", ["clip_grad_norm_", "clip_grad_value_"])

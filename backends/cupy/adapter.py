@@ -96,6 +96,9 @@ class CupyBackend(Backend):
     def require(self, holds: Any, error: Callable[[], Exception]) -> None:
         pending.require(holds, error)
 
+    def arriving(self, value: Any) -> pending.OnItsWay:
+        return pending.OnItsWay(value)
+
     def generator(self, device: device | None = None) -> Any:
         return Draws(lambda: self.placed(device))
 

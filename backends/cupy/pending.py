@@ -15,9 +15,29 @@ from typing import Any
 import cupy
 
 from anadrome import sites
+from anadrome.arriving import Arriving
 
-_checks: deque[tuple[Any, Any, Callable[[], Exception], sites.Site]] = deque()
+_checks: deque[tuple[OnItsWay, Callable[[], Exception], sites.Site]] = deque()
 _side: dict[int, Any] = {}
+
+
+class OnItsWay(Arriving):
+    """A value that is there when all that was queued before it is done."""
+
+    __slots__ = ("_array", "_event")
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self._event = cupy.cuda.Event(disable_timing=True)
+        self._event.record()
+
+    @property
+    def done(self) -> bool:
+        return bool(self._event.done)
+
+    def read(self) -> Any:
+        self._event.synchronize()
+        return _read(self._array)
 
 
 #: ``ANADROME_STRICT_INDEX=1``: each check is waited for, so that it raises where it is made.
@@ -31,23 +51,19 @@ def require(holds: Any, error: Callable[[], Exception]) -> None:
             raise error()
         return
     settle(wait=False)
-    outcome = holds.all()
-    event = cupy.cuda.Event(disable_timing=True)
-    event.record()
-    _checks.append((outcome, event, error, sites.caller(2)))
+    _checks.append((OnItsWay(holds.all()), error, sites.caller(2)))
 
 
 def settle(wait: bool = True) -> None:
     """Look at the outcomes: of all checks, or without waiting at those that have arrived."""
     while _checks:
-        if not wait and not _checks[0][1].done:
+        if not wait and not _checks[0][0].done:
             return
         try:
-            outcome, event, error, site = _checks.popleft()
+            outcome, error, site = _checks.popleft()
         except IndexError:  # another thread took the last one
             return
-        event.synchronize()
-        if not _read(outcome):
+        if not outcome.read():
             raised = error()
             where = sites.describe(site)
             raise type(raised)(
@@ -56,11 +72,11 @@ def settle(wait: bool = True) -> None:
             )
 
 
-def _read(outcome: Any) -> bool:
+def _read(array: Any) -> Any:
     """The value, on a stream of its own, which does not wait for the work that is queued."""
-    number = outcome.device.id
-    with outcome.device:
+    number = array.device.id
+    with array.device:
         stream = _side.get(number)
         if stream is None:
             stream = _side[number] = cupy.cuda.Stream(non_blocking=True)
-        return bool(outcome.get(stream=stream))
+        return array.get(stream=stream).item()

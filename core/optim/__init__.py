@@ -2,7 +2,8 @@
 
 In reading order: ``optimizer`` (groups, state, saving), ``stepping`` (what is called around a
 step), ``flat`` (one update of many parameters), ``plan`` (which, and where their state lives),
-``sgd``, ``lr_scheduler``. Adam comes from a plugin.
+``together`` (all in one call, and steps that the device leaves out), ``sgd``, ``lr_scheduler``.
+Adam comes from a plugin.
 """
 
 from . import lr_scheduler as lr_scheduler

@@ -220,7 +220,7 @@ class FlatOptimizer(Optimizer):
     ) -> None:
         """All parameters of a unit in one call, which a flag may leave out."""
         params = unit.params
-        tensors = [*params, *grads, *unit.state]
+        tensors = [*_real(params, *params, *grads, *unit.state)]
         try:
             if flag is None:
                 numbers = self._numbers_now(group, unit)

@@ -13,7 +13,7 @@ def _scaled_back(xp: Any, *tensors: Any, at: tuple[int, ...]) -> None:
     *grads, found_inf, inv_scale = tensors
     for place, grad in zip(at, grads):
         finite = _times(xp, grad, inv_scale)
-        found_inf[place] = xp.astype(xp.logical_not(finite), found_inf.dtype)
+        found_inf[place] += xp.astype(xp.logical_not(finite), found_inf.dtype)
 
 
 def _times(xp: Any, grad: Any, inv_scale: Any) -> Any:
@@ -65,8 +65,8 @@ def _updated(
     )
 
 
-#: The last two Tensors are ``found_inf`` and ``inv_scale``. Each of the gradients before them is
-#: multiplied, and ``found_inf`` is 1 at its place ``at`` if a value is not finite, else 0; one pass.
+#: The last two Tensors are ``found_inf``, of zeros, and ``inv_scale``. Each of the gradients before
+#: them is multiplied; where a value is not finite, ``found_inf`` becomes 1 at its place ``at``.
 unscale = op("amp_unscale", _scaled_back, mutates=("tensors",), tensors=NONE, dtype=KEEP,
              method=False)  # fmt: skip
 #: The scale after an iteration: less after an overflow, more after enough without one.

@@ -1,9 +1,10 @@
 """Fused kernels for CuPy's arrays: what a training step repeats, in one pass over memory.
 
-Reading order: `common` (what a kernel takes, how its source is compiled), then a file a family.
-They are compiled when first called, for the element type at hand, and CuPy keeps what was compiled
-on disk. Half precision is computed in float32 and rounded once. What a kernel does not take goes
-where it went without it. `ANADROME_DISABLE_PLUGINS=fused` switches all of them off.
+Reading order: `common` (what a kernel takes, how its source is compiled), `many` (one launch for
+many arrays), then a file a family. They are compiled when first called, for the element type at
+hand, and CuPy keeps what was compiled on disk. Half precision is computed in float32 and rounded
+once. What a kernel does not take goes where it went without it. `ANADROME_DISABLE_PLUGINS=fused`
+switches all of them off.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
     """By name of the op; each with what has run it until now to fall back on."""
     from anadrome.op import table
 
-    from . import activation, dropping, losses, norms, softmax
+    from . import activation, clipping, dropping, losses, norms, scaling, softmax, updates
 
     made: dict[str, Callable[..., Any]] = {}
-    for family in (activation, dropping, losses, norms, softmax):
+    for family in (activation, clipping, dropping, losses, norms, scaling, softmax, updates):
         for name, make in family.MAKERS.items():
+            if name not in table:  # the plugin that declares it is switched off
+                continue
             made[name] = make(backend.kernels.get(name) or backend.composed(table[name]))
     return made
 
