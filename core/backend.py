@@ -112,6 +112,10 @@ class Backend:
         """``target[index] += source`` where an index that occurs twice adds twice."""
         raise NotImplementedError
 
+    def assign(self, target: Any, index: Any, value: Any) -> None:
+        """``target[index] = value`` where of an index that occurs twice the last value stays."""
+        target[index] = value
+
     def require(self, holds: Any, error: Callable[[], Exception]) -> None:
         """Raise ``error()`` unless every value of ``holds`` is true: indices in range, and so on.
 

@@ -77,8 +77,12 @@ def write(target: Tensor, index: Any, array: Any) -> None:
     """``target[index] = array`` in memory, and count the write; the graph is not told."""
     for hooks in modes.current().saved_hooks:
         hooks.writing(target)
+    data = target._data
     try:
-        target._data[index] = array
+        if index is Ellipsis:
+            data[...] = array
+        else:
+            by_type[data.__class__].assign(data, index, array)
     except (TypeError, ValueError) as error:
         raise _unwritable(error) from error
     target._shared_writes().bump()

@@ -85,6 +85,7 @@ class TracingBackend(Backend):
         # Once each, so that all calls of one are calls of the same object.
         self._asarray, self._number = real.asarray, real.number
         self._scatter_add = real.scatter_add
+        self._assign = real.assign
         self.placed = real.placed  # type: ignore[method-assign]
         self.synchronize = real.synchronize  # type: ignore[method-assign]
         self.to_host = value_needed  # type: ignore[method-assign, assignment]
@@ -111,6 +112,12 @@ class TracingBackend(Backend):
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         apply(self._scatter_add, (target, index, source), name="scatter_add", writes=(target,))
+
+    def assign(self, target: Any, index: Any, value: Any) -> None:
+        if type(self.real).assign is Backend.assign:
+            target[index] = value
+        else:
+            apply(self._assign, (target, index, value), name="assign", writes=(target,))
 
     def generator(self, device: Any = None) -> Any:
         return _Recorded(self.real.generator(device))

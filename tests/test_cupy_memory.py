@@ -171,6 +171,64 @@ def test_deterministic_sums_are_in_order(fake: Any, settings: Any, kind: str) ->
     assert np.array_equal(np.array(target), want.astype(dtype))
 
 
+@pytest.mark.parametrize("index", [
+    "idx", "(idx, slice(None))", "(slice(None), idx % 3)", "(idx, idx % 3)", "(idx, 1)",
+    "(1, idx % 3)", "(idx[:, None], idx % 3)", "mask", "2", "(idx, None)", "(..., idx % 3)", "(mask, 1)",
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "int64", "bool", "complex64"])
+def test_the_last_of_several_assigned_values_stays(
+    fake: Any, settings: Any, monkeypatch: Any, index: str, kind: str
+) -> None:
+    """As on the CPU; where CuPy's threads write in the other order."""
+
+    def backwards(self: Any, where: Any, value: Any) -> None:
+        plain = self.view(np.ndarray)
+        places = np.arange(plain.size).reshape(plain.shape)[where]
+        values = np.broadcast_to(np.asarray(value, plain.dtype), places.shape).reshape(-1)[::-1]
+        for place, one in zip(places.reshape(-1)[::-1], values):
+            plain[np.unravel_index(int(place), plain.shape)] = one
+
+    rng = np.random.default_rng(0)
+    rows, truth = ad.tensor(rng.integers(-5, 5, 9)), ad.tensor(rng.random(5) < 0.5)
+    start = ad.tensor(rng.integers(0, 2, (5, 3))).to(getattr(ad, kind))
+
+    def written(device: str) -> Any:
+        x = start.to(device, copy=True)
+        names = {"idx": rows.to(device), "mask": truth.to(device)}
+        where = eval(index, names)
+        fill = ad.tensor(np.random.default_rng(1).integers(0, 99, start[eval(index, {
+            "idx": rows, "mask": truth})].shape)).to(getattr(ad, kind)).to(device)  # fmt: skip
+        x[where] = fill
+        again = start.to(device, copy=True).index_put(
+            (names["idx"],), ad.arange(9, device=device)[:, None].expand(9, 3).to(x.dtype)
+        )
+        return x.cpu(), again.cpu()
+
+    want = written("cpu")
+    with monkeypatch.context() as other_order:
+        other_order.setattr(fake_cupy.Array, "__setitem__", backwards)
+        if index == "idx" and kind == "int64":
+            assert not all(a.equal(b) for a, b in zip(written("cuda"), want))
+        ad.use_deterministic_algorithms(True)
+        got = written("cuda")
+    assert all(a.equal(b) for a, b in zip(got, want))
+
+
+def test_a_captured_assignment_is_in_order_too(fake: Any, settings: Any) -> None:
+    ad.use_deterministic_algorithms(True)
+    rows = ad.tensor([0, 2, 0], device="cuda")
+
+    def step(x: Any, value: Any) -> Any:
+        x = x * 1.0
+        x[rows] = value
+        return x
+
+    captured = ad.capture(step)
+    for n in range(3):
+        out = captured(ad.zeros(3, device="cuda"), ad.arange(3, device="cuda").float() + n)
+        assert out.tolist() == [2.0 + n, 0.0, 1.0 + n]
+
+
 def test_deterministic_embedding_has_the_same_gradient(fake: Any, settings: Any) -> None:
     weight, index = ad.randn(6, 4).to("cuda"), ad.randint(0, 6, (9,)).to("cuda")
     grads = []

@@ -87,6 +87,12 @@ class CupyBackend(Backend):
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         (scatter.in_order if self._deterministic else scatter.atomically)(target, index, source)
 
+    def assign(self, target: Any, index: Any, value: Any) -> None:
+        if self._deterministic:
+            scatter.assign_last(target, index, value)
+        else:
+            target[index] = value
+
     def configure(self, setting: str, value: Any) -> None:
         if setting == "deterministic":
             self._deterministic = value

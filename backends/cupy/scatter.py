@@ -1,4 +1,5 @@
-"""scatter: sums into places that may occur twice: by atomic additions, or in order."""
+"""scatter: what goes to places that may occur twice: sums, by atomic additions or in order, and the
+last value."""
 
 from __future__ import annotations
 
@@ -66,3 +67,25 @@ def in_order(target: Any, index: Any, source: Any) -> None:
     _ordered(places[order], order, values, places.size, flat, size=places.size)
     if not cupy.may_share_memory(flat, target):
         target[...] = flat.reshape(target.shape)
+
+
+def assign_last(target: Any, index: Any, value: Any) -> None:
+    """``target[index] = value`` where of a place that is named twice the last value stays.
+
+    CuPy's threads write as they come. So each is given the value of the last: a stable sort brings
+    equal places together, and the end of each run is looked up.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    if not any(getattr(part, "dtype", None) is not None and part.dtype.kind in "iu"
+               for part in parts):  # fmt: skip
+        target[index] = value
+        return
+    places = cupy.arange(target.size).reshape(target.shape)[index]
+    values = cupy.broadcast_to(cupy.asarray(value, dtype=target.dtype), places.shape).reshape(-1)
+    flat = places.reshape(-1)
+    order = cupy.argsort(flat, kind="stable")
+    ordered = flat[order]
+    last = order[cupy.searchsorted(ordered, ordered, side="right") - 1]
+    winners = cupy.empty_like(values)
+    winners[order] = values[last]
+    target[index] = winners.reshape(places.shape)

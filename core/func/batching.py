@@ -136,11 +136,12 @@ def written(target: Any, index: Any, value: Any) -> None:
     """``target[index] = value`` for batched arrays."""
     cls = type(target)
     own(target, index, value)
+    inner = by_type[target.array.__class__]
     if not target.mapped:
-        target.array[lower(index, cls, None)] = lower(value, cls, None)
+        inner.assign(target.array, lower(index, cls, None), lower(value, cls, None))
         return
     for i in range(target.array.shape[0]):
-        target.array[(i, *_as_tuple(lower(index, cls, i)))] = lower(value, cls, i)
+        inner.assign(target.array, (i, *_as_tuple(lower(index, cls, i))), lower(value, cls, i))
 
 
 def scattered(target: Any, index: Any, source: Any) -> None:

@@ -113,7 +113,7 @@ select_backward = op("select_backward", lambda xp, g, index, *, dim, shape:
 
 def _put(xp: Any, x: Any, value: Any, index: Any) -> Any:
     out = xp.asarray(x, copy=True)
-    out[index] = value
+    backends.by_type[out.__class__].assign(out, index, value)
     return out
 
 
