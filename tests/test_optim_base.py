@@ -309,3 +309,21 @@ def test_no_warnings_in_a_plain_loop():
         rng = numbers()
         for make in MAKERS:
             trained(make, 3, rng)
+
+
+def test_an_optimizer_around_another_need_not_call_init():
+    class Half(ad.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+            self.param_groups = inner.param_groups
+
+        def step(self, closure=None):
+            before = [p.detach().clone() for p in self.param_groups[0]["params"]]
+            out = self.inner.step(closure)
+            for p, b in zip(self.param_groups[0]["params"], before):
+                p.data.lerp_(b, 0.5)
+            return out
+
+    x = with_grad(1.0)
+    Half(ad.optim.SGD([x], lr=0.5)).step()
+    assert x.item() == pytest.approx(1 - 0.25 * x.grad.item())

@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from .. import modes, sites
@@ -83,6 +84,10 @@ class Optimizer(Bordered):
         """Whether ``step`` heeds ``found_inf``, so that nobody has to read it before."""
         return False
 
+    #: For a subclass that wraps another optimizer, and never calls this class's ``__init__``.
+    _step_pre_hooks: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
+    _step_post_hooks: dict[int, Any] = MappingProxyType({})  # type: ignore[assignment]
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -112,8 +117,8 @@ class Optimizer(Bordered):
             cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def _make_hooks(self) -> None:
-        self._step_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._step_post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._step_pre_hooks = OrderedDict()
+        self._step_post_hooks = OrderedDict()
         self._state_dict_pre_hooks: OrderedDict[int, Any] = OrderedDict()
         self._state_dict_post_hooks: OrderedDict[int, Any] = OrderedDict()
         self._load_pre_hooks: OrderedDict[int, Any] = OrderedDict()
