@@ -63,7 +63,12 @@ _HOMES = {
     "anadrome.ops.distances": "cdist",
     "anadrome.ops.histograms": "histogram histogramdd unravel_index",
     "anadrome.ops.stft": "istft stft",
-    "anadrome.ops.windows": "bartlett_window blackman_window hamming_window hann_window",
+    "anadrome.ops.differences": "gradient",
+    "anadrome.ops.floats": "frexp nextafter",
+    "anadrome.ops.incomplete": "igamma igammac",
+    "anadrome.ops.windows": (
+        "bartlett_window blackman_window hamming_window hann_window kaiser_window"
+    ),
     "anadrome.ops.measures": "corrcoef cov cumulative_trapezoid dist renorm trapezoid",
     "anadrome.nn._distances": "pdist",
     "anadrome.linalg": "det slogdet matrix_exp matrix_power",
@@ -76,8 +81,16 @@ _HOMES = {
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
     "triangular_solve resize_as_ corrcoef cov dist histogram istft renorm stft "
+    "frexp nextafter igamma igammac "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
+
+
+#: Methods that write in place, and the module that gives them to Tensor when it is imported.
+_IN_PLACE = {
+    "i0_": "ops.bessel", "igamma_": "ops.incomplete", "igammac_": "ops.incomplete",
+    "mvlgamma_": "special", "nextafter_": "ops.floats", "renorm_": "ops.measures",
+}  # fmt: skip
 
 
 def homes() -> dict[str, str]:
@@ -97,7 +110,7 @@ def homes() -> dict[str, str]:
 
 def everything() -> None:
     """Import all of it, so that the op table is whole."""
-    for name in _MODULES:
+    for name in (*_MODULES, "ops.floats"):
         importlib.import_module(f"anadrome.{name}")
 
 
@@ -105,7 +118,19 @@ def _install() -> None:
     found = homes()
     for name in _METHODS.split():
         setattr(Tensor, name, _method(name, *found[name].split(":")))
+    for name, module in _IN_PLACE.items():
+        setattr(Tensor, name, _in_place(name, module))
     Tensor.resize_ = _method("resize_", "anadrome.storage", "resize_")  # type: ignore[attr-defined]
+
+
+def _in_place(name: str, module: str) -> Any:
+    def method(self: Tensor, *args: Any, **keywords: Any) -> Any:
+        importlib.import_module(f"anadrome.{module}")
+        return getattr(self, name)(*args, **keywords)  # its own, which has taken this one's place
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place form of ``{name[:-1]}``; returns self."
+    return method
 
 
 def _method(name: str, module: str, attribute: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from .forms import inplace_composite
 from .namespace import (
     digamma,
     erf,
@@ -24,6 +25,8 @@ from .namespace import (
 from .namespace import lgamma as gammaln
 from .namespace import sigmoid as expit
 from .ops.bessel import i0, i0e, i1, i1e
+from .ops.incomplete import igamma as gammainc
+from .ops.incomplete import igammac as gammaincc
 from .ops.special import entr, erfcx, log_ndtr, ndtri, xlog1py, zeta
 from .out import takes_out
 from .tensor import Tensor
@@ -31,8 +34,8 @@ from .tensor import Tensor
 psi = digamma
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0",
-    "i0e", "i1", "i1e",
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1",
+    "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e",
     "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri",
     "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
@@ -69,3 +72,4 @@ def multigammaln(input: Tensor, p: int) -> Tensor:
 
 #: PyTorch's older name.
 mvlgamma = multigammaln
+Tensor.mvlgamma_ = inplace_composite(mvlgamma, "mvlgamma_")  # type: ignore[attr-defined]

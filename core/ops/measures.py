@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..forms import inplace_composite
 from ..refusals import refusing
 from ..tensor import Tensor
 from .linalg_norms import vector_norm
@@ -161,3 +162,6 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     others = tuple(d for d in range(input.ndim) if d != dim % input.ndim)
     size = vector_norm(input, p, others, True)
     return input * (maxnorm / (size + 1e-7)).where(size > maxnorm, 1.0)
+
+
+Tensor.renorm_ = inplace_composite(renorm)  # type: ignore[attr-defined]

@@ -76,3 +76,21 @@ def blackman_window(window_length: int, periodic: bool = True, **keywords: Any) 
         return 0.42 - 0.5 * turn.cos() + 0.08 * (2 * turn).cos()
 
     return _made("blackman_window", window_length, periodic, shape, keywords)
+
+
+@refusing
+def kaiser_window(
+    window_length: int, periodic: bool = True, beta: float = 12.0, **keywords: Any
+) -> Tensor:
+    """A ratio of Bessel functions (PyTorch: ``torch.kaiser_window``).
+
+    ``beta``: the larger, the wider its spectrum's peak and the lower its sides.
+    """
+
+    def shape(place: Tensor) -> Tensor:
+        from .bessel import i0
+
+        side = (1 - (place * 2 - 1).square()).clamp(min=0).sqrt()
+        return i0(side * beta) / i0(creation.tensor(float(beta), dtype=place.dtype))
+
+    return _made("kaiser_window", window_length, periodic, shape, keywords)

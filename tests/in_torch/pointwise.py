@@ -9,6 +9,8 @@ import torch
 
 AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "polygamma": lambda x, n: torch.polygamma(n, x),
+    "igamma": lambda a, x: torch.igamma(torch.tensor(a, dtype=x.dtype), x),
+    "igammac": lambda a, x: torch.igammac(torch.tensor(a, dtype=x.dtype), x),
     "zeta": lambda s, q: torch.special.zeta(torch.tensor(s, dtype=q.dtype), q),
     "entr": torch.special.entr,
     "log_ndtr": torch.special.log_ndtr,
@@ -25,6 +27,9 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
     "clamp_high": torch.clamp_max,
     "clamp_between": torch.clamp,
 }
-OURS = dict.fromkeys(("first_of_race", "shares"), "through multinomial")
+OURS = {
+    **dict.fromkeys(("first_of_race", "shares"), "through multinomial"),
+    "frexp_slope": "only a rule calls it; through `frexp`",
+}
 #: One op of ours stands for PyTorch's of a number and of a Tensor.
 OTHER_NAMES = {"xlogy", "xlog1py", "copysign", "logit", "fmod", "lerp", "clamp_between"}
