@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .op import Op
+from .refusals import renamed
 
 #: PyTorch's names for the first two inputs of any function.
 _POSITIONS = {"input": 0, "other": 1}
@@ -44,6 +45,9 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
             continue
         position = op.inputs.index(name) if name in op.inputs else _POSITIONS.get(name, -1)
         if not len(arrays) <= position < len(op.inputs) or position in named:
+            spelled = renamed(keywords, (*op.inputs, *op.keywords, *_POSITIONS))
+            if spelled is not None:
+                return bind(op, args, spelled)
             raise TypeError(
                 f"{op.name}() got an unexpected argument {name!r}; its form is {_signature(op)}"
             )

@@ -20,6 +20,7 @@ from .op import KEEP, NONE, Op
 from .out import into
 from .recording import as_used
 from .recording import record as shared_record
+from .refusals import renamed
 from .specialise import own
 from .tensor import LEAF, Tensor
 from .views import track
@@ -253,6 +254,9 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
         try:
             data = implementations[cls](array, **keywords)
         except Exception as error:
+            spelled = renamed(keywords, names)
+            if spelled is not None:
+                return call(*args, **spelled)
             raise op.explain(error, args, keywords) from error
         if data.__class__ is not cls:
             data = arraying[data.__class__](data)

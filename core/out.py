@@ -85,7 +85,12 @@ def _named(result: Any) -> bool:
 
 
 def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a composite the keyword ``out=``."""
+    """Give a composite the keyword ``out=``, and NumPy's names of its arguments.
+
+    >>> import anadrome as ad
+    >>> ad.ones(2, 3).sum(axis=1, keepdims=True).shape
+    anadrome.Size([2, 1])
+    """
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:

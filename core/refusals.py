@@ -36,6 +36,23 @@ _SPELLED = {"Tensor", "int", "bool", "float", "str"}
 _WORDS = {"reduction", "mode", "compute_mode"}
 
 
+#: NumPy's names of arguments, which PyTorch takes too.
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input",
+           "x2": "other"}  # fmt: skip
+
+
+def renamed(keywords: dict[str, Any], names: Any) -> dict[str, Any] | None:
+    """The keywords with PyTorch's names in the place of NumPy's; None if there are none to change.
+
+    ``names``: those that the function takes.
+    """
+    out = dict(keywords)
+    for alias, name in ALIASES.items():
+        if alias in out and alias not in names and name in names and name not in out:
+            out[name] = out.pop(alias)
+    return out if out.keys() != keywords.keys() else None
+
+
 def refusing(function: F) -> F:
     """Give a function errors that name the argument that is of the wrong kind.
 
@@ -60,11 +77,19 @@ def answer(
 ) -> Any:
     """What a call of ``function`` that failed with ``error`` comes to.
 
-    As in PyTorch a Tensor of one integer may stand for a number: then the call is made again with
-    the number. Else this raises ``error``, or the TypeError that the arguments deserve.
+    As in PyTorch a Tensor of one integer may stand for a number, and NumPy's name of an argument
+    for PyTorch's: then the call is made again with these. Else this raises ``error``, or the
+    TypeError that the arguments deserve.
     """
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    spelled = renamed(keywords, names)
+    if spelled is not None:
+        keywords = spelled
+        try:
+            return function(*args, **keywords)
+        except Exception as again:
+            error = again
     defaults = function.__defaults__ or ()
     optional = dict(zip(names[code.co_argcount - len(defaults) : code.co_argcount], defaults))
     optional.update(function.__kwdefaults__ or {})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..forms import form
 from ..op import NONE, op
+from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample
 from ..tensor import Tensor
@@ -141,19 +141,19 @@ Min = returned("min", "values", "indices")
 Aminmax = returned("aminmax", "min", "max")
 
 
-@form
+@takes_out
 def amax(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Largest value over ``dim``; its gradient is shared among ties (``torch.amax``)."""
     return amax_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-@form
+@takes_out
 def amin(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Smallest value over ``dim``; its gradient is shared among ties (``torch.amin``)."""
     return amin_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-@form
+@takes_out
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Smallest and largest value, as ``(min, max)`` (PyTorch: ``torch.aminmax``).
 
@@ -167,19 +167,19 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any
     return Aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 
 
-@form
+@takes_out
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Index of the largest value, of the flattened input or along ``dim`` (``torch.argmax``)."""
     return argmax_op(input, dim=dim, keepdim=keepdim)
 
 
-@form
+@takes_out
 def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Index of the smallest value, of the flattened input or along ``dim`` (``torch.argmin``)."""
     return argmin_op(input, dim=dim, keepdim=keepdim)
 
 
-@form
+@takes_out
 def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Largest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise.
 
@@ -192,7 +192,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     return Max(*max_dim(input, dim=_whole("max", dim), keepdim=keepdim))
 
 
-@form
+@takes_out
 def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """Smallest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise.
 

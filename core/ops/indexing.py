@@ -9,9 +9,9 @@ from .. import modes
 from ..border import translated
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
-from ..forms import form
 from ..inplace import assign, check_writable, write
 from ..op import KEEP, NONE, SAME, WIDEST, op
+from ..out import takes_out
 from ..refusals import refusing
 from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized
@@ -215,7 +215,7 @@ def _fitted(value: Tensor, region: Tensor) -> Tensor:
         ) from None
 
 
-@form
+@takes_out
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices named by ``index`` along ``dim`` (PyTorch: ``torch.index_select``).
 

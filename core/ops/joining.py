@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ArgumentError, ShapeError
-from ..forms import form
 from ..op import WIDEST, op
+from ..out import takes_out
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 from .reduce import axes_of
@@ -79,7 +79,7 @@ def _stack_rule(g: Any, shapes: Any, dim: int) -> list[Any]:
     return [g[(*(slice(None),) * axis, i, Ellipsis)] for i in range(len(shapes))]
 
 
-@form
+@takes_out
 def cat(tensors: Any, dim: int = 0) -> Any:
     """Join along an existing dimension (PyTorch: ``torch.cat``).
 
@@ -109,7 +109,7 @@ def _common(tensors: list[Any]) -> Any:
     return result_type([(t.dtype, 2) for t in tensors])
 
 
-@form
+@takes_out
 def stack(tensors: Any, dim: int = 0) -> Any:
     """Join along a new dimension; all shapes must be equal (PyTorch: ``torch.stack``)."""
     return stack_arrays(*_several("stack", tensors), dim=dim)
@@ -171,7 +171,7 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each_at_least(3, tensors)
 
 
-@form
+@takes_out
 def hstack(tensors: Any) -> Any:
     """Side by side: along the second dimension, or the only one (PyTorch: ``torch.hstack``).
 
@@ -183,19 +183,19 @@ def hstack(tensors: Any) -> Any:
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-@form
+@takes_out
 def vstack(tensors: Any) -> Any:
     """On top of each other: vectors become rows (PyTorch: ``torch.vstack``)."""
     return cat([_at_least(2, t) for t in _several("vstack", tensors)], 0)
 
 
-@form
+@takes_out
 def dstack(tensors: Any) -> Any:
     """Behind each other: along the third dimension (PyTorch: ``torch.dstack``)."""
     return cat([_at_least(3, t) for t in _several("dstack", tensors)], 2)
 
 
-@form
+@takes_out
 def column_stack(tensors: Any) -> Any:
     """Side by side: vectors become columns (PyTorch: ``torch.column_stack``)."""
     parts = [

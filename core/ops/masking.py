@@ -7,8 +7,9 @@ from typing import Any
 from .. import backend as backends
 from .. import dtypes, modes
 from ..errors import ArgumentError, DtypeError, RangeError
-from ..forms import form, inplace_composite
+from ..forms import inplace_composite
 from ..op import KEEP, NONE, op
+from ..out import takes_out
 from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor, wrap
@@ -84,7 +85,7 @@ def _check_number(value: Any, x: Tensor) -> None:
         )
 
 
-@form
+@takes_out
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The values where ``mask`` is true, in one dimension (PyTorch: ``torch.masked_select``)."""
     if mask.dtype.name != "bool":

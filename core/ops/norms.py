@@ -7,8 +7,8 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
-from ..forms import form
 from ..op import FULL, op
+from ..out import takes_out
 from ..samples import Arr, Sample, call, each
 from ..tensor import Tensor
 from .arithmetic import pow_number, where
@@ -75,7 +75,7 @@ def _norm_p_rule(g: Any, x: Any, out: Any, p: float, dim: Any, keepdim: bool) ->
     return direction * where(zero, 0.0, ratio) * spread(g, x.shape, dim, keepdim)
 
 
-@form
+@takes_out
 def norm(
     input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
 ) -> Any:

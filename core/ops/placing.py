@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..errors import ArgumentError, DtypeError, RangeError
-from ..forms import form, inplace_composite
+from ..forms import inplace_composite
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -62,7 +62,7 @@ def _nothing(x: Any, shape: Any) -> Any:
     return x.reshape(-1)[:0].reshape(tuple(shape))
 
 
-@form
+@takes_out
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on (PyTorch: ``torch.gather``).
 
@@ -178,7 +178,7 @@ def _flat_index(x: Any, index: Any) -> Any:
     return where(index < 0, index + size, index)
 
 
-@form
+@takes_out
 def take(input: Any, index: Any) -> Any:
     """The values at places of the flattened input, in the index's shape (``torch.take``)."""
     flat = _flat_index(input, index)
@@ -207,7 +207,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     return call(input.reshape(-1), flat, source.reshape(-1), dim=0).reshape(input.shape)
 
 
-@form
+@takes_out
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """``gather`` in which the other dimensions broadcast (PyTorch: ``torch.take_along_dim``)."""
     if indices.dtype.name != "int64":

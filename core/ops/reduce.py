@@ -9,8 +9,8 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
 from ..errors import ArgumentError
-from ..forms import form
 from ..op import FLOAT, FULL, NONE, op
+from ..out import takes_out
 from ..samples import each, unary
 from ..tensor import Tensor
 from .arithmetic import where
@@ -207,7 +207,7 @@ def scatter_back(g: Any, indices: Any, shape: Any, dim: int, keepdim: bool = Tru
 
 
 # -- PyTorch's forms --------------------------------------------------------------------------
-@form
+@takes_out
 def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum over all values, or over ``dim`` (PyTorch: ``torch.sum``); integers sum to int64.
 
@@ -221,7 +221,7 @@ def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
 
-@form
+@takes_out
 def _meaned(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over all values, or over ``dim`` (PyTorch: ``torch.mean``); floating point only."""
     if dtype is not None:
@@ -229,7 +229,7 @@ def _meaned(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return mean(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-@form
+@takes_out
 def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Product of all values, or over ``dim`` (PyTorch: ``torch.prod``); integers to int64."""
     if dtype is not None:
@@ -238,7 +238,7 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
 
-@form
+@takes_out
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether all values are true (not zero), over all or over ``dim`` (``torch.all``)."""
     if dim is not None and dim.__class__ is not int and not len(dim):
@@ -246,7 +246,7 @@ def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return all_op(input, dim=as_dim(dim), keepdim=keepdim)
 
 
-@form
+@takes_out
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether any value is true (not zero), over all or over ``dim`` (``torch.any``)."""
     if dim is not None and dim.__class__ is not int and not len(dim):
@@ -260,13 +260,13 @@ def _truth_of_each(x: Any) -> Any:
     return out.to(x.dtype) if x.dtype.name == "uint8" else out
 
 
-@form
+@takes_out
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """Logarithm of the sum of exponentials over ``dim`` (PyTorch: ``torch.logsumexp``)."""
     return logsumexp_op(input, dim=whole(dim) if dim is None else as_dim(dim), keepdim=keepdim)
 
 
-@form
+@takes_out
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum in which NaN counts as zero (PyTorch: ``torch.nansum``).
 
@@ -280,7 +280,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     return _summed(held, dim, keepdim, dtype=dtype)
 
 
-@form
+@takes_out
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean of the values that are not NaN (PyTorch: ``torch.nanmean``)."""
     if not (input.dtype.is_floating_point or input.dtype.is_complex):
@@ -292,7 +292,7 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return nansum(input, dim, keepdim, dtype=dtype) / count
 
 
-@form
+@takes_out
 def count_nonzero(input: Any, dim: Any = None) -> Any:
     """How many values are not zero (PyTorch: ``torch.count_nonzero``)."""
     return sum(input != 0, dim=as_dim(dim))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dtypes import as_dtype, bool_
-from ..forms import form, inplace_composite
+from ..forms import inplace_composite
 from ..op import FLOAT, FULL, op
+from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
@@ -168,7 +169,7 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x if dtype is None else x.to(as_dtype(dtype))
 
 
-@form
+@takes_out
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sum along ``dim`` (PyTorch: ``torch.cumsum``); integers sum to int64.
 
@@ -179,13 +180,13 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return _cast(cumsum_op(_cast(input, dtype), dim=whole(dim)), dtype)
 
 
-@form
+@takes_out
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running product along ``dim`` (PyTorch: ``torch.cumprod``); integers multiply to int64."""
     return _cast(cumprod_op(_cast(input, dtype), dim=whole(dim)), dtype)
 
 
-@form
+@takes_out
 def cummax(input: Any, dim: int) -> Any:
     """Largest value so far along ``dim``, and its index (PyTorch: ``torch.cummax``).
 
@@ -196,19 +197,19 @@ def cummax(input: Any, dim: int) -> Any:
     return Cummax(*cummax_op(input, dim=whole(dim)))
 
 
-@form
+@takes_out
 def cummin(input: Any, dim: int) -> Any:
     """Smallest value so far along ``dim``, and its index (PyTorch: ``torch.cummin``)."""
     return Cummin(*cummin_op(input, dim=whole(dim)))
 
 
-@form
+@takes_out
 def logcumsumexp(input: Any, dim: int) -> Any:
     """Logarithm of the running sum of exponentials (PyTorch: ``torch.logcumsumexp``)."""
     return logcumsumexp_op(input, dim=dim)
 
 
-@form
+@takes_out
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """``n``-th difference of neighbours along ``dim`` (PyTorch: ``torch.diff``).
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..forms import form
 from ..op import NONE, op
+from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample, call
 from ..tensor import Tensor
@@ -168,7 +168,7 @@ Kthvalue = returned("kthvalue", "values", "indices")
 Mode = returned("mode", "values", "indices")
 
 
-@form
+@takes_out
 def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """``(values, indices)`` in order along ``dim``; always stable, NaN last (``torch.sort``).
 
@@ -181,19 +181,19 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = 
     return Sort(*sort_op(input, dim=dim, descending=descending))
 
 
-@form
+@takes_out
 def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The indices that sort along ``dim`` (PyTorch: ``torch.argsort``)."""
     return argsort_op(input, dim=dim, descending=descending)
 
 
-@form
+@takes_out
 def msort(input: Any) -> Any:
     """The values in order along the first dimension (PyTorch: ``torch.msort``)."""
     return sort(input, 0)[0]
 
 
-@form
+@takes_out
 def topk(
     input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Any:  # fmt: skip
@@ -206,19 +206,19 @@ def topk(
     return Topk(*topk_op(input, k=whole(k, "k"), dim=dim, largest=largest, sorted=sorted))
 
 
-@form
+@takes_out
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The ``k``-th smallest value along ``dim``, from 1, and its index (``torch.kthvalue``)."""
     return Kthvalue(*kthvalue_op(input, k=whole(k, "k"), dim=dim, keepdim=keepdim))
 
 
-@form
+@takes_out
 def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent value along ``dim``, and an index of it (PyTorch: ``torch.mode``)."""
     return Mode(*mode_op(input, dim=dim, keepdim=keepdim))
 
 
-@form
+@takes_out
 def searchsorted(
     sorted_sequence: Any,
     input: Any,
@@ -276,7 +276,7 @@ def searchsorted(
     return out.int() if out_int32 else out
 
 
-@form
+@takes_out
 def bucketize(
     input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False
 ) -> Any:  # fmt: skip
@@ -288,7 +288,7 @@ def bucketize(
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-@form
+@takes_out
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..forms import form
+from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
 from .indexing import getitem
@@ -25,7 +25,7 @@ def _pieces(x: Tensor, bounds: Any, axis: int) -> tuple[Tensor, ...]:
     return tuple([getitem(x, index=(*before, slice(a, b), Ellipsis)) for a, b in bounds])
 
 
-@form
+@takes_out
 def split(
     input: Tensor, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
 ) -> tuple[Tensor, ...]:
@@ -75,7 +75,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
     return split(input, list(split_sizes), dim)
 
 
-@form
+@takes_out
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size, the last may be smaller (``torch.chunk``)."""
     axis = _axis("chunk", input, dim)
@@ -87,7 +87,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-n // chunks), axis)
 
 
-@form
+@takes_out
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along a dimension, which is removed; views (PyTorch: ``torch.unbind``)."""
     if input.ndim == 0:
@@ -99,7 +99,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple([getitem(input, index=(*before, i, Ellipsis)) for i in range(input.shape[axis])])
 
 
-@form
+@takes_out
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, sections: Any = None,
     indices: Any = None,

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..dtypes import float32, float64, from_native, int64
 from ..errors import DtypeError, RangeError
-from ..forms import form
 from ..op import op
+from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
@@ -134,7 +134,7 @@ def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
     return as_dim(dim), 1 if correction is None else correction
 
 
-@form
+@takes_out
 def var(
     input: Any,
     dim: Any = None,
@@ -153,7 +153,7 @@ def var(
     return var_op(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-@form
+@takes_out
 def std(
     input: Any,
     dim: Any = None,
@@ -167,7 +167,7 @@ def std(
     return std_op(input, dim=dim, correction=correction, keepdim=keepdim)
 
 
-@form
+@takes_out
 def var_mean(
     input: Any,
     dim: Any = None,
@@ -182,7 +182,7 @@ def var_mean(
     return spread_out, mean(input, dim=dim, keepdim=keepdim)
 
 
-@form
+@takes_out
 def std_mean(
     input: Any,
     dim: Any = None,
@@ -197,7 +197,7 @@ def std_mean(
     return spread_out, mean(input, dim=dim, keepdim=keepdim)
 
 
-@form
+@takes_out
 def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Middle value, the lower of two; ``(values, indices)`` along a dimension (``torch.median``).
 
@@ -212,7 +212,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return Median(*median_dim(input, dim=dim, keepdim=keepdim))
 
 
-@form
+@takes_out
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """``median`` of the values that are not NaN (PyTorch: ``torch.nanmedian``)."""
     if dim is None:
@@ -223,7 +223,7 @@ def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 _BETWEEN = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-@form
+@takes_out
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -240,7 +240,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@form
+@takes_out
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -310,7 +310,7 @@ def _quantile(
     return out if q.ndim else out[0]
 
 
-@form
+@takes_out
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """How often each number occurs, or the sum of its weights (PyTorch: ``torch.bincount``).
 
@@ -341,7 +341,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     return scatter_into(added, input.long(), dim=0, shape=(size,))
 
 
-@form
+@takes_out
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many values fall in each of ``bins`` equal parts of [min, max] (``torch.histc``).
 
