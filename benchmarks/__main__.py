@@ -1,4 +1,5 @@
-"""The command: `python -m benchmarks [name ...] [--rounds N] [--json FILE] [--quick]`.
+"""The command: `python -m benchmarks [name ...] [--rounds N] [--json FILE] [--quick]`, and
+`python -m benchmarks gpu --out DIR`, whose own command is in `gpu`.
 
 Exit status: 0 when all was measured, whether or not the targets were met; 1 when a benchmark
 failed or the framework cannot be imported; 2 for wrong arguments.
@@ -24,6 +25,11 @@ __all__ = ["catalogue", "main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the arguments name, print the tables, write the JSON."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "gpu":
+        from .gpu import command
+
+        return command.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.list:

@@ -1,4 +1,5 @@
-"""The two ways into the table: `@workload` for a training step, `@experiment` for the rest."""
+"""The ways into the tables: `@workload` for a training step, `@experiment` for the rest, and
+`@device_experiment` for what is measured on a GPU."""
 
 from __future__ import annotations
 
@@ -60,8 +61,28 @@ class Experiment:
     run: Callable[[Session], list[CheckRow]]
 
 
+@dataclass(frozen=True)
+class DeviceSession:
+    """One run on a GPU: the sides by "ours", "eager", "compiled"; `notes` are for the report."""
+
+    sides: dict[str, Any]
+    plan: Any
+    sizes: Any
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class DeviceExperiment:
+    """A measurement on a GPU."""
+
+    name: str
+    about: str
+    run: Callable[[DeviceSession], list[CheckRow]]
+
+
 WORKLOADS: dict[str, Workload] = {}
 EXPERIMENTS: dict[str, Experiment] = {}
+DEVICE_EXPERIMENTS: dict[str, DeviceExperiment] = {}
 
 
 def workload(
@@ -92,6 +113,24 @@ def experiment(
     def register(run: Callable[[Session], list[CheckRow]]) -> Callable[[Session], list[CheckRow]]:
         _refuse_twice(name)
         EXPERIMENTS[name] = Experiment(name, about, run)
+        return run
+
+    return register
+
+
+def device_experiment(
+    name: str, about: str
+) -> Callable[
+    [Callable[[DeviceSession], list[CheckRow]]], Callable[[DeviceSession], list[CheckRow]]
+]:
+    """Register the decorated measurement for `python -m benchmarks gpu`."""
+
+    def register(
+        run: Callable[[DeviceSession], list[CheckRow]],
+    ) -> Callable[[DeviceSession], list[CheckRow]]:
+        if name in DEVICE_EXPERIMENTS:
+            raise ValueError(f"two measurements on a GPU are named {name!r}")
+        DEVICE_EXPERIMENTS[name] = DeviceExperiment(name, about, run)
         return run
 
     return register

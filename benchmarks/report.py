@@ -52,7 +52,7 @@ def markdown(
         parts.append(STEP_LEGEND)
     if checks:
         heads = [head.format(**names) for head in CHECK_HEADS]
-        parts.append(table(heads, [_check_cells(row) for row in checks]))
+        parts.append(table(heads, [check_cells(row) for row in checks]))
     notes = [f"- {row.name}: {row.note}" for row in steps if row.note]
     if notes:
         parts.append("\n".join(notes))
@@ -73,7 +73,7 @@ def write_json(
     checks: Sequence[CheckRow],
     facts: dict[str, Any],
 ) -> None:
-    """Write the report beside `path`, then rename: a reader sees the old file or the new one."""
+    """The report as JSON."""
     content = {
         "machine": facts,
         "frameworks": _names(session),
@@ -82,8 +82,13 @@ def write_json(
         "steps": [{**asdict(row), "met": row.met} for row in steps],
         "checks": [{**asdict(row), "met": row.met} for row in checks],
     }
+    replace(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write beside `path`, then rename: a reader sees the old file or the new one."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    fresh.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
 
 
@@ -138,7 +143,8 @@ def _step_cells(row: StepRow) -> list[str]:
     ]
 
 
-def _check_cells(row: CheckRow) -> list[str]:
+def check_cells(row: CheckRow) -> list[str]:
+    """The row under `CHECK_HEADS`."""
     return [
         row.name,
         row.measure,

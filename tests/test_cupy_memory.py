@@ -173,7 +173,8 @@ def test_deterministic_sums_are_in_order(fake: Any, settings: Any, kind: str) ->
 
 @pytest.mark.parametrize("index", [
     "idx", "(idx, slice(None))", "(slice(None), idx % 3)", "(idx, idx % 3)", "(idx, 1)",
-    "(1, idx % 3)", "(idx[:, None], idx % 3)", "mask", "2", "(idx, None)", "(..., idx % 3)", "(mask, 1)",
+    "(1, idx % 3)", "(idx[:, None], idx % 3)", "mask", "2", "(idx, None)", "(..., idx % 3)",
+    "(mask, 1)",
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "int64", "bool", "complex64"])
 def test_the_last_of_several_assigned_values_stays(
