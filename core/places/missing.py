@@ -51,7 +51,6 @@ NAMES = {
     "Tensor.to_sparse_csr": _SPARSE,
     "Tensor.coalesce": _SPARSE,
     "Tensor.sparse_mask": _SPARSE,
-    "optim.SparseAdam": "gradients are dense here; use optim.Adam",
     "optim.sparse_adam": "gradients are dense here; use optim.Adam",
     "export": _EAGER,
     "fx": _EAGER,

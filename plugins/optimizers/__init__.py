@@ -1,7 +1,7 @@
 """The `optimizers` plugin: the optimizers besides SGD and Adam's family, and weight averaging.
 
 Reading order: ``adagrad``, ``adadelta``, ``rmsprop``, ``rprop``, ``asgd`` (an update rule and its
-optimizer each), ``adafactor``, ``muon``, ``lbfgs`` with ``line_search``, ``swa``
+optimizer each), ``adafactor``, ``muon``, ``lbfgs`` with ``line_search``, ``sparseadam``, ``swa``
 (``optim.swa_utils``).
 """
 
@@ -13,7 +13,17 @@ from typing import Any
 from anadrome import hookimpl
 
 ANADROME_API = (1, 1)
-_NAMES = ("ASGD", "Adadelta", "Adafactor", "Adagrad", "LBFGS", "Muon", "RMSprop", "Rprop")
+_NAMES = (
+    "ASGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "LBFGS",
+    "Muon",
+    "RMSprop",
+    "Rprop",
+    "SparseAdam",
+)
 
 
 @hookimpl
