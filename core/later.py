@@ -28,8 +28,9 @@ _HOMES = {
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
+    "anadrome.places.compiler": "compile",
     "anadrome.settings": (
-        "compile are_deterministic_algorithms_enabled get_deterministic_debug_mode "
+        "are_deterministic_algorithms_enabled get_deterministic_debug_mode "
         "get_float32_matmul_precision "
         "get_num_interop_threads get_num_threads is_deterministic_algorithms_warn_only_enabled "
         "set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal "
@@ -99,6 +100,8 @@ def homes() -> dict[str, str]:
     nested = {name for name in MODULES if name.rpartition(".")[0] in MODULES}  # loaded with theirs
     out.update({name: f"anadrome.{name}" for name in MODULES.keys() - nested})
     out["trapz"] = "anadrome.ops.measures:trapezoid"
+    tensors = (n for n in _HOMES["anadrome.legacy"].split() if n.endswith("Tensor"))
+    out.update({f"cuda.{name}": f"anadrome.legacy:CUDA.{name}" for name in tensors})
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
     out["autograd.forward_ad"] = "anadrome.autograd.forward_ad"

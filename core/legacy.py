@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 from . import dtypes
@@ -73,7 +74,7 @@ def _types(place: str) -> dict[str, Any]:
 
 
 #: On the CPU, and on the GPU as ``anadrome.cuda.FloatTensor`` and so on.
-CPU, CUDA = _types("cpu"), _types("cuda")
+CPU, CUDA = _types("cpu"), types.SimpleNamespace(**_types("cuda"))
 globals().update(CPU)
 
 

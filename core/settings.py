@@ -123,17 +123,4 @@ def set_flush_denormal(mode: bool) -> bool:
     return False
 
 
-def compile(model: Any = None, **options: Any) -> Any:
-    """The model or function itself (``torch.compile``): there is nothing to translate it to.
-
-    Also a decorator. ``fullgraph``, ``dynamic``, ``backend``, ``mode``, ``options`` and ``disable``
-    are accepted. A whole training step is made faster by ``anadrome.capture``.
-    """
-    known = {"fullgraph", "dynamic", "backend", "mode", "options", "disable"}
-    for name in options:
-        if name not in known:
-            raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
-    return (lambda function: function) if model is None else model
-
-
 enclose_functions(globals())

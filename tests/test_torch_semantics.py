@@ -256,19 +256,6 @@ def test_switches_are_accepted() -> None:
     assert ad.version.anadrome == ad.__version__
 
 
-def test_compile_returns_what_it_is_given() -> None:
-    model = ad.nn.Linear(2, 2)
-    assert ad.compile(model, mode="reduce-overhead") is model
-
-    @ad.compile(fullgraph=True)
-    def double(x: Any) -> Any:
-        return x * 2
-
-    assert double(ad.ones(1)).item() == 2.0
-    with pytest.raises(TypeError, match="speed"):
-        ad.compile(model, speed=11)
-
-
 def test_a_shallow_copy_shares_memory() -> None:
     def call(L: Any) -> Any:
         x = L.ones(2)
@@ -349,74 +336,3 @@ def test_asarray_shares_or_copies() -> None:
     assert ad.asarray([1.0, 2.0], dtype=ad.float64).dtype is ad.float64
     with pytest.raises(ValueError, match="alias"):
         ad.asarray([1.0], copy=False)
-
-
-@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
-def test_another_size(L: Any) -> None:
-    x = L.arange(6.0)
-    seen = x[:4]
-    assert x.resize_(2, 2) is x and x.tolist() == [[0.0, 1.0], [2.0, 3.0]]
-    x[1, 0] = 9.0  # the memory is the same
-    assert seen.tolist() == [0.0, 1.0, 9.0, 3.0]
-    assert x.resize_as_(L.zeros(2, 1)).tolist() == [[0.0], [1.0]]
-    y = L.ones(2, dtype=L.int64).resize_((3, 2))
-    assert y.shape == (3, 2) and y.dtype is L.int64 and y[0].tolist() == [1, 1]
-    assert L.ones(2).new().resize_(2, 3).zero_().sum().item() == 0
-    with pytest.raises(RuntimeError, match="cannot resize variables that require grad"):
-        L.ones(2, requires_grad=True).resize_(1)
-    with pytest.raises(RuntimeError):
-        L.ones(2).resize_(-1)
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_parts_of_transformer_layers_may_be_replaced(first: bool) -> None:
-    def run(L: Any) -> list[float]:
-        class Layer(L.nn.TransformerEncoderLayer):
-            def _sa_block(self, x: Any, *masks: Any, **kw: Any) -> Any:
-                return self.dropout1(x.flip(0))
-
-        class Other(L.nn.TransformerDecoderLayer):
-            def _mha_block(self, x: Any, mem: Any, *masks: Any, **kw: Any) -> Any:
-                return super()._mha_block(x, mem, *masks, **kw) * 2
-
-            def _ff_block(self, x: Any) -> Any:
-                return super()._ff_block(x) + 1
-
-        out = []
-        for kind in (Layer, Other):
-            layer = kind(4, 2, 8, dropout=0.0, norm_first=first)
-            for i, p in enumerate(layer.parameters()):
-                p.data = L.from_numpy(numbers(*p.shape, seed=i).astype(np.float32))
-            x = L.from_numpy(numbers(3, 2, 4).astype(np.float32))
-            out += (layer(x) if kind is Layer else layer(x, x.flip(1))).flatten().tolist()
-        return out
-
-    np.testing.assert_allclose(run(ad), run(torch), rtol=1e-4, atol=1e-4)
-
-
-def test_functions_that_may_write_in_place() -> None:
-    def run(L: Any) -> Any:
-        from importlib import import_module
-
-        base = import_module(f"{L.__name__}.autograd.function").InplaceFunction
-
-        class Rounded(base):
-            @classmethod
-            def forward(cls, ctx: Any, x: Any, inplace: bool = False) -> Any:
-                ctx.inplace = inplace
-                if inplace:
-                    ctx.mark_dirty(x)
-                    return x.round_()
-                return x.round()
-
-            @staticmethod
-            def backward(ctx: Any, grad: Any) -> Any:
-                return grad * 2, None
-
-        x = L.tensor([0.4, 1.6], requires_grad=True)
-        y = x * 1
-        z = Rounded.apply(y, True) * L.tensor([1.0, 3.0]) + Rounded().apply(x)
-        z.sum().backward()
-        return z.tolist(), y.tolist(), x.grad.tolist()
-
-    assert run(ad) == run(torch)

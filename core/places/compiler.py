@@ -1,6 +1,7 @@
 """compiler: what programs ask of PyTorch's compiler (``torch.compiler``, ``torch._dynamo``).
 
-Nothing is compiled: functions run as they are. ``anadrome.capture`` makes a step faster.
+Nothing is compiled: functions run as they are, and a module is wrapped, as in PyTorch, in one that
+has it as ``_orig_mod``. ``anadrome.capture`` makes a step faster.
 """
 
 from __future__ import annotations
@@ -8,14 +9,67 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..settings import compile
+from ..border import enclose_functions
+from ..nn.modules.module import Module
 from . import compiler_settings as config
 
 __all__ = [
-    "allow_in_graph", "assume_constant_result", "compile", "config", "cudagraph_mark_step_begin",
-    "disable", "graph_break", "is_compiling", "is_dynamo_compiling", "list_backends",
-    "mark_dynamic", "mark_static", "reset", "set_stance",
+    "OptimizedModule", "allow_in_graph", "assume_constant_result", "compile", "config",
+    "cudagraph_mark_step_begin", "disable", "graph_break", "is_compiling",
+    "is_dynamo_compiling", "list_backends", "mark_dynamic", "mark_static", "reset", "set_stance",
 ]  # fmt: skip
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The function itself, or the module in an ``OptimizedModule`` (``torch.compile``).
+
+    Also a decorator. ``fullgraph``, ``dynamic``, ``backend``, ``mode``, ``options`` and ``disable``
+    are accepted. A whole training step is made faster by ``anadrome.capture``.
+
+    >>> import anadrome as ad
+    >>> list(ad.compile(ad.nn.Linear(1, 1)).state_dict())
+    ['_orig_mod.weight', '_orig_mod.bias']
+    """
+    known = {"fullgraph", "dynamic", "backend", "mode", "options", "disable"}
+    for name in options:
+        if name not in known:
+            raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
+    if model is None:
+        return lambda function: compile(function, **options)
+    return OptimizedModule(model) if isinstance(model, Module) else model
+
+
+class OptimizedModule(Module):
+    """A module as ``compile`` gives it back: its names are those of ``_orig_mod``, the module.
+
+    What it does not have itself is read from that module, and written there.
+    """
+
+    def __init__(self, mod: Module) -> None:
+        super().__init__()
+        super().__setattr__("_orig_mod", mod)
+        super().__setattr__("training", mod.training)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module gives."""
+        return self._orig_mod(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        modules = self.__dict__.get("_modules", {})
+        if name == "_orig_mod" or "_orig_mod" not in modules:
+            return super().__getattr__(name)
+        return getattr(modules["_orig_mod"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_orig_mod", "training") or "_orig_mod" not in self.__dict__.get(
+            "_modules", {}
+        ):
+            super().__setattr__(name, value)
+        else:
+            setattr(self._orig_mod, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._orig_mod, name)
 
 
 def is_compiling() -> bool:
@@ -72,3 +126,6 @@ class set_stance:
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         return fn
+
+
+enclose_functions(globals())

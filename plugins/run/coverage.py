@@ -21,7 +21,7 @@ COVERED, PARTLY, NOT = "covered", "partly", "not"
 
 #: What an argument list cannot tell: how much of a name is there.
 NOTES: dict[str, str] = {
-    "torch.compile": "runs the function as it is; see anadrome.capture",
+    "torch.compile": "runs the function or module as it is; see anadrome.capture",
 }
 
 #: Arguments that every function of anadrome leaves out, and nobody computes anything with.
