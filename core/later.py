@@ -65,6 +65,11 @@ _HOMES = {
     "anadrome.ops.histograms": "histogram histogramdd unravel_index",
     "anadrome.ops.stft": "istft stft",
     "anadrome.ops.differences": "gradient",
+    "anadrome.ops.linalg_lowrank": "pca_lowrank svd_lowrank",
+    "anadrome.ops.linalg_reflect": "geqrf ormqr",
+    "anadrome.autograd.anomaly": (
+        "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled"
+    ),
     "anadrome.ops.floats": "frexp nextafter",
     "anadrome.ops.incomplete": "igamma igammac",
     "anadrome.ops.windows": (
@@ -82,7 +87,7 @@ _HOMES = {
 _METHODS = (
     "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve matrix_exp "
     "triangular_solve resize_as_ corrcoef cov dist histogram istft renorm stft "
-    "frexp nextafter igamma igammac "
+    "geqrf orgqr ormqr frexp nextafter igamma igammac "
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
@@ -105,6 +110,7 @@ def homes() -> dict[str, str]:
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
     out["autograd.forward_ad"] = "anadrome.autograd.forward_ad"
+    out["orgqr"] = "anadrome.ops.linalg_reflect:householder_product"
     out["testing"] = "anadrome.testing"
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})

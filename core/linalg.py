@@ -38,6 +38,7 @@ from .ops.linalg_products import tensorinv as tensorinv
 from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
+from .ops.linalg_reflect import householder_product as householder_product
 from .out import takes_out
 from .refusals import refusing
 from .returned import returned

@@ -74,3 +74,13 @@ class detect_anomaly(set_detect_anomaly):
 def is_anomaly_enabled() -> bool:
     """Whether backward looks for NaN now."""
     return entry.observer is _check
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """The same: what is looked for is NaN (``torch.is_anomaly_check_nan_enabled``)."""
+    return is_anomaly_enabled()
+
+
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Switch the search on or off (``torch.set_anomaly_enabled``)."""
+    entry.observer = _check if mode and check_nan else None

@@ -127,6 +127,36 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return is_available() and (including_emulation or get_device_capability()[0] >= 8)
 
 
+def get_arch_list() -> list[str]:
+    """What kernels were compiled for: none, they are when used (``torch.cuda.get_arch_list``)."""
+    return []
+
+
+def is_current_stream_capturing() -> bool:
+    """False: there are no CUDA graphs (``torch.cuda.is_current_stream_capturing``)."""
+    return False
+
+
+def ipc_collect() -> None:
+    """Accepted: no memory is shared between processes (``torch.cuda.ipc_collect``)."""
+
+
+class device_of(device):
+    """Inside, ``"cuda"`` means the device of a Tensor, if it is on one (``cuda.device_of``)."""
+
+    def __init__(self, obj: Any) -> None:
+        on_gpu = obj.device.type == "cuda"
+        self.index = _index(obj.device) if on_gpu else -1
+
+    def __enter__(self) -> None:
+        if self.index >= 0:
+            super().__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        if self.index >= 0:
+            super().__exit__(*exc)
+
+
 # -- random numbers -----------------------------------------------------------------------------
 def manual_seed(seed: int) -> None:
     """Seed the random numbers; there is one stream for all devices (``torch.cuda.manual_seed``)."""
@@ -155,14 +185,27 @@ _MODULES = {
         "memory_allocated", "memory_reserved", "memory_stats", "memory_summary",
         "reset_max_memory_allocated", "reset_peak_memory_stats",
     ),
+    "nvtx": (),
+    "random": (
+        "get_rng_state", "get_rng_state_all", "initial_seed", "seed", "seed_all", "set_rng_state",
+        "set_rng_state_all",
+    ),
     "streams": ("Event", "Stream", "StreamContext", "current_stream", "default_stream", "stream"),
 }  # fmt: skip
+CUDA_TYPES = {f"{kind}Tensor" for kind in (
+    "BFloat16", "Bool", "Byte", "Char", "ComplexDouble", "ComplexFloat", "Double", "Float", "Half",
+    "Int", "Long", "Short",
+)}  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in CUDA_TYPES:
+        from ..legacy import CUDA
+
+        return CUDA[name]
     if name in _HOMES:
         found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = found
@@ -171,4 +214,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES})
+    return sorted({*globals(), *_HOMES, *_MODULES, *CUDA_TYPES})

@@ -21,6 +21,13 @@ ANADROME_API = (1, 1)
 _AUTOCASTING = f"{__name__}.autocasting"
 _FUNCTIONS = f"{__name__}.functions"
 _SCALER = f"{__name__}.scaler"
+_OLDER = (
+    "clear_autocast_cache",
+    "get_autocast_cpu_dtype",
+    "get_autocast_gpu_dtype",
+    "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled",
+)
 
 
 @hookimpl
@@ -36,6 +43,7 @@ def register_exports() -> Mapping[str, Any]:
         "autocast": f"{_AUTOCASTING}:autocast",
         "is_autocast_enabled": f"{_AUTOCASTING}:is_autocast_enabled",
         "get_autocast_dtype": f"{_AUTOCASTING}:get_autocast_dtype",
+        **{name: f"{_AUTOCASTING}:{name}" for name in _OLDER},
         "amp.autocast": f"{_AUTOCASTING}:autocast",
         "amp.is_autocast_available": f"{_AUTOCASTING}:is_autocast_available",
         "amp.custom_fwd": f"{_FUNCTIONS}:custom_fwd",

@@ -224,6 +224,30 @@ def get_autocast_dtype(device_type: str) -> ad.dtype:
     return ad.bfloat16 if device_type == "cpu" else ad.float16
 
 
+def get_autocast_gpu_dtype() -> ad.dtype:
+    """``get_autocast_dtype("cuda")``, its older name (``torch.get_autocast_gpu_dtype``)."""
+    return get_autocast_dtype("cuda")
+
+
+def get_autocast_cpu_dtype() -> ad.dtype:
+    """``get_autocast_dtype("cpu")``, its older name (``torch.get_autocast_cpu_dtype``)."""
+    return get_autocast_dtype("cpu")
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """``is_autocast_enabled("cpu")``, its older name (``torch.is_autocast_cpu_enabled``)."""
+    return is_autocast_enabled("cpu")
+
+
+def is_autocast_cache_enabled() -> bool:
+    """False: no cast is kept for later calls (``torch.is_autocast_cache_enabled``)."""
+    return False
+
+
+def clear_autocast_cache() -> None:
+    """Nothing to clear (``torch.clear_autocast_cache``)."""
+
+
 def is_available(device_type: str) -> bool:
     """Whether the machine has such a device."""
     if device_type == "cuda":
