@@ -36,7 +36,8 @@ class CupyBackend(Backend):
     kernels = KERNELS
     out_kernels = OUT_KERNELS
 
-    _deterministic = False
+    #: Whether sums must come in the same order each time.
+    deterministic = False
 
     def __init__(self) -> None:
         memory.install()
@@ -85,7 +86,7 @@ class CupyBackend(Backend):
         return bool(cupy.may_share_memory(a, b))
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
-        (scatter.in_order if self._deterministic else scatter.atomically)(target, index, source)
+        (scatter.in_order if self.deterministic else scatter.atomically)(target, index, source)
 
     def assign(self, target: Any, index: Any, value: Any) -> None:
         if self._deterministic:
@@ -95,7 +96,7 @@ class CupyBackend(Backend):
 
     def configure(self, setting: str, value: Any) -> None:
         if setting == "deterministic":
-            self._deterministic = value
+            self.deterministic = value
         elif setting == "matmul_precision":
             precision.allow_tf32(value != "highest")
 

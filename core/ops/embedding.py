@@ -29,12 +29,17 @@ embedding_backward = op("embedding_backward", lambda xp, g, indices, *, shape, p
 def _checked(indices: Any, n: int) -> Any:
     backends.by_type[indices.__class__].require(
         (indices >= 0) & (indices < n),
-        lambda: RangeError(
-            "index out of range in self: the embedding has rows 0 to "
-            f"{n - 1}, and an index is {int(indices[(indices < 0) | (indices >= n)][0])}"
-        ),
+        lambda: no_row(indices[(indices < 0) | (indices >= n)], n),
     )
     return indices
+
+
+def no_row(wrong: Any, n: int) -> RangeError:
+    """What is said of indices that are no rows of a table of ``n``."""
+    return RangeError(
+        f"index out of range in self: the embedding has rows 0 to {n - 1}, and an index is "
+        f"{int(wrong[0])}"
+    )
 
 
 def _embed(xp: Any, weight: Any, indices: Any) -> Any:

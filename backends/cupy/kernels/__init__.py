@@ -21,10 +21,24 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
     """By name of the op; each with what has run it until now to fall back on."""
     from anadrome.op import table
 
-    from . import activation, clipping, dropping, losses, norms, scaling, softmax, updates
+    from . import (
+        activation,
+        clipping,
+        dropping,
+        embedding,
+        losses,
+        norms,
+        pool,
+        scaling,
+        softmax,
+        updates,
+    )
 
+    families = (
+        activation, clipping, dropping, embedding, losses, norms, pool, scaling, softmax, updates,
+    )  # fmt: skip
     made: dict[str, Callable[..., Any]] = {}
-    for family in (activation, clipping, dropping, losses, norms, scaling, softmax, updates):
+    for family in families:
         for name, make in family.MAKERS.items():
             if name not in table:  # the plugin that declares it is switched off
                 continue

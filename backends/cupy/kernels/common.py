@@ -84,9 +84,9 @@ class Source:
             (*arrays, np.int64(rows), np.int32(packs), *rest),
         )
 
-    def over_elements(self, name: str, dtype: Any, count: int, *args: Any) -> None:
-        """Run a kernel with a thread for each of ``count`` elements."""
-        self.kernel(name, dtype)((-(-count // ELEMENTS),), (ELEMENTS,), args)
+    def over_elements(self, name: str, dtype: Any, count: int, *args: Any, pack: int = 1) -> None:
+        """Run a kernel with a thread for each of ``count`` elements, or packs."""
+        self.kernel(name, dtype, pack)((-(-count // ELEMENTS),), (ELEMENTS,), args)
 
 
 #: Threads of a block where each has an element of its own.

@@ -13,7 +13,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .common import ELEMENTS, NULL, Maker, Source, alike, floating, wide
+from .common import NULL, Maker, Source, alike, floating, wide
 
 _source = Source(r"""
 template <bool CENTRED>
@@ -211,10 +211,9 @@ def _backward(name: str, grad: Any, x: Any, scale: Any, weight: Any, dims: int) 
     )  # fmt: skip
     of_weight = cupy.empty(inner, x.dtype)
     of_bias = cupy.empty(inner, x.dtype) if name == "layer_norm" else NULL
-    _source.kernel("totals", x.dtype)(
-        (-(-width // ELEMENTS),), (ELEMENTS,),
-        (parts, of_weight, of_bias, np.int32(width), np.int32(chunks)),
-    )  # fmt: skip
+    _source.over_elements(
+        "totals", x.dtype, width, parts, of_weight, of_bias, np.int32(width), np.int32(chunks)
+    )
     return out, of_weight, of_bias
 
 
