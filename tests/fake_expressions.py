@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from fake_kernels import TYPES, loaded
+from fake_kernels import TYPES, loaded, threads
 
 
 class _Parameter:
@@ -65,6 +65,9 @@ class _Expression:
         function = loaded(source).run
         pointers = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
         function(pointers, (ctypes.c_longlong * len(counts))(*counts))
+        mistake = threads().cuda_mistake()
+        if mistake:
+            raise RuntimeError(f"{self.name}: {mistake.decode()}")
 
     def _c(self, p: _Parameter) -> str:
         return p.kind if p.generic else TYPES[p.kind]

@@ -32,7 +32,9 @@ TYPES = {
     "uint64": "unsigned long long", "float16": "__half", "bfloat16": "__nv_bfloat16",
     "float32": "float", "float64": "double",
 }  # fmt: skip
-_GUARD = 256
+_GUARD = 8192
+#: Checks that the compiler builds in; ``threads.cpp`` hears of what they find.
+_CHECKS = "-fsanitize=alignment,bounds,signed-integer-overflow,integer-divide-by-zero"
 
 
 class CompileException(Exception):
@@ -55,36 +57,43 @@ def _folder() -> Path:
 @functools.cache
 def _built(source: str, options: tuple[str, ...] = ()) -> Path:
     """The shared library of a source."""
-    command = [
-        str(compiler()), "-O1", "-std=c++17", "-shared", "-fPIC", "-w", "-fno-strict-aliasing",
+    compile_ = [
+        str(compiler()), "-c", "-O1", "-std=c++17", "-fPIC", "-w", "-fno-strict-aliasing",
         "-fvisibility=hidden", "-ffp-contract=off", "-U_FORTIFY_SOURCE", *options,
     ]  # fmt: skip
     header = (HERE / "cuda.h").read_text()
-    key = hashlib.sha256("\0".join([header, source, *command]).encode()).hexdigest()[:32]
+    key = hashlib.sha256("\0".join([header, source, *compile_]).encode()).hexdigest()[:32]
     out = _folder() / f"{key}.so"
     if not out.exists():
         with tempfile.TemporaryDirectory(dir=_folder()) as scratch:
-            text, made = Path(scratch, "kernel.cpp"), Path(scratch, "kernel.so")
-            text.write_text(source)
-            done = subprocess.run([*command, f"-I{HERE}", str(text), "-o", str(made)],
-                                  capture_output=True, text=True)  # fmt: skip
-            if done.returncode:
-                raise CompileException(done.stderr)
+            text, part, made = (str(Path(scratch, f"kernel.{end}")) for end in ("cpp", "o", "so"))
+            Path(text).write_text(source)
+            for command in (
+                [*compile_, f"-I{HERE}", text, "-o", part],
+                [compile_[0], "-shared", part, "-o", made],
+            ):
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    raise CompileException(done.stderr)
             os.replace(made, out)  # whole, whoever else makes it now
     return out
 
 
 @functools.cache
 def loaded(source: str, options: tuple[str, ...] = ()) -> Any:
-    _threads()
-    return ctypes.PyDLL(str(_built(source, options)))  # the lock is held: one kernel at a time
+    """The library of a source, which has ``cuda.h``'s words."""
+    threads()
+    # The interpreter's lock is held: one kernel at a time.
+    return ctypes.PyDLL(str(_built(source, (_CHECKS, *options))))
 
 
 @functools.cache
-def _threads() -> Any:
+def threads() -> Any:
     """What runs the threads, for the kernels' libraries to link with."""
     text = (HERE / "threads.cpp").read_text()
-    return ctypes.PyDLL(str(_built(text, ("-O2", "-fvisibility=default"))), mode=ctypes.RTLD_GLOBAL)
+    out = ctypes.PyDLL(str(_built(text, ("-O2", "-fvisibility=default"))), mode=ctypes.RTLD_GLOBAL)
+    out.cuda_mistake.restype = ctypes.c_char_p
+    return out
 
 
 #: Headers that CUDA's compiler finds; ``cuda.h`` has what is used of them.
@@ -100,7 +109,7 @@ def _translated(code: str, names: tuple[str, ...]) -> str:
     code = _DYNAMIC.sub(r"\1* \2 = (\1*)cuda_dynamic_shared();", _INCLUDE.sub("", code))
     calls = [f"CUDA_ON_CPU({i}, {name})" for i, name in enumerate(names)]
     code = code.replace('extern "C" __global__', "__global__")
-    return "\n".join(['#include "cuda.h"', code, *calls, ""])
+    return "\n".join(['#include "cuda.h"', "#line 1", code, *calls, ""])
 
 
 class RawModule:
@@ -167,7 +176,7 @@ class Given:
 
     def __init__(self) -> None:
         self.values: list[Any] = []
-        self.copies: dict[tuple[int, int], tuple[Any, Any, str]] = {}
+        self.copies: dict[tuple[int, int], Guarded] = {}
 
     def add(self, where: str, argument: Any, kind: str, size: int) -> None:
         value: Any
@@ -203,27 +212,35 @@ class Given:
             return plain.ctypes.data  # the pointer, as it is
         key = (plain.ctypes.data, plain.nbytes)
         if key not in self.copies:
-            if any(a < key[0] + key[1] and key[0] < a + n for a, n in self.copies):
-                return plain.ctypes.data  # it overlaps with another
-            room = np.full(plain.nbytes + 2 * _GUARD, 0xFF, np.uint8)
-            start = -room.ctypes.data % 64 + 64
-            inside = room[start : start + plain.nbytes]
-            inside[:] = plain.reshape(-1).view(np.uint8)
-            self.copies[key] = (plain, room, f"{where} {array.dtype}{list(array.shape)}")
-        plain, room, _ = self.copies[key]
-        return room.ctypes.data + (-room.ctypes.data % 64 + 64)
+            for start, size in self.copies:
+                assert start >= key[0] + key[1] or key[0] >= start + size, f"{where}: overlaps"
+            self.copies[key] = Guarded(plain, f"{where} {array.dtype}{list(array.shape)}")
+        return self.copies[key].inside.ctypes.data
 
     def pointers(self) -> Any:
         return (ctypes.c_void_p * len(self.values))(*map(ctypes.addressof, self.values))
 
     def finish(self) -> None:
-        for plain, room, where in self.copies.values():
-            start = -room.ctypes.data % 64 + 64
-            inside = room[start : start + plain.nbytes]
-            flat = plain.reshape(-1).view(np.uint8)
-            if not np.array_equal(flat, inside):
-                if not plain.flags.writeable:
-                    raise AssertionError(f"{where}: written, and not to be written")
-                flat[:] = inside
-            if not (room[:start] == 0xFF).all() or not (room[start + plain.nbytes :] == 0xFF).all():
-                raise AssertionError(f"{where}: written beyond its end")
+        for copy in self.copies.values():
+            copy.finish()
+
+
+class Guarded:
+    """A copy of an array between guards, aligned as it is; what a kernel wrote is copied back."""
+
+    def __init__(self, array: Any, where: str) -> None:
+        self.array, self.where = array, where
+        size = array.nbytes
+        room = np.full(size + 2 * _GUARD + 64, 0xFF, np.uint8)
+        start = _GUARD + (array.ctypes.data - room.ctypes.data - _GUARD) % 64
+        self.before, self.inside, self.behind = np.split(room, [start, start + size])
+        self.inside[:] = array.reshape(-1).view(np.uint8)
+        self.old = self.inside.copy()
+
+    def finish(self) -> None:
+        changed = self.inside != self.old
+        if changed.any():
+            assert self.array.flags.writeable, f"{self.where}: written, and not to be written"
+            self.array.reshape(-1).view(np.uint8)[changed] = self.inside[changed]
+        whole = (self.before == 0xFF).all() and (self.behind == 0xFF).all()
+        assert whole, f"{self.where}: written beyond its end"

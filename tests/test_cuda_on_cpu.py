@@ -108,6 +108,41 @@ def test_beyond_the_end() -> None:
     assert out[0] == 2 and np.isnan(np.asarray(out[1]))
 
 
+@pytest.mark.parametrize(("code", "told"), [
+    ("(double* x) {\n *(double*)((char*)x + 4 * (int)x[threadIdx.x]) = 1; }", "line 2: an address"),
+    ("(double* x) { double y[2]; y[(int)x[0] + 2] = 1; x[0] = y[0]; }", "line 1: beyond the end"),
+    ("(double* x) { x[0] = (int)(x[0] + 2e9) * 2; }", "line 1: a signed integer overflows"),
+])  # fmt: skip
+def test_what_the_compilers_checks_find(code: str, told: str) -> None:
+    with pytest.raises(RuntimeError, match=f"k: {told}"):
+        run(code, 1, 2, array([1.0, 1.0, 1.0]))
+    run("(double* x) { x[0] = 1; }", 1, 1, array([0.0]))  # nothing is left of it
+
+
+def test_a_second_sum_needs_a_barrier_before_it(monkeypatch: Any) -> None:
+    """What is read of the first sum may be overwritten by a warp that is ahead."""
+    code = """(const float* x, float* out) {
+        __shared__ float parts[32];
+        for (int round = 0; round < 2; ++round) {
+            %s
+            if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x[threadIdx.x] * (round + 1);
+            __syncthreads();
+            float sum = 0;
+            for (int w = 0; w < blockDim.x / 32; ++w) sum += parts[w];
+            out[round * blockDim.x + threadIdx.x] = sum;
+        }
+    }"""
+    x = array(np.ones(96), np.float32)
+    for barrier, right in (("__syncthreads();", True), ("", False)):
+        outs = []
+        for order in (0, 1):
+            monkeypatch.setattr(fake_kernels, "ORDER", [order])
+            out = array(np.zeros(192), np.float32)
+            run(code.replace("%s", barrier).replace("%%", "%"), 1, 96, x, out)
+            outs.append(out.tolist() == [3.0] * 96 + [6.0] * 96)
+        assert all(outs) == right
+
+
 def test_one_array_twice_is_one_array() -> None:
     x = array([1.0, 2.0])
     run("(const double* x, double* out) { out[threadIdx.x] += x[1 - threadIdx.x]; }", 1, 2, x, x)

@@ -85,6 +85,12 @@ def test_embeddings_sums_in_order_where_that_is_asked_for(fake: Any) -> None:
     assert out.tolist() == fused("embedding_backward")(g, indices, shape=(4, 3)).tolist()
 
 
+def test_gradients_of_rows_that_are_not_there_are_dropped(fake: Any) -> None:
+    g = np.ones((4, 3))
+    got = fused("embedding_backward")(*dressed([g, np.array([-1, 1, 4, 2**40])]), shape=(4, 3))
+    assert got.tolist() == [[0.0] * 3, [1.0] * 3, [0.0] * 3, [0.0] * 3]
+
+
 @pytest.mark.parametrize("wrong", [-1, 4, 2**40])
 def test_an_index_that_is_no_row_is_refused(fake: Any, wrong: int) -> None:
     weight = ad.ones(4, 3, device="cuda")

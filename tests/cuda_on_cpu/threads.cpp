@@ -6,8 +6,10 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 struct uint3 { unsigned x, y, z; };
@@ -39,7 +41,7 @@ jmp_buf home;
 unsigned now, count;
 void (*run_body)(void*);
 void* run_data;
-char message[200];
+char message[300], mistake[200];
 
 void wait_as(State state) {
   fibers[now].state = state;
@@ -66,8 +68,27 @@ void go_on(Fiber& f) {
   setcontext(&f.context);
 }
 
-// Lets those go on who have waited for no one else. False: nobody can.
-bool release() {
+// Lets the threads of a warp go on that have waited for no one else.
+bool meet(unsigned first) {
+  bool moved = false;
+  for (unsigned i = first; i < first + 32 && i < count; ++i) {
+    if (fibers[i].state != AT_MEETING) continue;
+    unsigned mask = fibers[i].mask;
+    bool all = mask >> (i - first) & 1;
+    for (unsigned lane = 0; lane < 32; ++lane)
+      if (mask >> lane & 1)
+        all = all && first + lane < count && fibers[first + lane].state == AT_MEETING &&
+              fibers[first + lane].mask == mask;
+    if (!all) continue;
+    for (unsigned lane = 0; lane < 32; ++lane)
+      if (mask >> lane & 1) fibers[first + lane].state = READY;
+    moved = true;
+  }
+  return moved;
+}
+
+// Lets all threads go on from a barrier. False: some are not there.
+bool pass() {
   unsigned barrier = 0, done = 0;
   for (unsigned i = 0; i < count; ++i) {
     barrier += fibers[i].state == AT_BARRIER;
@@ -77,27 +98,11 @@ bool release() {
     for (unsigned i = 0; i < count; ++i) fibers[i].state = READY;
     return true;
   }
-  bool moved = false;
-  for (unsigned first = 0; first < count; first += 32)
-    for (unsigned i = first; i < first + 32 && i < count; ++i) {
-      if (fibers[i].state != AT_MEETING) continue;
-      unsigned mask = fibers[i].mask;
-      bool all = mask >> (i - first) & 1;
-      for (unsigned lane = 0; lane < 32; ++lane)
-        if (mask >> lane & 1)
-          all = all && first + lane < count && fibers[first + lane].state == AT_MEETING &&
-                fibers[first + lane].mask == mask;
-      if (!all) continue;
-      for (unsigned lane = 0; lane < 32; ++lane)
-        if (mask >> lane & 1) fibers[first + lane].state = READY;
-      moved = true;
-    }
-  if (!moved)
-    snprintf(message, sizeof message,
-             "block (%u, %u, %u) stands still: of %u threads %u wait at __syncthreads, %u have "
-             "ended, the others wait for threads of their warp that are elsewhere or not there",
-             blockIdx.x, blockIdx.y, blockIdx.z, count, barrier, done);
-  return moved;
+  snprintf(message, sizeof message,
+           "block (%u, %u, %u) stands still: of %u threads %u wait at __syncthreads, %u have "
+           "ended, the others wait for threads of their warp that are elsewhere or not there",
+           blockIdx.x, blockIdx.y, blockIdx.z, count, barrier, done);
+  return false;
 }
 
 unsigned turn(unsigned i, unsigned n, int order, unsigned stride) {
@@ -124,25 +129,65 @@ bool run_block(int order) {
     f.state = READY;
     f.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
   }
-  unsigned stride = coprime(count);
+  unsigned warps = (count + 31) / 32, stride = coprime(warps);
   for (;;) {
-    unsigned left = 0;
-    for (unsigned i = 0; i < count; ++i) {
-      now = turn(i, count, order, stride);
-      if (fibers[now].state != READY) continue;
-      threadIdx = fibers[now].index;
-      go_on(fibers[now]);
+    // A warp goes as far as it can before another does: what only a barrier orders is found out.
+    for (unsigned w = 0; w < warps; ++w) {
+      unsigned first = turn(w, warps, order, stride) * 32;
+      unsigned lanes = count - first < 32 ? count - first : 32, step = coprime(lanes);
+      do {
+        for (unsigned i = 0; i < lanes; ++i) {
+          now = first + turn(i, lanes, order, step);
+          if (fibers[now].state != READY) continue;
+          threadIdx = fibers[now].index;
+          go_on(fibers[now]);
+        }
+      } while (meet(first));
     }
+    unsigned left = 0;
     for (unsigned i = 0; i < count; ++i) left += fibers[i].state != DONE;
     if (!left) return true;
-    if (release()) continue;
+    if (pass()) continue;
     for (unsigned i = 0; i < count; ++i) fibers[i].begun = false;  // what they were at is dropped
     return false;
   }
 }
+
+// What the compiler's checks (-fsanitize) call; all begin with where in the source it is.
+struct Source {
+  const char* file;
+  uint32_t line, column;
+};
+
+void found(const void* data, const char* what) {
+  if (!mistake[0])
+    snprintf(mistake, sizeof mistake, "line %u: %s", ((const Source*)data)->line, what);
+}
 }  // namespace
 
 extern "C" {
+void __ubsan_handle_type_mismatch_v1(void* data, void*) {
+  found(data, "an address that is no multiple of what is read or written there");
+}
+void __ubsan_handle_out_of_bounds(void* data, void*) { found(data, "beyond the end of an array"); }
+#define OVERFLOW(name) \
+  void __ubsan_handle_##name##_overflow(void* data, void*, void*) { \
+    found(data, "a signed integer overflows"); \
+  }
+OVERFLOW(add)
+OVERFLOW(sub)
+OVERFLOW(mul)
+OVERFLOW(divrem)
+OVERFLOW(negate)
+
+// What was found since it was last asked.
+const char* cuda_mistake() {
+  static char told[sizeof mistake];
+  memcpy(told, mistake, sizeof mistake);
+  mistake[0] = 0;
+  return told[0] ? told : nullptr;
+}
+
 unsigned cuda_lane() { return now % 32; }
 
 void __syncthreads() { wait_as(AT_BARRIER); }
@@ -181,6 +226,6 @@ const char* cuda_run(void (*body)(void*), void* data, const unsigned* grid, cons
     dynamic_memory.assign(shared + 16, (char)0xFF);
     if (!run_block(order)) return message;
   }
-  return nullptr;
+  return cuda_mistake();
 }
 }

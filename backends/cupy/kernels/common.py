@@ -74,7 +74,7 @@ class Source:
         """
         first = arrays[0]
         pack = 16 // first.itemsize
-        if width % pack or any(a.data.ptr % 16 for a in arrays if a is not NULL):
+        if width % pack or not aligned(16, *arrays):
             pack = 1
         packs = width // pack
         threads, lines = threads_for(packs)
@@ -101,6 +101,11 @@ def threads_for(packs: int) -> tuple[int, int]:
     while threads < 1024 and threads * 4 < packs:
         threads *= 2
     return threads, 1
+
+
+def aligned(size: int, *arrays: Any) -> bool:
+    """Whether all that are there begin at a multiple of ``size`` bytes."""
+    return not any(a.data.ptr % size for a in arrays if a is not NULL)
 
 
 def rows_of(x: Any, dim: int = -1) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ import cupy
 import numpy as np
 
 from ..random import PHILOX, limit_of
-from .common import Maker, Source, floating
+from .common import Maker, Source, aligned, floating
 
 _source = Source(
     PHILOX
@@ -46,7 +46,7 @@ def _maker(before: Callable[..., Any]) -> Callable[..., Any]:
             return before(x, p=p, key=key, shape=shape)
         x = cupy.ascontiguousarray(x)  # positions are counted in that order
         out = cupy.empty(x.shape, x.dtype)
-        pack = 1 if x.data.ptr % (4 * x.itemsize) else 4
+        pack = 4 if aligned(4 * x.itemsize, x, out) else 1
         seed, number = key
         _source.over_elements(
             "dropout", x.dtype, -(-x.size // 4), x, out, np.uint64(seed), np.uint64(number),
