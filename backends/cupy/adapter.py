@@ -89,7 +89,7 @@ class CupyBackend(Backend):
         (scatter.in_order if self.deterministic else scatter.atomically)(target, index, source)
 
     def assign(self, target: Any, index: Any, value: Any) -> None:
-        if self._deterministic:
+        if self.deterministic:
             scatter.assign_last(target, index, value)
         else:
             target[index] = value
