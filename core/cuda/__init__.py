@@ -192,20 +192,12 @@ _MODULES = {
     ),
     "streams": ("Event", "Stream", "StreamContext", "current_stream", "default_stream", "stream"),
 }  # fmt: skip
-CUDA_TYPES = {f"{kind}Tensor" for kind in (
-    "BFloat16", "Bool", "Byte", "Char", "ComplexDouble", "ComplexFloat", "Double", "Float", "Half",
-    "Int", "Long", "Short",
-)}  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in CUDA_TYPES:
-        from ..legacy import CUDA
-
-        return CUDA[name]
     if name in _HOMES:
         found = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
         globals()[name] = found
@@ -214,4 +206,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_MODULES, *CUDA_TYPES})
+    return sorted({*globals(), *_HOMES, *_MODULES})
