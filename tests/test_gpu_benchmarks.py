@@ -63,7 +63,7 @@ class HostSide(Side):
 
 def run(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     out = tmp_path / "report"
-    code = benchmarks.main(["gpu", "--out", str(out), "--tiny", "--rounds", "1", *arguments])
+    code = benchmarks.main(["gpu", "--out", str(out), "--tiny", *arguments])
     return code, json.loads((out / "gpu.json").read_text()), (out / "gpu.md").read_text()
 
 
@@ -93,7 +93,7 @@ def test_beside_pytorch(fake: Any, tmp_path: Path, monkeypatch: Any) -> None:
     import anadrome as ad
 
     sides = {"ours": Side(ad), "eager": HostSide(torch), "compiled": HostSide(torch, True)}
-    session = DeviceSession(sides, command.QUICK, training.TINY, [])
+    session = DeviceSession(sides, command.TRIAL, training.TINY, [])
     rows = [row for entry in DEVICE_EXPERIMENTS.values() for row in entry.run(session)]
     measures = {(row.name, row.measure) for row in rows}
     for name in ("gpt-step", "resnet18", "classifier"):

@@ -19,7 +19,7 @@ from ..registry import DEVICE_EXPERIMENTS, DeviceSession
 from ..results import CheckRow
 from . import needs, suite, training, workloads, writing
 from .sides import Side
-from .timing import FULL, QUICK
+from .timing import FULL, QUICK, TRIAL
 
 __all__ = ["main", "workloads"]
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _session(options: argparse.Namespace) -> DeviceSession:
     """The sides there are."""
-    plan = QUICK if options.quick else FULL
+    plan = TRIAL if options.tiny else QUICK if options.quick else FULL
     if options.rounds is not None:
         plan = replace(plan, rounds=options.rounds)
     sides = {"ours": Side(environment.load("anadrome"))}

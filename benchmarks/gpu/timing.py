@@ -32,6 +32,7 @@ class Plan:
 
 FULL = Plan(rounds=7, steps=10, warm_up=3)
 QUICK = Plan(rounds=3, steps=5, warm_up=2)
+TRIAL = Plan(rounds=1, steps=1, warm_up=1)
 
 
 def interleave(steps: Mapping[str, tuple[Side, Step]], plan: Plan) -> dict[str, list[float]]:
