@@ -7,6 +7,7 @@ import random
 import re
 
 import pytest
+from test_backend_cupy import fake  # noqa: F401  (the fixture)
 
 import anadrome as ad
 from anadrome.__main__ import main
@@ -42,6 +43,21 @@ def test_digits_reach_97_percent(tmp_path, capsys):
 def test_digits_with_options(tmp_path, capsys, options):
     status, out, _ = run(tmp_path, capsys, "--epochs", "1", *options)
     assert status == 0
+    assert float(re.search(r"^test accuracy (\d+\.\d) %$", out, re.MULTILINE)[1]) > 30
+    check_outputs(tmp_path, out)
+
+
+@pytest.fixture(params=["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def gpu(request):
+    if request.param == "stand-in":
+        request.getfixturevalue("fake")
+
+
+@pytest.mark.parametrize("options", [("--amp",), ("--amp", "--checkpoint")], ids=str)
+def test_digits_on_a_gpu(gpu, tmp_path, capsys, options):
+    status, out, _ = run(tmp_path, capsys, "--backend", "cupy", "--epochs", "1", *options)
+    assert status == 0
+    assert "autocast to float16" in out and "device cuda" in out
     assert float(re.search(r"^test accuracy (\d+\.\d) %$", out, re.MULTILINE)[1]) > 30
     check_outputs(tmp_path, out)
 

@@ -92,12 +92,9 @@ def train(model: nn.Module, split: Split, settings: Settings) -> History:
                 scaler.unscale_(optimizer)
                 layers = layer_norms(model)
                 norm = nn.utils.clip_grad_norm_(model.parameters(), settings.max_norm)
-                scale = scaler.get_scale()
-                scaler.step(optimizer)
+                result = scaler.step(optimizer)
                 scaler.update()
-                # A step that overflowed was skipped and lowered the scale; the schedule waits too.
-                if scaler.get_scale() >= scale:
-                    schedule.step()
+                schedule.step(after=result)  # a step that overflowed was skipped: it waits too
 
                 # Kept as tensors: reading a number would make a GPU's queue run dry every step.
                 recorded.append((loss.detach(), norm, layers))
