@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from collections import Counter
 from importlib import metadata
 
 from . import __version__, backend, later
@@ -38,7 +39,22 @@ def _info(args: argparse.Namespace) -> int:
               f"{len(loaded.kernels)} kernels")  # fmt: skip
         for key, value in loaded.describe().items():
             print(f"  {key}: {value}")
+        for package, families in sorted(_families(loaded).items()):
+            told = ", ".join(f"{family} {count}" for family, count in sorted(families.items()))
+            print(f"  kernels, {package}: {told}")
     return 0
+
+
+def _families(loaded: backend.Backend) -> dict[str, Counter[str]]:
+    """How many kernels there are, by package and then by file: a file is a family."""
+    found: dict[str, Counter[str]] = {}
+    for kernel in loaded.kernels.values():
+        module = getattr(kernel, "__module__", None) or type(kernel).__module__
+        package, _, family = module.rpartition(".")
+        if not package.startswith("anadrome"):
+            package, family = loaded.name, "functions of its own"
+        found.setdefault(package, Counter())[family] += 1
+    return found
 
 
 def _plugins(args: argparse.Namespace) -> int:

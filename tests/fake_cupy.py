@@ -184,6 +184,7 @@ def modules() -> dict[str, Any]:
     products = types.SimpleNamespace(
         COMPUTE_TYPE_DEFAULT=1, COMPUTE_TYPE_TF32=5, chosen={},
         set_compute_type=lambda kind, how: products.chosen.update({np.dtype(kind).name: how}),
+        get_compute_type=lambda kind: products.chosen.get(np.dtype(kind).name, 1),
     )  # fmt: skip
     cupy.__dict__.update(
         __version__="14.2.0",

@@ -181,6 +181,11 @@ class CupyBackend(Backend):
                 f"{facts['name']}, {facts['total_memory'] / 2**30:.0f} GiB, "
                 f"compute capability {facts['major']}.{facts['minor']}"
             )
+        out["products"] = f"cuBLAS, TF32 {'allowed' if precision.allowed() else 'off'}"
+        out["convolution"] = "windows, and products by cuBLAS"
+        out["attention"] = "composed of products and a softmax"
+        sums = "in order" if self.deterministic else "as they come (atomic)"
+        out["sums at places that repeat"] = sums
         return out
 
 

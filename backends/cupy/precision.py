@@ -12,3 +12,8 @@ def allow_tf32(allowed: bool) -> None:
     products.set_compute_type(
         np.float32, products.COMPUTE_TYPE_TF32 if allowed else products.COMPUTE_TYPE_DEFAULT
     )
+
+
+def allowed() -> bool:
+    """Whether it is allowed now."""
+    return bool(products.get_compute_type(np.float32) == products.COMPUTE_TYPE_TF32)
