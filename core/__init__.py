@@ -22,9 +22,9 @@ Read it in this order; each file is one idea:
     a file a family
 11. ``functional``, ``pointwise``, ``returned``, ``namespace``: what is made of ops, and the public
     functions
-12. ``making``, ``creation``, ``ranges``, ``legacy``, ``exchange``: Tensors of numbers; ``random``,
-    ``sampling``, ``filling``: of chance; ``facts``, ``storage``, ``printing``: what they tell of
-    themselves;
+12. ``making``, ``creation``, ``ranges``, ``legacy``, ``older``, ``exchange``: Tensors of numbers;
+    ``random``, ``sampling``, ``filling``: of chance; ``facts``, ``storage``, ``printing``: what
+    they tell of themselves;
     ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
     ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a

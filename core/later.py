@@ -72,6 +72,10 @@ _HOMES = {
     ),
     "anadrome.ops.floats": "frexp nextafter",
     "anadrome.ops.incomplete": "igamma igammac",
+    "anadrome.older": (
+        "as_strided_scatter empty_permuted empty_strided nonzero_static unsafe_chunk unsafe_split "
+        "unsafe_split_with_sizes"
+    ),
     "anadrome.ops.windows": (
         "bartlett_window blackman_window hamming_window hann_window kaiser_window"
     ),
@@ -91,6 +95,12 @@ _METHODS = (
     "matrix_power pinverse qr slogdet svd prelu i0 mvlgamma"
 )
 
+
+#: Methods of Tensors in ``older``.
+_OLDER = (
+    "apply_ as_strided_scatter as_subclass const_data_ptr map2_ map_ new_empty_strided "
+    "nonzero_static set_ unsafe_chunk unsafe_split unsafe_split_with_sizes"
+)
 
 #: Methods that write in place, and the module that gives them to Tensor when it is imported.
 _IN_PLACE = {
@@ -127,6 +137,8 @@ def _install() -> None:
     found = homes()
     for name in _METHODS.split():
         setattr(Tensor, name, _method(name, *found[name].split(":")))
+    for name in _OLDER.split():
+        setattr(Tensor, name, _method(name, "anadrome.older", name))
     for name, module in _IN_PLACE.items():
         setattr(Tensor, name, _in_place(name, module))
     Tensor.resize_ = _method("resize_", "anadrome.storage", "resize_")  # type: ignore[attr-defined]
