@@ -31,7 +31,7 @@ class Values:
         """
         if force:
             return self.detach().cpu().numpy()
-        if self._edge is not None:
+        if self._edge is not None and modes.is_grad_enabled():
             raise GraphError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."

@@ -67,6 +67,20 @@ def test_the_version_is_pytorchs_and_says_whose_it_is(run):
     assert done.stdout.endswith("\ntorch\n")
 
 
+def test_types_are_shown_as_pytorchs(run):
+    done = run(
+        "import torch, pickle\nx = torch.nn.Parameter(torch.ones(2))\n"
+        "print(type(x.data), type(x), type(x.data).__module__)\n"
+        "torch.save([x, x.data], 'x.pt')\n"
+        "print(torch.load('x.pt'), *pickle.loads(pickle.dumps([x, torch.Tensor])))\n"
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == (
+        "<class 'torch.Tensor'> <class 'torch.nn.parameter.Parameter'> torch"
+    )
+    assert done.stdout.endswith(" <class 'torch.Tensor'>\n")
+
+
 def test_the_script_is_run_as_python_runs_it(run, tmp_path):
     (tmp_path / "helper.py").write_text("import torch\nvalue = torch.ones(2).sum()\n")
     script = (

@@ -128,3 +128,35 @@ def test_functions_that_may_write_in_place() -> None:
         return z.tolist(), y.tolist(), x.grad.tolist()
 
     assert run(ad) == run(torch)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_convolutions_of_changed_weights(dims: int, mode: str) -> None:
+    def run(L: Any) -> Any:
+        class Standardised(getattr(L.nn, f"Conv{dims}d")):
+            def forward(self, x: Any) -> Any:
+                weight = self.weight - self.weight.mean(dim=0, keepdim=True)
+                return self._conv_forward(x, weight, self.bias)
+
+        layer = Standardised(2, 3, 3, padding=1, padding_mode=mode)
+        for i, p in enumerate(layer.parameters()):
+            p.data = L.from_numpy(numbers(*p.shape, seed=i).astype(np.float32))
+        y = layer(L.from_numpy(numbers(1, 2, *(4,) * dims).astype(np.float32)))
+        y.square().sum().backward()
+        sides = tuple(layer._reversed_padding_repeated_twice)
+        return sides, y.detach().numpy(), layer.weight.grad.numpy()
+
+    (sides, *found), (wanted_sides, *wanted) = run(ad), run(torch)
+    assert sides == wanted_sides
+    for f, w in zip(found, wanted):
+        np.testing.assert_allclose(f, w, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_values_of_a_leaf_without_a_graph(L: Any) -> None:
+    w = L.nn.Parameter(L.ones(2))
+    with L.no_grad():
+        assert w.numpy().tolist() == np.asarray(w).tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        w.numpy()

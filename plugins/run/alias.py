@@ -156,6 +156,8 @@ def install() -> None:
         raise RuntimeError("PyTorch is imported already; anadrome cannot take its place now")
     sys.meta_path.insert(0, Finder())
     anadrome.dtypes.shown_as = "torch"  # what is printed is what the script's author saw
+    anadrome.Tensor.__module__ = "torch"
+    anadrome.nn.Parameter.__module__ = "torch.nn.parameter"
     if not hasattr(anadrome.Tensor, "__getattr__"):
         anadrome.Tensor.__getattr__ = _missing_of_tensor  # type: ignore[attr-defined, method-assign]
 

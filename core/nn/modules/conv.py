@@ -88,7 +88,8 @@ class _ConvNd(Module):
             if fan_in:
                 init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
-    def _sides(self) -> list[int]:
+    @property
+    def _reversed_padding_repeated_twice(self) -> list[int]:
         """The padding as ``F.pad`` takes it: the last dimension first, both sides."""
         sides: list[int] = []
         for i in reversed(range(self.dims)):
@@ -103,14 +104,16 @@ class _ConvNd(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """See the class."""
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Programs that change the weight in each forward call this."""
         padding = self.padding
         if self.padding_mode != "zeros":
-            input = F.pad(input, self._sides(), mode=self.padding_mode)
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * self.dims
         function = (F.conv1d, F.conv2d, F.conv3d)[self.dims - 1]
-        return function(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
+        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
