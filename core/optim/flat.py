@@ -289,7 +289,7 @@ class FlatOptimizer(Optimizer):
         if self._plans is None:
             self._plans = {}
         plan = self._plans.get(number)
-        if plan is not None:
+        if plan is not None and plan.ahead is not ahead:
             plan.count_ahead(ahead)
         if plan is None or not plan.fits(group, params, names, self.state):
             with modes.aside():  # the state lasts: a captured step does not make it again

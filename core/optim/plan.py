@@ -196,7 +196,7 @@ class Unit:
 class Plan:
     """The units of one parameter group, and how to see that they no longer fit."""
 
-    __slots__ = ("_group", "_names", "_params", "units")
+    __slots__ = ("_group", "_names", "_params", "ahead", "units")
 
     def __init__(
         self,
@@ -206,6 +206,8 @@ class Plan:
         names: tuple[str, ...],
         old: Plan | None,
     ) -> None:
+        #: Where the units keep their scalars: True for the device, None for each its own.
+        self.ahead: bool | None = None
         self._group = group
         self._params = params
         self._names = names
@@ -225,6 +227,7 @@ class Plan:
 
     def count_ahead(self, ahead: bool) -> None:
         """Where all units are to keep their scalars."""
+        self.ahead = ahead
         for unit in self.units:
             unit.count_ahead(ahead)
 

@@ -12,7 +12,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import THREADS, column, count_of, in_one_order, kernel, launch, types
+from .many import THREADS, column, count_of, in_one_order, kernel, launch, types, where_they_are
 
 _SQUARE = "W value = (W)g[i]; sum += value * value;"
 _PART = f"""
@@ -69,7 +69,7 @@ def _total_norm(before: Callable[..., Any]) -> Callable[..., Any]:
         kind = next(iter(groups)) if len(groups) == 1 else cupy.result_type(*groups)
         return _root(parts, out=cupy.empty((), dtype=kind))
 
-    return total_norm
+    return where_they_are(total_norm)
 
 
 def _shrink_to_norm(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +88,7 @@ def _shrink_to_norm(before: Callable[..., Any]) -> Callable[..., Any]:
             )  # fmt: skip
             launch(made, (members,), norm, np.float64(max_norm))
 
-    return shrink_to_norm
+    return where_they_are(shrink_to_norm)
 
 
 def _clip_values(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +103,7 @@ def _clip_values(before: Callable[..., Any]) -> Callable[..., Any]:
             made = kernel("clip", "double limit", types(kind), _CLIP, column("G", "g", 0))
             launch(made, (members,), np.float64(limit))
 
-    return clip_values
+    return where_they_are(clip_values)
 
 
 def _zero_together(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,7 +118,7 @@ def _zero_together(before: Callable[..., Any]) -> Callable[..., Any]:
             made = kernel("zero", "", types(kind), "g[i] = (G)0.0f;", column("G", "g", 0))
             launch(made, (members,))
 
-    return zero_together
+    return where_they_are(zero_together)
 
 
 MAKERS: dict[str, Maker] = {

@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import column, in_one_order, kernel, launch, types
+from .many import column, in_one_order, kernel, launch, types, where_they_are
 
 _UNSCALE = "W value = (W)g[i] * factor; g[i] = (G)value; bad |= !isfinite(value);"
 _BEFORE = """
@@ -55,7 +55,7 @@ def _unscale(before: Callable[..., Any]) -> Callable[..., Any]:
             )  # fmt: skip
             launch(made, tuple(zip(*members)), inverse, found_inf)
 
-    return amp_unscale
+    return where_they_are(amp_unscale)
 
 
 def _update_scale(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +75,7 @@ def _update_scale(before: Callable[..., Any]) -> Callable[..., Any]:
             np.float64(backoff_factor), np.int32(growth_interval), scale, growth_tracker, size=1,
         )  # fmt: skip
 
-    return amp_update_scale
+    return where_they_are(amp_update_scale)
 
 
 MAKERS: dict[str, Maker] = {"amp_unscale": _unscale, "amp_update_scale": _update_scale}

@@ -15,7 +15,7 @@ import numpy as np
 from anadrome.optim.together import rows
 
 from .common import NAMES, Maker
-from .many import column, in_one_order, kernel, launch, types
+from .many import column, in_one_order, kernel, launch, types, where_they_are
 
 _NOWHERE = np.uint64(0)
 _ADAM = """
@@ -102,7 +102,7 @@ def _adam(before: Callable[..., Any]) -> Callable[..., Any]:
         if counts is not None:
             _counted(flag, counts, size=counts.size)
 
-    return adam_updates
+    return where_they_are(adam_updates)
 
 
 def _sgd(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +129,7 @@ def _sgd(before: Callable[..., Any]) -> Callable[..., Any]:
 
         _sorted_out(before, run, arrays, count, None, flag, numbers)
 
-    return sgd_updates
+    return where_they_are(sgd_updates)
 
 
 def _parameters(names: tuple[str, ...]) -> str:
