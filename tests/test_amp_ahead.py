@@ -274,6 +274,7 @@ def test_an_optimizer_that_was_unscaled_and_not_stepped(ahead: None) -> None:
     summary = scaler.summary()
     assert summary.changes == [(3, "growth", 16.0), (6, "growth", 32.0)]
     assert (summary.taken, summary.skipped, summary.iterations) == (5, 0, 6)
+    assert scaler._history.good == 0  # known again, so that the next backward is watched
 
 
 def test_the_sentinel_leaves_what_the_scaler_leaves_out(ahead: None) -> None:

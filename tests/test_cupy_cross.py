@@ -159,3 +159,30 @@ def test_a_scaled_training_goes_on_on_the_cpu(gpu: str, tmp_path: Any) -> None:
         assert iterate(here, "cpu") == pytest.approx(iterate(whole, "cpu"), rel=1e-4)
     assert here[2].get_scale() == whole[2].get_scale()
     assert here[1].state[here[0][0].weight]["step"].item() == 5.0
+
+
+def test_steps_with_a_scaler_and_without(gpu: str) -> None:
+    """The count of steps goes to the device and comes back."""
+
+    def course(device: str) -> list[Any]:
+        w = ad.tensor([1.0, -2.0, 3.0], device=device, requires_grad=True)
+        b = ad.tensor([0.5], device=device, requires_grad=True)
+        optimizer = ad.optim.Adam([w, b], lr=0.1)
+        scaler = ad.amp.GradScaler(device, init_scale=8.0)
+        found = []
+        for factor in (1.0, float("inf"), 1.0, None, None, 1.0, float("inf"), None):
+            optimizer.zero_grad()
+            loss = (w**2).sum() + (b * (1.0 if factor is None else factor)).sum()
+            if factor is None:
+                loss.backward()
+                optimizer.step()
+            else:
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+            counts = [s["step"].item() for s in optimizer.state.values()]
+            found.append([*w.tolist(), *b.tolist(), *counts])
+        return found
+
+    for there, here in zip(course(gpu), course("cpu")):
+        np.testing.assert_allclose(there, here, rtol=2e-5, atol=1e-6)
