@@ -13,7 +13,7 @@ from .places import MODULES
 from .tensor import Tensor
 
 _MODULES = (
-    "func", "linalg", "fft", "accelerator", "special", "version", "nn.attention",
+    "func", "linalg", "fft", "accelerator", "special", "sparse", "version", "nn.attention",
 )  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
@@ -24,6 +24,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 _HOMES = {
     "anadrome.storage": "UntypedStorage resize_as_",
     "anadrome.special": "i0 multigammaln mvlgamma",
+    "anadrome.sparse": "sparse_coo sparse_coo_tensor sparse_csr sparse_csr_tensor",
     "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
@@ -102,6 +103,15 @@ _OLDER = (
     "nonzero_static set_ unsafe_chunk unsafe_split unsafe_split_with_sizes"
 )
 
+#: Methods of sparse tensors, and the function of ``sparse`` that each is.
+_OF_SPARSE = {
+    "to_sparse": "to_sparse", "to_sparse_coo": "to_sparse", "to_sparse_csr": "to_sparse",
+    "to_dense": "to_dense", "coalesce": "coalesce", "is_coalesced": "is_coalesced",
+    "indices": "indices", "_indices": "indices", "values": "values", "_values": "values",
+    "_nnz": "nnz", "sparse_dim": "sparse_dim", "dense_dim": "dense_dim",
+    "sparse_mask": "sparse_mask", "smm": "mm",
+}  # fmt: skip
+
 #: Methods that write in place, and the module that gives them to Tensor when it is imported.
 _IN_PLACE = {
     "i0_": "ops.bessel", "igamma_": "ops.incomplete", "igammac_": "ops.incomplete",
@@ -115,6 +125,7 @@ def homes() -> dict[str, str]:
     nested = {name for name in MODULES if name.rpartition(".")[0] in MODULES}  # loaded with theirs
     out.update({name: f"anadrome.{name}" for name in MODULES.keys() - nested})
     out["trapz"] = "anadrome.ops.measures:trapezoid"
+    out.update(dict.fromkeys(("spmm", "smm", "dsmm"), "anadrome.sparse:mm"))
     tensors = (n for n in _HOMES["anadrome.legacy"].split() if n.endswith("Tensor"))
     out.update({f"cuda.{name}": f"anadrome.legacy:CUDA.{name}" for name in tensors})
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
@@ -139,6 +150,9 @@ def _install() -> None:
         setattr(Tensor, name, _method(name, *found[name].split(":")))
     for name in _OLDER.split():
         setattr(Tensor, name, _method(name, "anadrome.older", name))
+
+    for name, function in _OF_SPARSE.items():
+        setattr(Tensor, name, _method(name, "anadrome.sparse", function))
     for name, module in _IN_PLACE.items():
         setattr(Tensor, name, _in_place(name, module))
     Tensor.resize_ = _method("resize_", "anadrome.storage", "resize_")  # type: ignore[attr-defined]

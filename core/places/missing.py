@@ -8,8 +8,8 @@ from __future__ import annotations
 _ONE_PROCESS = "anadrome trains in one process; wrap the model in nn.parallel.DataParallel, or not"
 _EAGER = "there is no compiler of graphs here; call the function itself, or anadrome.capture it"
 _SPARSE = (
-    "tensors are dense here; use index_add, scatter_add or nn.Embedding, whose gradients are dense "
-    "too, or keep indices and values as two tensors"
+    "tensors are dense here, those of sparse_coo_tensor and sparse_csr_tensor too; use these, or "
+    "index_add, scatter_add, and indices and values as two tensors"
 )
 _QUANTIZED = (
     "there are no quantized types; train in float32, or in half precision with amp.autocast"
@@ -37,20 +37,10 @@ NAMES = {
     "nested": _NESTED,
     "jagged": _NESTED,
     "masked": "use torch.where, masked_fill and a tensor of bools",
-    "sparse": _SPARSE,
-    "sparse_coo_tensor": _SPARSE,
-    "sparse_csr_tensor": _SPARSE,
     "sparse_csc_tensor": _SPARSE,
     "sparse_bsr_tensor": _SPARSE,
     "sparse_bsc_tensor": _SPARSE,
     "sparse_compressed_tensor": _SPARSE,
-    "sparse_coo": _SPARSE,
-    "sparse_csr": _SPARSE,
-    "Tensor.to_sparse": _SPARSE,
-    "Tensor.to_sparse_coo": _SPARSE,
-    "Tensor.to_sparse_csr": _SPARSE,
-    "Tensor.coalesce": _SPARSE,
-    "Tensor.sparse_mask": _SPARSE,
     "export": _EAGER,
     "fx": _EAGER,
     "package": "save the weights with torch.save, and the code with the program",
