@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 from anadrome import settings
+from anadrome.switches import switch
 
 
 class _Matmul:
@@ -48,17 +48,25 @@ def math_sdp_enabled() -> bool:
 
 def enable_flash_sdp(enabled: bool) -> None:
     """Accepted."""
+    switch(enabled, "enable_flash_sdp", "enabled")
 
 
 def enable_mem_efficient_sdp(enabled: bool) -> None:
     """Accepted."""
+    switch(enabled, "enable_mem_efficient_sdp", "enabled")
 
 
 def enable_math_sdp(enabled: bool) -> None:
     """Accepted."""
+    switch(enabled, "enable_math_sdp", "enabled")
 
 
 @contextlib.contextmanager
-def sdp_kernel(*args: Any, **keywords: Any) -> Iterator[None]:
+def sdp_kernel(
+    enable_flash: bool = True,
+    enable_math: bool = True,
+    enable_mem_efficient: bool = True,
+    enable_cudnn: bool = True,
+) -> Iterator[None]:
     """Accepted."""
     yield

@@ -8,7 +8,7 @@ from typing import Any
 from . import dtypes
 from .backend import by_type
 from .dtypes import from_native
-from .errors import ArgumentError, DeviceError, DtypeError, UnsupportedError
+from .errors import ArgumentError, DeviceError, DomainError, DtypeError, UnsupportedError
 from .op import EQUAL, FLOAT, KEEP, KINDS, Op
 
 NUMBERS = (float, int, bool, complex)
@@ -54,6 +54,11 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is None:
             out.append(v)
         else:
+            if v.__class__ is int and not -(2**63) <= v < 2**63 and target.category < FLOATING:
+                raise DomainError(
+                    f"{op.name}(): the number {v} cannot be converted to type {target.name} "
+                    "without overflow; write a float, or cast the Tensor with `.double()`"
+                )
             out.append(_operand(v, native, cls, [u.dtype for u in values if u.__class__ is cls]))
     return out
 

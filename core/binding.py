@@ -20,6 +20,7 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         arrays = list(args[: len(op.inputs)])
         extra = args[len(op.inputs) :]
     metadata = dict(op.defaults)
+    by_place = op.keywords[: len(extra)] if op.spread is None else (op.spread,) if extra else ()
     if extra:
         if op.spread is not None:
             if len(extra) == 1 and not isinstance(extra[0], int) and hasattr(extra[0], "__iter__"):
@@ -41,6 +42,8 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     named: dict[int, Any] = {}
     for name, value in keywords.items():
         if name in op.keywords:
+            if name in by_place:
+                raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
             metadata[name] = value
             continue
         position = op.inputs.index(name) if name in op.inputs else _POSITIONS.get(name, -1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from . import backend as backends
-from . import dtypes
+from . import dtypes, sites
 from .device import device as Device
 from .errors import DomainError
-from .making import creates, finished, shape_of, uniform_array, uniform_like
+from .making import creates, finished, like, number, shape_of, uniform_array, uniform_like
 from .ranges import arange as arange
 from .ranges import linspace as linspace
 from .ranges import logspace as logspace
@@ -93,11 +92,10 @@ def tensor(
     """
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     if isinstance(data, Tensor):
-        warnings.warn(
+        sites.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach()"
             ".clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
             "anadrome.tensor(sourceTensor).",
-            stacklevel=2,
         )
         return finished(_copied(data, wanted, device), requires_grad)
     return finished(_from_data(data, wanted, device), requires_grad)
@@ -217,6 +215,8 @@ def from_numpy(array: Any) -> Tensor:
 @refusing
 def scalar_tensor(s: Any, **keywords: Any) -> Tensor:
     """A 0-dimensional Tensor of the default dtype (``torch.scalar_tensor``)."""
+    if not hasattr(s, "__float__") and not hasattr(s, "__complex__"):
+        raise TypeError(f"scalar_tensor(): argument 's' must be Number, not {type(s).__name__}")
     return full((), s, **{"dtype": dtypes.get_default_dtype(), **keywords})
 
 
@@ -262,19 +262,13 @@ def full(
     if hasattr(fill_value, "item"):
         if dtype is None and isinstance(fill_value, Tensor):
             dtype = fill_value.dtype
-        fill_value = fill_value.item()
+        fill_value = number(fill_value, "full's fill_value")
+    if not (hasattr(fill_value, "__float__") or isinstance(fill_value, complex)):
+        kind = type(fill_value).__name__
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {kind}")
     if dtype is None:
         dtype = dtypes.of_python(fill_value)
     return uniform_array((size,), fill_value, dtype, device, requires_grad)
-
-
-def _like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
-    if not isinstance(x, Tensor):
-        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
-    return {
-        "dtype": x.dtype if dtype is None else dtypes.as_dtype(dtype),
-        "device": x.device if device is None else device,
-    }
 
 
 @creates
@@ -311,7 +305,7 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """``fill_value`` in the shape, dtype and device of ``input`` (``torch.full_like``)."""
-    given = _like(input, dtype, device)
+    given = like(input, dtype, device)
     return full(tuple(input.shape), fill_value, **given, requires_grad=requires_grad)
 
 
@@ -329,7 +323,7 @@ def eye(
         if length is not None and length < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {length}")
     backend = backends.for_device(device)
-    native = backend.dtype(dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
+    native = backend.dtype(dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype))
     with backend.placed(None if device is None else Device(device)):
         array = backend.xp.eye(n, m, dtype=native)
     return finished(wrap(array), requires_grad)
@@ -346,7 +340,7 @@ def _new_tensor(
     pin_memory: bool = False,
 ) -> Tensor:
     """As ``tensor``, of this Tensor's dtype and device unless told otherwise."""
-    given = _like(self, dtype, device)
+    given = like(self, dtype, device)
     kind = dtypes.as_dtype(given["dtype"])
     make = _copied if isinstance(data, Tensor) else _from_data
     return finished(make(data, kind, given["device"]), requires_grad)
@@ -357,7 +351,7 @@ def _install() -> None:
         def method(
             self: Tensor, *args: Any, dtype: Any = None, device: Any = None, **kw: Any
         ) -> Tensor:
-            return function(*args, **_like(self, dtype, device), **kw)
+            return function(*args, **like(self, dtype, device), **kw)
 
         method.__name__ = method.__qualname__ = f"new_{function.__name__}"
         method.__doc__ = f"As ``{function.__name__}``, of this Tensor's dtype and device."

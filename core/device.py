@@ -28,6 +28,12 @@ class device:
             raise TypeError(
                 f"device() takes a name such as 'cpu' or 'cuda:0', not {type.__class__.__name__}"
             )
+        if not type:
+            raise RuntimeError("Device string must not be empty; write e.g. 'cpu' or 'cuda:0'")
+        if index is not None and index.__class__ is not int:
+            raise TypeError(
+                f"device(): argument 'index' must be int, not {index.__class__.__name__}"
+            )
         kind, colon, number = type.partition(":")
         if colon:
             if index is not None or not number.isdigit():

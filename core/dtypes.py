@@ -222,6 +222,8 @@ def of_python(value: Any) -> dtype:
         return _default
     if isinstance(value, complex):
         return complex128 if _default is float64 else complex64
+    if hasattr(value, "item"):  # NumPy's
+        return of_python(value.item())
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 
@@ -232,7 +234,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     >>> ad.can_cast(ad.int64, ad.float16), ad.can_cast(ad.float32, ad.int64)
     (True, False)
     """
-    from_, to = _checked("can_cast", from_), _checked("can_cast", to)
+    from_, to = as_dtype(from_), as_dtype(to)
     return from_.category <= to.category or (from_.category == _INT and to.category == _INT)
 
 

@@ -43,6 +43,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     ([3.0, 3.0], [3.0, 3.0])
     """
     if isinstance(ext_tensor, Tensor):
+        if ext_tensor.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         out = ext_tensor.detach()
     else:
         if not hasattr(ext_tensor, "__dlpack__"):

@@ -6,30 +6,11 @@ from typing import Any
 
 from . import backend as backends
 from . import cuda, dtypes
+from .device import device as Device
+from .layouts import check, strided
 from .ops.strided import _address, compact, strides_of
 from .refusals import refusing
 from .tensor import Tensor, wrap
-
-
-class layout:
-    """How elements are arranged; there is one (PyTorch: ``torch.layout``)."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"{dtypes.shown_as}.{self.name}"
-
-
-class memory_format(layout):
-    """The order of dimensions in memory; accepted, and without effect (``torch.memory_format``)."""
-
-
-strided = layout("strided")
-contiguous_format = memory_format("contiguous_format")
-preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
 
 
 # -- memory ---------------------------------------------------------------------------------------
@@ -62,6 +43,8 @@ def _storage_offset(self: Tensor) -> int:
 
 def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
     """Whether the elements lie in memory row by row."""
+    if memory_format is not None:
+        check("is_contiguous", "memory_format", memory_format)
     flags = getattr(self._data, "flags", None)
     return flags is None or flags.c_contiguous
 
@@ -104,7 +87,7 @@ def legacy_name(kind: dtypes.dtype, place: str) -> str:
 
 
 @refusing
-def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keywords: Any) -> Any:
+def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """Without argument, the name of the type; else this Tensor in that type."""
     if dtype is None:
         return legacy_name(self.dtype, self.device.type)
@@ -116,7 +99,7 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False, **keyword
                 return self.to(dtype=dtypes.BY_NAME[ours], device=place)
         raise ValueError(f"invalid type: {dtype!r}")
     kind = getattr(dtype, "legacy_dtype", None)
-    return self.to(dtype if kind is None else kind)
+    return self.to(dtype=dtype if kind is None else kind)
 
 
 def is_tensor(obj: Any) -> bool:
@@ -161,6 +144,10 @@ def is_signed(input: Tensor) -> bool:
 @refusing
 def is_nonzero(input: Tensor) -> bool:
     """Whether the single element is not zero (``torch.is_nonzero``)."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"is_nonzero(): argument 'input' must be Tensor, not {type(input).__name__}"
+        )
     return bool(input)
 
 
@@ -219,6 +206,8 @@ def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
     """A Tensor of this one's dtype from a size or from data (PyTorch's older ``Tensor.new``)."""
     from .legacy import made
 
+    if device is not None:
+        device = Device(device)
     return made(args, self.dtype, device or self.device)
 
 
@@ -227,6 +216,8 @@ def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
     Itself where there is no GPU, or if it is pinned already. Raises for a Tensor on a GPU.
     """
+    if device is not None:
+        Device(device)
     if self.device.type != "cpu":
         raise RuntimeError(
             f"cannot pin a tensor on {self.device}: only dense CPU tensors can be pinned"
@@ -238,6 +229,8 @@ def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
 
 def _is_pinned(self: Tensor, device: Any = None) -> bool:
     """Whether it lies in page-locked memory (``Tensor.is_pinned``)."""
+    if device is not None:
+        Device(device)
     if self.device.type != "cpu" or not cuda.is_available():
         return False
     return backends.for_device("cuda").is_pinned(self._data)

@@ -8,12 +8,17 @@ integers the default floating type.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from . import creation
-from .dtypes import bfloat16, float16, float32, get_default_dtype
+from .dtypes import as_dtype, bfloat16, float16, float32, get_default_dtype
+from .errors import DtypeError
+from .layouts import check
+from .making import number
 from .ops import spectral
 from .ops.arranging import roll
+from .ops.reduce import axis_of, whole
 from .out import takes_out
 from .refusals import refusing
 from .tensor import Tensor
@@ -293,6 +298,16 @@ def ihfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None 
 
 
 # -- around them ------------------------------------------------------------------------------
+def _steps(name: str, n: Any, d: Any, dtype: Any, layout: Any) -> tuple[Any, float]:
+    """The element type, and the distance between two frequencies."""
+    check(name, "layout", layout)
+    kind = get_default_dtype() if dtype is None else as_dtype(dtype)
+    if not (kind.is_floating_point or kind.is_complex):
+        raise DtypeError(f"{name} requires a floating point or complex dtype, not {kind.name}")
+    span = whole(n, "n") * float(number(d, f"{name}'s d"))
+    return kind, 1.0 / span if span else math.inf
+
+
 @refusing
 def fftfreq(
     n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
@@ -304,9 +319,9 @@ def fftfreq(
     >>> ad.fft.fftfreq(4).tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    kind = get_default_dtype() if dtype is None else dtype
+    kind, step = _steps("fftfreq", n, d, dtype, layout)
     rising = creation.arange(n, dtype=kind, device=device)
-    out = rising.where(rising < (n + 1) // 2, rising - n) * (1.0 / (n * d))
+    out = rising.where(rising < (n + 1) // 2, rising - n) * step
     return out.requires_grad_(requires_grad)
 
 
@@ -316,8 +331,8 @@ def rfftfreq(
     layout: Any = None,
 ) -> Tensor:  # fmt: skip
     """The frequencies of ``rfft``'s values (PyTorch: ``torch.fft.rfftfreq``)."""
-    kind = get_default_dtype() if dtype is None else dtype
-    out = creation.arange(n // 2 + 1, dtype=kind, device=device) * (1.0 / (n * d))
+    kind, step = _steps("rfftfreq", n, d, dtype, layout)
+    out = creation.arange(n // 2 + 1, dtype=kind, device=device) * step
     return out.requires_grad_(requires_grad)
 
 
@@ -343,6 +358,7 @@ def _shifted(input: Tensor, dim: Any, by: Any) -> Tensor:
         dims = tuple(range(input.ndim))
     else:
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = tuple(axis_of(d, input.ndim) for d in dims)
     if not dims:
         return input
     return roll(input, tuple(by(input.shape[d]) for d in dims), dims)

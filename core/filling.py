@@ -10,10 +10,20 @@ from . import dtypes, modes
 from .errors import DtypeError
 from .functional import copy_
 from .inplace import check_writable, write
+from .making import number
+from .ops.complex import view_as_complex
 from .random import draw
 from .refusals import refusing
 from .sampling import bernoulli
 from .tensor import Tensor, wrap
+
+
+def _real(value: Any, name: str) -> Any:
+    """A number that is not complex."""
+    value = number(value, name)
+    if isinstance(value, complex):
+        raise TypeError(f"{name} must be float, not complex")
+    return value
 
 
 def _filled(self: Tensor, values: Tensor) -> Tensor:
@@ -30,12 +40,16 @@ def _made(
     self: Tensor, name: str, kind: str, generator: Any, change: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """Fill with ``change`` of uniform or normal values in this Tensor's type."""
-    if not self.dtype.is_floating_point:
+    kind_of = self.dtype
+    both = kind_of.is_complex and name in ("uniform", "normal")  # two parts, drawn independently
+    if not (kind_of.is_floating_point or both):
         raise DtypeError(
-            f"{name}_() is not implemented for {self.dtype.name}; it fills floating-point Tensors"
+            f"{name}_() is not implemented for {kind_of.name}; it fills floating-point Tensors"
         )
-    values = wrap(draw(kind, tuple(self.shape), self.dtype, self.device, generator))
-    return _filled(self, change(values))
+    shape = (*self.shape, 2) if both else tuple(self.shape)
+    part = self.real.dtype if both else kind_of
+    values = change(wrap(draw(kind, shape, part, self.device, generator)))
+    return _filled(self, view_as_complex(values) if both else values)
 
 
 @refusing
@@ -46,7 +60,8 @@ def uniform_(
     a, b = other.pop("from", a), other.pop("to", b)
     if other:
         raise TypeError(f"uniform_() got an unexpected argument {next(iter(other))!r}")
-    if a > b:
+    a, b = _real(a, "uniform_'s from"), _real(b, "uniform_'s to")
+    if not a <= b:
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}"
         )
@@ -56,8 +71,11 @@ def uniform_(
 @refusing
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with normal values."""
-    if std < 0:
+    mean, std = _real(mean, "normal_'s mean"), _real(std, "normal_'s std")
+    if not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if self.dtype.is_complex:  # the two parts share the variance
+        std = std / 2**0.5
     return _made(self, "normal", "normal", generator, lambda n: n * std + mean)
 
 
@@ -71,6 +89,8 @@ def random_(
     """
     given = "from" in other or high is not None or "to" in other
     start, end = other.pop("from", low), other.pop("to", high)
+    if other:
+        raise TypeError(f"random_() got an unexpected argument {next(iter(other))!r}")
     if not given and low:
         start, end = 0, low
     if end is None:
@@ -96,7 +116,8 @@ def _largest(kind: dtypes.dtype) -> int:
 @refusing
 def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with values of the exponential distribution of that rate."""
-    if lambd <= 0:
+    lambd = _real(lambd, "exponential_'s lambd")
+    if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     return _made(self, "exponential", "uniform", generator, lambda u: (-u).log1p() / -lambd)
 
@@ -104,7 +125,8 @@ def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Any = None) -> 
 @refusing
 def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
     """Fill with values of the Cauchy distribution."""
-    if sigma <= 0:
+    median, sigma = _real(median, "cauchy_'s median"), _real(sigma, "cauchy_'s sigma")
+    if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     return _made(self, "cauchy", "uniform", generator,
                  lambda u: ((u - 0.5) * math.pi).tan() * sigma + median)  # fmt: skip
@@ -115,7 +137,8 @@ def log_normal_(
     self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Any = None
 ) -> Tensor:
     """Fill with values whose logarithm is normal."""
-    if std <= 0:
+    mean, std = _real(mean, "log_normal_'s mean"), _real(std, "log_normal_'s std")
+    if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
     return _made(self, "log_normal", "normal", generator, lambda n: (n * std + mean).exp())
 

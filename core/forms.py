@@ -7,6 +7,7 @@ from typing import Any
 
 from . import modes
 from .backend import by_type
+from .errors import ArgumentError
 from .inplace import assign, check_writable
 from .tensor import Tensor, wrap
 
@@ -16,6 +17,10 @@ def inplace_composite(function: Callable[..., Any], name: str | None = None) -> 
     name = name or function.__name__ + "_"
 
     def inplace(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        if "out" in keywords:
+            raise ArgumentError(
+                f"{name}() got an unexpected keyword argument 'out': it writes self"
+            )
         check_writable(self)
         source = self
         if modes.is_grad_enabled():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes, modes
+from .errors import ArgumentError, ShapeError
 from .forms import inplace_composite
 from .inplace import assign, check_writable, write
 from .ops import arithmetic, convert
@@ -80,7 +81,7 @@ def isclose(
             f"{input.dtype.name} did not match {other.dtype.name}; write `other.to(input.dtype)`"
         )
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if tolerance < 0:
+        if not tolerance >= 0:
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     with modes.no_grad():
         same = input == other
@@ -141,6 +142,11 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one value everywhere."""
     check_writable(self)
     if isinstance(value, Tensor):
+        if value.ndim:
+            raise ShapeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.ndim} dimensions.; write copy_"
+            )
         return copy_(self, value)
     if modes.is_grad_enabled() and self.requires_grad:
         return assign(self, convert.fill(self, value=value), "fill_")
@@ -159,7 +165,15 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 def fill(input: Tensor, value: Any) -> Tensor:
     """A Tensor like ``input`` with one value everywhere (``torch.fill``)."""
     if isinstance(value, Tensor):
+        if value.ndim:
+            raise ShapeError(
+                "fill only supports 0-dimension value tensor but got tensor with "
+                f"{value.ndim} dimensions."
+            )
         return convert.copy(input, value.to(device=input.device, dtype=input.dtype))
+    if not hasattr(value, "__complex__") and not hasattr(value, "__float__"):
+        kind = type(value).__name__
+        raise ArgumentError(f"fill(): argument 'value' (position 2) must be Number, not {kind}")
     return convert.fill(input, value=value)
 
 

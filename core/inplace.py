@@ -138,6 +138,10 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
     name = op.name + "_"
 
     def inplace(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        if "out" in keywords:
+            raise ArgumentError(
+                f"{name}() got an unexpected keyword argument 'out': it writes self"
+            )
         check_writable(self)
         source = self
         recorded = modes.current().grad and (

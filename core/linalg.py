@@ -327,6 +327,11 @@ def eigvals(A: Tensor) -> Tensor:
     return eig(A)[0]
 
 
+def _check_driver(name: str, driver: Any) -> None:
+    if driver is not None and not isinstance(driver, str):
+        raise TypeError(f"{name}(): argument 'driver' must be str, not {type(driver).__name__}")
+
+
 @takes_out
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
@@ -335,6 +340,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
     >>> ad.linalg.svd(ad.tensor([[3.0, 0.0], [0.0, 4.0]])).S.tolist()
     [4.0, 3.0]
     """
+    _check_driver("linalg_svd", driver)
     matrices("linalg.svd", A)
     return SVD(*linalg_spectral.svd(A, full_matrices=full_matrices))
 
@@ -342,6 +348,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> 
 @takes_out
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values, in falling order (PyTorch: ``torch.linalg.svdvals``)."""
+    _check_driver("linalg_svdvals", driver)
     matrices("linalg.svdvals", A)
     return linalg_spectral.svd(A, full_matrices=False)[1]
 
@@ -361,7 +368,14 @@ def pinv(
     ``rtol``. ``hermitian``: by eigenvalues, of a symmetric (Hermitian) matrix.
     """
     matrices("linalg.pinv", A)
+    if rcond is not None and (atol is not None or rtol is not None):
+        raise TypeError("linalg.pinv takes rcond alone, or atol and rtol")
     rtol = rcond if rtol is None else rtol
+    for name, least in (("atol", atol), ("rtol", rtol)):
+        if least is not None and not hasattr(least, "__float__"):
+            raise TypeError(
+                f"linalg_pinv(): argument '{name}' must be float, not {type(least).__name__}"
+            )
     atol, rtol = (t._data if isinstance(t, Tensor) else t for t in (atol, rtol))
     if hermitian:
         square("linalg.pinv", A)

@@ -10,6 +10,8 @@ from . import backend as backends
 from . import dtypes
 from .border import on_purpose, refuse
 from .device import device as Device
+from .errors import GraphError
+from .layouts import accept
 from .modes import current
 from .out import into
 from .tensor import Tensor, wrap
@@ -29,8 +31,8 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
             if not keywords:
                 return function(*args)
             out = keywords.pop("out", None)
-            for name in ("layout", "memory_format", "pin_memory"):
-                keywords.pop(name, None)
+            accept(function.__name__, keywords)
+            keywords.pop("pin_memory", None)
             if gathers and "size" in keywords and not args:
                 args = (keywords.pop("size"),)
             if out is None:
@@ -53,7 +55,7 @@ def finished(out: Tensor, requires_grad: bool) -> Tensor:
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape that ``f(2, 3)``, ``f((2, 3))`` or ``f(other.shape)`` means."""
-    if len(size) == 1 and isinstance(size[0], (str, bytes)):
+    if len(size) == 1 and isinstance(size[0], (str, bytes, dict, set)):
         raise TypeError(f"a shape is made of integers, not of {type(size[0]).__name__}")
     if len(size) == 1 and hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) != 0:
         size = tuple(size[0])
@@ -86,17 +88,44 @@ def uniform_array(
     return finished(wrap(array), requires_grad)
 
 
-def uniform_like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    """As ``uniform_array``, in the shape of a Tensor and, unless told otherwise, of its kind."""
+def like(x: Any, dtype: Any, device: Any) -> dict[str, Any]:
+    """``dtype=`` and ``device=``, those of a Tensor where they are None."""
     if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    return {
+        "dtype": x.dtype if dtype is None else dtypes.as_dtype(dtype),
+        "device": x.device if device is None else device,
+    }
+
+
+def uniform_like(x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    """As ``uniform_array``, in the shape of a Tensor and, unless told otherwise, of its kind."""
+    given = like(x, dtype, device)
     backend = x._backend
     if device is None and backend.device_types == ("cpu",) and not current().modes:
         native = x._data.dtype if dtype is None else backend.dtype(dtypes.as_dtype(dtype))
         make = backend.xp.empty if value is None else backend.xp.ones if value else backend.xp.zeros
         return finished(wrap(make(x._data.shape, dtype=native)), requires_grad)
-    return uniform_array((tuple(x.shape),), value, dtype or x.dtype, device or x.device,
-                         requires_grad)  # fmt: skip
+    return uniform_array((tuple(x.shape),), value, **given, requires_grad=requires_grad)
+
+
+def number(value: Any, name: str) -> Any:
+    """A Python number, out of one of Python's, NumPy's, or a Tensor without dimensions.
+
+    A Tensor that requires a gradient is refused: what is made of the number would not have it.
+    """
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"{name} must be a number or a 0-dimensional Tensor")
+        if value.requires_grad and current().grad:
+            raise GraphError(
+                f"{name} is a number, whose gradient would be lost; write `.item()`, or "
+                "multiply by the Tensor instead"
+            )
+        return value.item()
+    if hasattr(value, "item"):  # a number of NumPy's
+        return value.item()
+    return value
 
 
 def converted(value: Any, kind: dtypes.dtype) -> Any:

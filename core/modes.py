@@ -13,6 +13,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .switches import switch
+
 
 class State:
     """What is active here. Never changed: a mode puts a new one in its place."""
@@ -132,13 +134,7 @@ class set_grad_enabled(Scope):
     """
 
     def __init__(self, mode: bool) -> None:
-        try:
-            self.mode = bool(mode)
-        except ValueError:  # an array of several
-            raise TypeError(
-                "set_grad_enabled(): argument 'enabled' (position 1) must be bool, not "
-                f"{type(mode).__name__}"
-            ) from None
+        self.mode = mode if mode.__class__ is bool else switch(mode, "set_grad_enabled", "mode")
         self._first: Any = _state.set(current().but(grad=self.mode))
 
     def change(self, state: State) -> State:
@@ -169,7 +165,14 @@ class _GradMode(Scope):
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         self = object.__new__(cls)
-        return self if function is None else self(function)
+        if function is None:
+            return self
+        if not callable(function):
+            raise TypeError(
+                f"{cls.__name__}() takes nothing, or as a decorator a function, not "
+                f"{type(function).__name__}"
+            )
+        return self(function)
 
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         pass
@@ -211,7 +214,7 @@ class inference_mode(Scope):
     """
 
     def __init__(self, mode: bool = True) -> None:
-        self.mode = mode
+        self.mode = switch(mode, "inference_mode", "mode")
 
     def __new__(cls, mode: Any = True) -> Any:
         self = object.__new__(cls)

@@ -31,9 +31,6 @@ from .creation import (
 from .dtypes import can_cast, cdouble, cfloat
 from .exchange import from_dlpack
 from .facts import (
-    channels_last,
-    channels_last_3d,
-    contiguous_format,
     get_device,
     is_floating_point,
     is_inference,
@@ -42,12 +39,8 @@ from .facts import (
     is_signed,
     is_storage,
     is_tensor,
-    layout,
-    memory_format,
     numel,
-    preserve_format,
     result_type,
-    strided,
     typename,
 )
 from .functional import (
@@ -60,6 +53,15 @@ from .functional import (
     fill,
     isclose,
     sub,
+)
+from .layouts import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
 )
 from .ops.activation import relu, sigmoid
 from .ops.arithmetic import _pow as pow

@@ -8,11 +8,10 @@ given the result's shape.
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-from . import modes
+from . import modes, sites
 from .backend import by_type
 from .errors import DtypeError, GraphError
 from .inplace import write
@@ -24,7 +23,8 @@ _EXACT = """
     abs addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize
     ceil cross cummax cummin dot floor frac gather heaviside histc index_select isin
     isneginf isposinf kthvalue logcumsumexp masked_select matmul mm mode
-    msort mv nan_to_num nanquantile neg nonzero quantile round searchsorted sgn sign signbit sort
+    msort mv nan_to_num nanquantile neg nonzero quantile round searchsorted sgn sign signbit
+    softmax log_softmax sort
     take take_along_dim tensordot topk tril triu trunc vdot
 """
 
@@ -69,11 +69,10 @@ def into(out: Any, result: Any, name: str) -> Any:
         write(out, Ellipsis, array)
         return out
     if out.numel():
-        warnings.warn(
+        sites.warn(
             f"{name}(): an output with one or more elements was resized since it had shape "
             f"{list(out.shape)}, which does not match the required output shape "
             f"{list(result.shape)}; give an out= of that shape, or an empty one",
-            stacklevel=3,
         )
     out._data = array if array is not result._data else by_type[array.__class__].asarray(array)
     out._shared_writes().bump()

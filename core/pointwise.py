@@ -7,13 +7,14 @@ from typing import Any
 
 from . import dtypes
 from .align import NUMBERS
-from .errors import ArgumentError
+from .errors import ArgumentError, DtypeError
 from .forms import inplace_composite
 from .inplace import inplace_form
 from .op import table
 from .ops import arithmetic, elementary, elementwise, pairs, special
+from .ops.reduce import whole
 from .out import takes_out
-from .refusals import refusing
+from .refusals import BOOLEAN, refusing
 from .tensor import Tensor
 
 
@@ -70,6 +71,8 @@ def clamp_max(input: Tensor, max: Any, *, out: Any = None) -> Tensor:
 @takes_out
 def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``other - alpha * input`` (``torch.rsub``)."""
+    if input.dtype is dtypes.bool_ or getattr(other, "dtype", None) is dtypes.bool_:
+        raise DtypeError(BOOLEAN["boolean subtract"])
     return arithmetic.sub(other, input if alpha == 1 else input * alpha)
 
 
@@ -81,7 +84,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     >>> ad.polygamma(1, ad.tensor([1.0, 2.0]))
     tensor([1.6449, 0.6449])
     """
-    return special.polygamma(input, n=n)
+    return special.polygamma(input, n=whole(n, "n"))
 
 
 @takes_out
@@ -134,6 +137,10 @@ def rad2deg(input: Tensor) -> Tensor:
 @refusing
 def positive(input: Tensor) -> Tensor:
     """``+input``: the Tensor itself (``torch.positive``); bool is refused."""
+    if not isinstance(input, Tensor):
+        raise ArgumentError(
+            f"positive(): argument 'input' must be Tensor, not {type(input).__name__}"
+        )
     if input.dtype is dtypes.bool_:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input

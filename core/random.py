@@ -215,7 +215,11 @@ def draw(
 
 @contextlib.contextmanager
 def fork_rng(
-    devices: Any = None, enabled: bool = True, device_type: str = "cuda", **names: str
+    devices: Any = None,
+    enabled: bool = True,
+    _caller: str = "fork_rng",
+    _devices_kw: str = "devices",
+    device_type: str = "cuda",
 ) -> Iterator[None]:
     """Draw inside without moving the default generator (``torch.random.fork_rng``).
 

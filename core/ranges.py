@@ -9,19 +9,9 @@ from . import backend as backends
 from . import dtypes
 from .device import device as Device
 from .errors import DomainError
-from .making import creates, finished
+from .making import creates, finished, number
 from .refusals import refusing
 from .tensor import Tensor, wrap
-
-
-def _number(value: Any, name: str) -> Any:
-    if isinstance(value, Tensor):
-        if value.ndim:
-            raise RuntimeError(f"{name} must be a number or a 0-dimensional Tensor")
-        return value.item()
-    if hasattr(value, "item"):  # a number of NumPy's
-        return value.item()
-    return value
 
 
 @creates
@@ -43,7 +33,7 @@ def arange(
     >>> ad.arange(1, 2.5, 0.5)
     tensor([1.0000, 1.5000, 2.0000])
     """
-    start, end, step = (_number(v, "arange's argument") for v in (start, end, step))
+    start, end, step = (number(v, "arange's argument") for v in (start, end, step))
     if end is None:
         start, end = 0, start
     if dtype is None:
@@ -86,8 +76,8 @@ def range(
 
 def _line(start: Any, end: Any, steps: Any, kind: dtypes.dtype, device: Any) -> Any:
     """``steps`` values from start to end in float64, and what is needed to go on with them."""
-    start, end = _number(start, "start"), _number(end, "end")
-    steps = _number(steps, "steps")
+    start, end = number(start, "start"), number(end, "end")
+    steps = number(steps, "steps")
     if not isinstance(steps, int) or isinstance(steps, bool):
         raise TypeError(f"the number of steps must be an int, not {type(steps).__name__}")
     if steps < 0:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 from . import dtypes, modes
-from .errors import UnsupportedError
-from .making import creates, finished, shape_of
+from .errors import ShapeError, UnsupportedError
+from .layouts import accept, check
+from .making import creates, finished, like, shape_of
 from .out import takes_out
 from .random import draw
 from .refusals import refusing
@@ -66,7 +68,7 @@ def rand_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """``rand`` in the shape of ``input`` (``torch.rand_like``)."""
-    given = {"dtype": dtype or input.dtype, "device": device or input.device}
+    given = like(input, dtype, device)
     return rand(tuple(input.shape), **given, generator=generator, requires_grad=requires_grad)
 
 
@@ -81,7 +83,7 @@ def randn_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """``randn`` in the shape of ``input`` (``torch.randn_like``)."""
-    given = {"dtype": dtype or input.dtype, "device": device or input.device}
+    given = like(input, dtype, device)
     return randn(tuple(input.shape), **given, generator=generator, requires_grad=requires_grad)
 
 
@@ -107,6 +109,7 @@ def randint(
     >>> ad.randint(10, (2, 3)).shape
     anadrome.Size([2, 3])
     """
+    check("randint", "layout", layout)
     if size is None and isinstance(high, (tuple, list)):
         high, size = None, high
     if high is None:
@@ -141,11 +144,14 @@ def randint_like(
     **given: Any,
 ) -> Tensor:
     """``randint`` in the shape, dtype and device of ``input`` (``torch.randint_like``)."""
-    given.pop("memory_format", None)
+    accept("randint_like", given)
     if high is None:
         low, high = 0, low
-    return randint(low, high, tuple(input.shape), dtype=dtype or input.dtype,
-                   device=device or input.device, **given)  # fmt: skip
+    return randint(low, high, tuple(input.shape), **like(input, dtype, device), **given)
+
+
+#: More elements than any memory holds; NumPy's ``arange`` of them is empty.
+MOST = 1 << 48
 
 
 @creates
@@ -158,8 +164,11 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """A random order of 0 … n - 1 (``torch.randperm``)."""
+    n = index(n)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
+    if n > MOST:
+        raise ShapeError(f"randperm: a Tensor of {n} elements is larger than there can be")
     kind = dtypes.int64 if dtype is None else dtype
     return finished(wrap(draw("permutation", (n,), kind, device, generator)), requires_grad)
 
@@ -193,6 +202,8 @@ def normal(
             std._data >= 0,
             lambda: RuntimeError("normal expects all elements of std >= 0.0"),
         )
+    if dtype is not None:
+        dtypes.as_dtype(dtype)  # that of the Tensors is taken
     first = tensors[0]
     with modes.no_grad():
         shape = tuple((tensors[0] + tensors[-1]).shape)
@@ -210,6 +221,8 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -
     """
     if not input.dtype.is_floating_point and p is None:
         raise UnsupportedError(f"bernoulli is not implemented for {input.dtype.name}; use floats")
+    if p is not None and not (isinstance(p, Tensor) or 0 <= p <= 1):
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     chance: Any = input.detach() if p is None else p
     if p is None:
         input._backend.require(

@@ -20,6 +20,10 @@ from .nested import DAMAGED, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import library, on_host, parse, pieces
 
+#: PyTorch's further arguments of ``save``.
+_ACCEPTED = ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization",
+             "_disable_byteorder_record")  # fmt: skip
+
 
 def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
     """Write tensors, and containers of them, to a file (``torch.save``).
@@ -37,6 +41,9 @@ def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
     >>> ad.load(path)
     {'w': tensor([1., 1.]), 'epoch': 3}
     """
+    for name in options:
+        if name not in _ACCEPTED:
+            raise TypeError(f"save() got an unexpected keyword argument {name!r}")
     if hasattr(f, "write"):
         f.write(_as_torch_file(obj))
         return

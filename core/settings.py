@@ -11,6 +11,7 @@ from typing import Any
 
 from . import backend as backends
 from .border import enclose_functions
+from .switches import switch
 
 _state: dict[str, object] = {
     "deterministic": False,
@@ -26,9 +27,10 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
     On a GPU, sums into places that occur twice are then made in order, which is slower.
     """
-    _state["deterministic"] = bool(mode)
-    _state["warn_only"] = bool(warn_only)
-    backends.configure("deterministic", bool(mode))
+    name = "use_deterministic_algorithms"
+    on, warns = switch(mode, name, "mode"), switch(warn_only, name, "warn_only")
+    _state["deterministic"], _state["warn_only"] = on, warns
+    backends.configure("deterministic", on)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -44,6 +46,8 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     """The same as a mode of debugging (``torch.set_deterministic_debug_mode``)."""
     levels = {"default": 0, "warn": 1, "error": 2}
+    if not isinstance(debug_mode, (str, int)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode).__name__}")
     level = levels.get(debug_mode, -1) if isinstance(debug_mode, str) else debug_mode
     if level not in (0, 1, 2):
         raise RuntimeError(f"invalid value of debug_mode, expected 0, 1 or 2, got {debug_mode!r}")
@@ -120,6 +124,7 @@ def set_num_interop_threads(int: int) -> None:
 
 def set_flush_denormal(mode: bool) -> bool:
     """False: denormal numbers stay as they are (``torch.set_flush_denormal``)."""
+    switch(mode, "set_flush_denormal", "mode")
     return False
 
 

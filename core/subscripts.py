@@ -7,11 +7,10 @@ index array removes its dimension first, as in PyTorch, where NumPy would let th
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from . import backend as backends
-from . import modes
+from . import modes, sites
 from .dtypes import from_native
 from .tensor import Tensor
 
@@ -95,12 +94,14 @@ def _read(x: Tensor, i: Any) -> Any:
                 "tensors used as indices must be long, int, byte or bool tensors, not "
                 f"{kind.name}; use `.long()`"
             )
-        if kind.name == "uint8" and i.ndim:
-            warnings.warn(
+        if kind.name == "uint8":
+            sites.warn(
                 "indexing with dtype uint8 is now deprecated, please use a dtype bool instead.",
-                stacklevel=4,
             )
-            return backends.by_type[data.__class__].xp.astype(data, _native(x, "bool"))
+            data = backends.by_type[data.__class__].xp.astype(data, _native(x, "bool"))
+            if i.ndim:
+                return data
+            return _Truth(backends.by_type[data.__class__].xp.reshape(data, (1,)))
         if i.ndim == 0:
             if kind.name == "bool":
                 return _Truth(backends.by_type[data.__class__].xp.reshape(data, (1,)))

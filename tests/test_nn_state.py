@@ -247,3 +247,67 @@ def test_ordered_dict_and_utils() -> None:
     assert m.a.bias.tolist() == [3.0]
     with pytest.raises(TypeError, match=r"^expected anadrome.Tensor, but got: list"):
         nn.utils.vector_to_parameters([1.0], m.parameters())
+
+
+def test_nothing_is_copied_where_something_does_not_fit() -> None:
+    def state(model: nn.Module) -> list[list[float]]:
+        return [t.flatten().tolist() for t in model.state_dict().values()]
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    other = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(4, 2)).state_dict()
+    before = state(model)
+    with pytest.raises(RuntimeError) as error:
+        model.load_state_dict(other)
+    assert str(error.value).count("size mismatch for 2.") == 2  # all of them
+    assert state(model) == before
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\).*\n.*Unexpected key\(s\)"):
+        model.load_state_dict({"0.weight": ad.zeros(3, 2), "nonsense": ad.ones(1)})
+    with pytest.raises(RuntimeError, match="expected anadrome.Tensor"):
+        model.load_state_dict({**model.state_dict(), "2.bias": None, "0.bias": ad.zeros(3)})
+    assert state(model) == before
+    assert model.load_state_dict({"0.weight": ad.zeros(3, 2)}, strict=False).missing_keys
+    assert state(model) != before
+
+
+def test_post_hooks_see_what_was_loaded_and_may_strike_names_off() -> None:
+    model = nn.Linear(2, 1)
+    seen = []
+
+    def hook(module: nn.Module, keys: Any) -> None:
+        seen.append(module.weight.sum().item())
+        keys.missing_keys.clear()
+
+    model.register_load_state_dict_post_hook(hook)
+    model.load_state_dict({"weight": ad.full((1, 2), 4.0)})
+    assert seen == [8.0]
+
+
+def test_a_form_of_ones_own_may_look_at_what_it_has_loaded() -> None:
+    class Doubled(nn.Linear):
+        def _load_from_state_dict(self, *args: Any) -> None:
+            super()._load_from_state_dict(*args)
+            with ad.no_grad():
+                self.weight.mul_(2)
+
+    model = Doubled(2, 1)
+    model.load_state_dict({"weight": ad.ones(1, 2), "bias": ad.ones(1)})
+    assert model.weight.tolist() == [[2.0, 2.0]]
+
+
+def test_extra_state_is_not_set_where_something_does_not_fit() -> None:
+    class Extra(nn.Linear):
+        taken = 0
+
+        def get_extra_state(self) -> Any:
+            return 1
+
+        def set_extra_state(self, state: Any) -> int:
+            self.taken = state
+            return 5
+
+    model = Extra(2, 1)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        model.load_state_dict({**model.state_dict(), "bias": ad.ones(2)})
+    assert not model.taken
+    model.load_state_dict(model.state_dict())
+    assert model.taken == 1

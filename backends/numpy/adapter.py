@@ -65,6 +65,8 @@ class NumpyBackend(Backend):
         # shared by all calls with this number, hence read-only.
         try:
             out = np.array(value, dtype)
+        except TypeError:  # bfloat16 takes no integers of more than 64 bits
+            out = np.array(float(value), dtype)
         except OverflowError:  # such as -1 beside uint8, where PyTorch's numbers wrap round
             out = np.array(value % 2**64, np.uint64).astype(dtype)
         out.flags.writeable = False

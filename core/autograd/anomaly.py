@@ -9,6 +9,7 @@ from ..border import enclose
 from ..engine import Patch
 from ..errors import GraphError
 from ..sites import describe
+from ..switches import switch
 from ..tensor import Tensor
 from . import entry
 
@@ -37,8 +38,10 @@ class set_detect_anomaly:
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        on = switch(mode, "set_detect_anomaly", "mode")
+        looking = switch(check_nan, "set_detect_anomaly", "check_nan")
         self._before = entry.observer
-        entry.observer = _check if mode and check_nan else None
+        entry.observer = _check if on and looking else None
 
     def __enter__(self) -> None:
         pass
@@ -63,7 +66,7 @@ class detect_anomaly(set_detect_anomaly):
     """
 
     def __init__(self, check_nan: bool = True) -> None:
-        self._check_nan = check_nan
+        self._check_nan = switch(check_nan, "detect_anomaly", "check_nan")
         self._before = entry.observer
 
     def __enter__(self) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import engine, modes
+from .. import engine, modes, sites
 from ..backend import by_type
 from ..border import bordered
 from ..errors import GraphError, ShapeError
@@ -90,12 +89,11 @@ def grad(
     (tensor(6.),)
     """
     if not only_inputs:
-        warnings.warn(
+        sites.warn(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To "
             "accumulate gradient for other parts of the graph, please use "
             "anadrome.autograd.backward.",
             FutureWarning,
-            stacklevel=2,
         )
     if isinstance(inputs, Mapping):
         named = grad(

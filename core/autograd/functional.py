@@ -124,7 +124,7 @@ def _scalar(out: Tensor) -> Tensor:
     return out.reshape(())
 
 
-def vhp(func: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+def vhp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]:
     """``(func(inputs), v @ Hessian)`` of a scalar function."""
     xs = _prepared(_tuple(inputs), True)
     out = func(*xs)

@@ -16,8 +16,15 @@ from .holding import holders, told
 
 def _info(device: Any) -> MemoryInfo:
     if not is_available():
+        _asked(device)
         return MemoryInfo()
     return _backend().memory_info(_index(device))
+
+
+def _asked(device: Any) -> None:
+    """Refuse what is no CUDA device, also where there is none."""
+    if device is not None and not isinstance(device, int) and Device(device).type != "cuda":
+        raise ValueError(f"Expected a cuda device, but got: {device}")
 
 
 def memory_allocated(device: Any = None) -> int:
@@ -51,8 +58,9 @@ def max_memory_reserved(device: Any = None) -> int:
 
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Begin to count the peaks anew, in this thread (``torch.cuda.reset_peak_memory_stats``)."""
-    if is_available():
-        _backend().reset_peak_memory(_index(device))
+    if not is_available():
+        return _asked(device)
+    _backend().reset_peak_memory(_index(device))
 
 
 reset_max_memory_allocated = reset_peak_memory_stats

@@ -213,6 +213,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     if has_aux:
         out, aux = out
     ends = _tensors(out)
+    if not ends or any(not isinstance(o, Tensor) for o in tree.leaves(out)):
+        raise RuntimeError("vjp(f, *primals): f must return one Tensor or more, and nothing else")
 
     def pulled(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
         seeds = _tensors(cotangents)
@@ -306,6 +308,11 @@ def jacrev(
     tensor([[2., 0.],
             [0., 6.]])
     """
+
+    if not callable(func):
+        raise TypeError(f"jacrev() and its like take a function, not {type(func).__name__}")
+    if chunk_size is not None and not (hasattr(chunk_size, "__index__") and chunk_size > 0):
+        raise ValueError(f"jacrev: `chunk_size` should be greater than 0, not {chunk_size!r:.40}")
 
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:

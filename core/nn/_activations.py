@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .. import sites
 from ..errors import RangeError
 from ..inplace import inplace_form
 from ..ops import activation as ops
@@ -76,6 +76,7 @@ def sigmoid(input: Tensor) -> Tensor:
     return ops.sigmoid(input)
 
 
+@takes_out
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(input))``, exact also where the sigmoid is 0 in floating point."""
     return ops.logsigmoid(input)
@@ -97,8 +98,8 @@ def softmax(
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
     if dtype is not None:
-        input = input.to(dtype)
-    return ops.softmax(input, dim=_dim("softmax", input, dim, _stacklevel))
+        input = input.to(dtype=dtype)
+    return ops.softmax(input, dim=_dim("softmax", input, dim))
 
 
 @refusing
@@ -107,17 +108,16 @@ def log_softmax(
 ) -> Tensor:
     """The logarithm of ``softmax``, computed without it."""
     if dtype is not None:
-        input = input.to(dtype)
-    return ops.log_softmax(input, dim=_dim("log_softmax", input, dim, _stacklevel))
+        input = input.to(dtype=dtype)
+    return ops.log_softmax(input, dim=_dim("log_softmax", input, dim))
 
 
-def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+def _dim(name: str, input: Tensor, dim: int | None) -> int:
     ndim = input._data.ndim
     if dim is None:
-        warnings.warn(
+        sites.warn(
             f"Implicit dimension choice for {name} has been deprecated. Change the call to "
             "include dim=X as an argument.",
-            stacklevel=stacklevel,
         )
         return 0 if ndim in (0, 1, 3) else 1
     limit = ndim or 1

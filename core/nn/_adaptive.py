@@ -9,6 +9,7 @@ from .. import creation
 from ..errors import ShapeError
 from ..ops import picking, pool
 from ..ops.convolve import size_of
+from ..ops.reduce import whole as whole_number
 from ..ops.resample import Taps, maps_of, resample
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -109,8 +110,7 @@ def _prepared(
     x, whole = batched(n, what, input)
     values = (output_size,) * n if isinstance(output_size, int) or output_size is None else None
     values = tuple(output_size) if values is None else values
-    if len(values) == 1:
-        values *= n
+    values = tuple(v if v is None else whole_number(v, "output_size") for v in values)
     if len(values) != n:
         raise ShapeError(f"{what}: output_size must be {n} numbers, but got {values}")
     size = tuple(m if v is None else v for v, m in zip(values, x.shape[2:]))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .. import sites
 from ..creation import arange
 from ..errors import DtypeError, ShapeError
 from ..modes import no_grad
@@ -43,11 +43,10 @@ def embedding_bag(
             [4.]])
     """
     if weight.dtype.name == "int64" and input.is_floating_point():
-        warnings.warn(
+        sites.warn(
             "Argument order of nn.functional.embedding_bag was changed. Usage "
             "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
             "`embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
         )
         weight, input = input, weight
     _check(input, weight, offsets, mode, per_sample_weights, scale_grad_by_freq, sparse)

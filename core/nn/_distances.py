@@ -19,6 +19,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> ad.nn.functional.cosine_similarity(ad.tensor([3.0, 4.0]), ad.tensor([4.0, 3.0]), dim=0)
     tensor(0.9600)
     """
+    if not eps >= 0:
+        raise ValueError(f"cosine_similarity: eps must be non-negative, got: {eps}")
     whole = [x for x in (x1, x2) if not (x.dtype.is_floating_point or x.dtype.is_complex)]
     if len(whole) == 2:
         raise DtypeError(
@@ -64,7 +66,9 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """
     if input.ndim != 2:
         raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if p < 0:
+    if not input.dtype.is_floating_point:
+        raise DtypeError(f"pdist only supports floating-point dtypes, not {input.dtype.name}")
+    if not p >= 0:
         raise ShapeError("pdist only supports non-negative p values")
     line = arange(input.shape[0], device=input.device)
     first, second = (line.unsqueeze(1) < line).nonzero(as_tuple=True)

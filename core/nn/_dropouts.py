@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
+from .. import sites
 from ..errors import ShapeError
 from ..inplace import inplace_form
 from ..ops.dropping import dropout as _dropout
@@ -55,11 +55,10 @@ def dropout2d(
     if input.ndim not in (3, 4):
         _odd("dropout2d", input.ndim, "3-D or 4-D", 2)
     elif input.ndim == 3:
-        warnings.warn(
+        sites.warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
             "behavior is desired - input is interpreted as shape (N, C, L), where C is the channel "
             "dim. Use dropout1d, or unsqueeze(0) for an input (C, H, W).",
-            stacklevel=2,
         )
     return channels(input, p, training, inplace, lead=2)
 
@@ -79,13 +78,12 @@ def dropout3d(
 
 
 def _odd(name: str, ndim: int, wanted: str, spatial: int) -> None:
-    warnings.warn(
+    sites.warn(
         f"{name}: Received a {ndim}-D input to {name}, which is deprecated and will result in an "
         f"error in a future release. To retain the behavior and silence this warning, please use "
         f"dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with "
         f"{spatial} spatial dimensions, a channel dimension, and an optional batch dimension (i.e. "
         f"{wanted} inputs).",
-        stacklevel=3,
     )
 
 

@@ -14,6 +14,7 @@ from ..ops.dropping import dropout as _dropout
 from ..ops.embedding import embedding as _embedding
 from ..ops.products import linear as _linear
 from ..ops.products import same_dtype
+from ..ops.reduce import whole
 from ..ops.slices import index_add
 from ..random import default_generator
 from ..refusals import refusing
@@ -87,6 +88,7 @@ def embedding(
         raise ShapeError(f"'weight' must be 2-D, not {weight.ndim}-D")
     n = weight._data.shape[0]
     if padding_idx is not None:
+        padding_idx = whole(padding_idx, "padding_idx")
         if not -n <= padding_idx < n:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= n
@@ -277,7 +279,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def check_probability(p: float) -> None:
     """Refuse what is no probability."""
     try:
-        outside = p < 0.0 or p > 1.0
+        outside = not 0.0 <= p <= 1.0
     except TypeError:
         raise TypeError(f"argument 'p' must be float, not {type(p).__name__}") from None
     if outside:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
+from .. import sites
 from ..creation import ones_like
 from ..errors import DtypeError
 from ..ops.arithmetic import where
@@ -35,15 +35,16 @@ def kl_div(
     >>> ad.nn.functional.kl_div(half.log(), half, reduction="batchmean")
     tensor(0.)
     """
+    if input.dtype.is_complex or target.dtype.is_complex:
+        raise DtypeError("kl_div: Complex inputs not supported.")
     if size_average is not None or reduce is not None or reduction != "batchmean":
         reduction = reduction_of(size_average, reduce, reduction)
     if reduction == "mean":
-        warnings.warn(
+        sites.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
             "release.",
-            stacklevel=2,
         )
     for x in (input, target):
         if not (x.dtype.is_floating_point or x.dtype.is_complex):
@@ -82,6 +83,10 @@ def poisson_nll_loss(
     tensor(1.)
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    if not hasattr(eps, "__float__"):
+        raise TypeError(
+            f"poisson_nll_loss(): argument 'eps' must be float, not {type(eps).__name__}"
+        )
     values = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
         large = target > 1

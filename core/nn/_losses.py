@@ -6,14 +6,15 @@ some losses), and the number that comes out is a loss between all pairs.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .. import sites
 from ..errors import DtypeError, NoDerivativeError, ShapeError
 from ..modes import current, is_grad_enabled
 from ..ops import losses as ops
 from ..ops.activation import log_softmax
 from ..ops.arithmetic import where
+from ..ops.reduce import whole
 from ..refusals import refusing
 from ..tensor import Tensor
 
@@ -23,12 +24,11 @@ _REDUCTIONS = ("mean", "sum", "none")
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction meant, also by PyTorch's two old arguments."""
     if size_average is not None or reduce is not None:
-        whole = size_average is None or size_average
-        reduction = ("mean" if whole else "sum") if reduce is None or reduce else "none"
-        warnings.warn(
+        mean = size_average is None or size_average
+        reduction = ("mean" if mean else "sum") if reduce is None or reduce else "none"
+        sites.warn(
             "size_average and reduce args will be deprecated, please use "
             f"reduction='{reduction}' instead.",
-            stacklevel=3,
         )
     if reduction not in _REDUCTIONS:
         raise ValueError(
@@ -146,7 +146,7 @@ def smooth_l1_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     same_size("smooth_l1_loss", input, target)
-    if beta < 0:
+    if not beta >= 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return ops.l1(input, target, reduction=reduction)
@@ -215,6 +215,8 @@ def cross_entropy(
             )
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes("cross_entropy", input, target, weight)
+    if ignore_index.__class__ is not int:
+        ignore_index = whole(ignore_index, "ignore_index")
     if len(x) == 1:
         out = cross_entropy(
             input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index=ignore_index,
@@ -355,6 +357,8 @@ def nll_loss(
     if input.ndim == 1 and target._data.shape == (1,):
         target = target.reshape(())
     _check_classes("nll_loss", input, target, weight)
+    if ignore_index.__class__ is not int:
+        ignore_index = whole(ignore_index, "ignore_index")
     single = input.ndim == 1
     if single:
         input, target = input.unsqueeze(0), target.unsqueeze(0)

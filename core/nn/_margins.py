@@ -14,7 +14,7 @@ from ..ops.elementwise import sqrt
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._distances import pairwise_distance
-from ._losses import reduced, reduction_of
+from ._losses import reduced, reduction_of, same_size
 
 
 @refusing
@@ -79,6 +79,12 @@ def soft_margin_loss(
     """``log(1 + exp(-target * input))`` for targets of 1 and -1 (``soft_margin_loss``)."""
     reduction = reduction_of(size_average, reduce, reduction)
     floating("soft_margin_loss", input._data)
+    pairs = zip(reversed(target.shape), reversed(input.shape))
+    if target.ndim > input.ndim or not all(t in (1, n) for t, n in pairs):
+        raise ShapeError(
+            f"soft_margin_loss: a target of shape {list(target.shape)} does not broadcast to the "
+            f"input's {list(input.shape)}"
+        )
     return reduced(softplus(-input * target, threshold=float("inf")), reduction)
 
 
@@ -96,6 +102,7 @@ def multilabel_soft_margin_loss(
     ``input``: scores (*, C); ``target``: 0 or 1. PyTorch: ``multilabel_soft_margin_loss``.
     """
     reduction = reduction_of(size_average, reduce, reduction)
+    same_size("multilabel_soft_margin_loss", input, target)
     values = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         values = values * weight

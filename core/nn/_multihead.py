@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .. import sites
 from ..ops.joining import cat
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -157,10 +157,9 @@ def canonical_mask(
     if kind.name != "bool" and not kind.is_floating_point:
         raise AssertionError(f"only bool and floating types of {name} are supported")
     if other is not None and other.dtype is not kind:
-        warnings.warn(
+        sites.warn(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both "
             "instead.",
-            stacklevel=3,
         )
     if kind.is_floating_point:
         return mask

@@ -39,6 +39,9 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         )
     each = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)]
     if mode == "constant":
+        if value is not None and not (hasattr(value, "__float__") or isinstance(value, complex)):
+            kind = type(value).__name__
+            raise TypeError(f"pad(): argument 'value' (position 4) must be float, not {kind}")
         return _constant(input, each, value)
     if mode not in _MODES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")

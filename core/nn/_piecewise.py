@@ -8,8 +8,10 @@ from .. import modes
 from ..creation import full_like
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
+from ..making import number
 from ..ops import piecewise as ops
 from ..ops.activation import floating
+from ..out import takes_out
 from ..random import draw
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
@@ -63,7 +65,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return (_hardswish_ if inplace else ops.hardswish)(input)
 
 
-@refusing
+@takes_out
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input``, and zero where it is within ``lambd`` of zero (``torch.hardshrink``)."""
     return ops.hardshrink(input, lambd=float(lambd))
@@ -89,7 +91,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - input.tanh()
 
 
-@refusing
+@takes_out
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where it is above ``threshold``, else ``value`` (``torch.threshold``).
 
@@ -119,7 +121,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"use `weight.to(input.dtype)`"
         )
     floating("prelu", input)
-    if weight.ndim not in (0, 1) and weight.numel() != 1 and weight.ndim != input.ndim:
+    if weight.ndim > 1:
         raise ShapeError(
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
         )
@@ -151,6 +153,7 @@ def rrelu(
 
     Otherwise with the mean slope. PyTorch: ``torch.nn.functional.rrelu``; arXiv:1505.00853.
     """
+    lower, upper = number(lower, "rrelu's lower"), number(upper, "rrelu's upper")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training or lower == upper:
@@ -168,3 +171,6 @@ def rrelu_(
 ) -> Tensor:
     """In-place form of ``rrelu``."""
     return rrelu(input, lower, upper, training, inplace=True)
+
+
+Tensor.hardshrink = hardshrink  # type: ignore[attr-defined]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import math
 import struct
-import warnings
 from collections.abc import Callable
 from typing import Any
 
+from .. import sites
 from ..errors import ShapeError
 from ..ops.resample import Taps, listed, maps_of, resample
 from ..refusals import refusing
@@ -83,9 +83,8 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:
     """``interpolate`` under its old name (``torch.nn.functional.upsample``)."""
-    warnings.warn(
+    sites.warn(
         "`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.",
-        stacklevel=2,
     )
     return interpolate(input, size, scale_factor, mode, align_corners)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from typing import Any
 
-from .. import creation
+from .. import creation, sites
 from ..errors import ShapeError
 from ..ops.arithmetic import where
 from ..ops.embedding import embedding
@@ -48,7 +47,7 @@ def grid_sample(
             f"'reflection', but got: '{padding_mode}'"
         )
     if align_corners is None:
-        warnings.warn(_CHANGED, stacklevel=2)
+        sites.warn(_CHANGED)
         align_corners = False
     _check(input, grid, mode)
     sizes = input._data.shape[2:]
@@ -190,7 +189,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
               [ 0.5000,  0.0000]]]])
     """
     if align_corners is None:
-        warnings.warn(_CHANGED, stacklevel=2)
+        sites.warn(_CHANGED)
         align_corners = False
     if not theta.dtype.is_floating_point:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")

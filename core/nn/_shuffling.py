@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ShapeError
+from ..ops.reduce import whole
 from ..refusals import refusing
 from ..tensor import Tensor
 
@@ -56,6 +57,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     Raises RuntimeError if the channels are no multiple of ``groups``. See `Zhang et al. 2018
     <https://arxiv.org/abs/1707.01083>`_.
     """
+    groups = whole(groups, "groups")
     if input.ndim <= 2:
         raise ShapeError(
             f"channel_shuffle expects input with > 2 dims, but got input with sizes "

@@ -104,7 +104,7 @@ def softmin(
 ) -> Tensor:
     """``softmax(-input)`` (``torch.nn.functional.softmin``)."""
     if dim is None:
-        dim = _dim("softmin", input, dim, _stacklevel)
+        dim = _dim("softmin", input, dim)
     return softmax(-input, dim, dtype=dtype)
 
 
@@ -121,7 +121,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     floating("glu", input)
     if input.ndim == 0:
         raise ShapeError("glu does not support scalars because halving size must be even")
-    dim = _dim("glu", input, dim, 3) % input.ndim
+    dim = _dim("glu", input, dim) % input.ndim
     size = input.shape[dim]
     if size % 2:
         raise ShapeError(f"Halving dimension must be even, but dimension {dim} is size {size}")

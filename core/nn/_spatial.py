@@ -7,16 +7,19 @@ without a batch dimension get one, and shapes are checked.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor
 
 
 def ntuple(value: Any, n: int, name: str) -> tuple[int, ...]:
     """One number for all n dimensions, or one for each."""
-    if isinstance(value, int):
-        return (value,) * n
+    if isinstance(value, int) or (hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0):
+        return (index(value),) * n
+    if isinstance(value, (str, bytes, dict, set)):
+        raise ArgumentError(f"{name} is an int or {n} of them, not a {type(value).__name__}")
     values = tuple(value)
     if len(values) == 1:
         return values * n

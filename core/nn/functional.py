@@ -130,7 +130,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             "one_hot is only applicable to index tensor of type LongTensor, not "
             f"{tensor.dtype.name}; use `tensor.long()`"
         )
-    if num_classes == -1:
+    if num_classes < 0:
+        if num_classes < -1:
+            raise RuntimeError(f"num_classes should be positive, or -1, not {num_classes}")
         if tensor.numel() == 0:
             raise RuntimeError(
                 "Can not infer total number of classes from empty tensor; give num_classes"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from .. import backend as backends
-from .. import creation, modes
+from .. import creation, modes, sites
 from ..border import enclose_functions
 from ..tensor import Tensor, wrap
 
@@ -80,10 +79,9 @@ def trunc_normal_(
 ) -> Tensor:
     """Fill with normal values, of those in [a, b] only."""
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn(
+        sites.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of "
             "values may be incorrect.",
-            stacklevel=2,
         )
     if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
 
@@ -214,7 +212,7 @@ def kaiming_normal_(
 
 def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float | None:
     if 0 in tensor.shape:
-        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=3)
+        sites.warn("Initializing zero-element tensors is a no-op")
         return None
     fan = _calculate_correct_fan(tensor, mode)
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
@@ -268,10 +266,9 @@ def __getattr__(name: str) -> Any:
     function = globals()[name + "_"]
 
     def older(*args: Any, **kwargs: Any) -> Tensor:
-        warnings.warn(
+        sites.warn(
             f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
             FutureWarning,
-            stacklevel=2,
         )
         return function(*args, **kwargs)
 

@@ -172,7 +172,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[mis
     ) -> UninitializedBuffer:
         from ..creation import empty
 
-        return _alias(cls, empty(0, device=device, dtype=dtype))
+        return _alias(cls, empty(0, device=device, dtype=dtype, requires_grad=requires_grad))
 
     def __init__(self, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> None:
         pass

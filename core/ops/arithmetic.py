@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..backend import by_type
@@ -63,7 +64,7 @@ atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
            a=lambda g, a, b: g * b / _squares(a, b), b=lambda g, a, b: -g * a / _squares(a, b),
            dtype=FLOAT, amp=WIDEST, only_tensors=("a", "b"),
            samples=binary(0.3, 2))
-logaddexp = op("logaddexp", lambda xp, a, b: xp.logaddexp(a, b),
+logaddexp = op("logaddexp", lambda xp, a, b: _logaddexp(xp, a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
                dtype=FLOAT, only_tensors=("a", "b"), refuses=("bool", "int"),
                samples=binary())
@@ -254,6 +255,15 @@ def _power_rule(g: Any, x: Any, exponent: float) -> Any:
     if exponent == 2:
         return g * x * 2.0
     return g * pow_number(x, exponent=exponent - 1) * float(exponent)
+
+
+def _logaddexp(xp: Any, a: Any, b: Any) -> Any:
+    if not from_native[a.dtype].is_complex:
+        return xp.logaddexp(a, b)
+    first = xp.real(a) >= xp.real(b)
+    top, low = xp.where(first, a, b), xp.where(first, b, a)
+    out = top + xp.log1p(xp.exp(low - top))
+    return xp.where(xp.real(top) == -math.inf, top, out)  # both are the logarithm of zero
 
 
 def _inside(g: Any, x: Any, low: Any, high: Any) -> Any:

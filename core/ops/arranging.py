@@ -12,6 +12,7 @@ from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import each
 from ..tensor import Tensor, wrap
+from .reduce import whole
 from .shape import _distinct, _normal, expand, flatten, reshape, transpose
 
 # fmt: off
@@ -58,13 +59,15 @@ def _rolled(xp: Any, x: Any, shifts: Any, dims: Any) -> Any:
 
 
 def _tuple(values: Any) -> tuple[int, ...]:
-    return (values,) if isinstance(values, int) else tuple(values)
+    if isinstance(values, int):
+        return (values,)
+    return (values.__index__(),) if getattr(values, "ndim", 1) == 0 else tuple(values)
 
 
 def _triangle(name: str, function: Any, x: Any, diagonal: int) -> Any:
     if x.ndim < 2:
         raise ValueError(f"{name}: input tensor must have at least 2 dimensions, not {x.ndim}")
-    return function(x, k=diagonal)
+    return function(x, k=whole(diagonal, "diagonal"))
 
 
 def _tiled(xp: Any, x: Any, repeats: Any) -> Any:
@@ -125,6 +128,7 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    k, dims = whole(k, "k"), tuple(whole(d) for d in dims)
     a, b = _normal(dims, input.ndim)
     if a == b:
         raise RuntimeError(
@@ -139,10 +143,14 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
 
 
 @refusing
-def tile(input: Any, *dims: Any) -> Any:
+def tile(input: Any, *repeats: Any, dims: Any = None) -> Any:
     """Repeated along each dimension; missing ones are added in front (PyTorch: ``torch.tile``)."""
+    if dims is not None and repeats:
+        raise ArgumentError("tile() got multiple values for argument 'dims'")
+    dims = repeats if dims is None else tuple(dims)
     if len(dims) == 1 and not isinstance(dims[0], int):
         dims = tuple(dims[0])
+    dims = tuple(whole(n, "dims") for n in dims)
     return repeat(input, repeats=(*(1,) * (input.ndim - len(dims)), *dims))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..backend import by_type
 from ..dtypes import complex64, complex128, float32, float64, from_native
+from ..errors import ArgumentError
 from ..op import FLOAT, KEEP, op
 from ..out import takes_out
 from ..refusals import refusing
@@ -203,14 +204,16 @@ def conj_physical_(self: Tensor) -> Tensor:
     return assign(self, conj(self), "conj_physical_") if is_complex(self) else self
 
 
-def _itself(self: Tensor) -> Tensor:
+def _itself(input: Tensor) -> Tensor:
     """The Tensor itself: conjugation and negation are never put off here."""
-    return self
+    if not isinstance(input, Tensor):
+        raise ArgumentError(f"argument 'input' must be Tensor, not {type(input).__name__}")
+    return input
 
 
-def _never(self: Tensor) -> bool:
+def _never(input: Tensor) -> bool:
     """False: conjugation and negation are never put off here."""
-    return False
+    return _itself(input) is None
 
 
 @refusing

@@ -7,6 +7,8 @@ from typing import Any
 from .. import backend as backends
 from .. import dtypes, modes
 from ..device import device as Device
+from ..errors import ArgumentError, DeviceError
+from ..layouts import accept, check
 from ..op import KEEP, ZERO, op
 from ..refusals import refusing
 from ..samples import Arr, call, unary
@@ -83,11 +85,14 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     dtype = keywords.pop("dtype", None)
     copy = keywords.pop("copy", False)
     wait = not keywords.pop("non_blocking", False)
-    keywords.pop("memory_format", None)
+    if keywords:
+        accept("to", keywords)
     if keywords:
         raise TypeError(f"to() got unexpected arguments {', '.join(keywords)}")
-    for a in args:
+    for i, a in enumerate(args):
         if isinstance(a, Tensor):
+            if i:
+                raise TypeError("to() takes a device, a dtype, both, or one other Tensor")
             device, dtype = a.device, a.dtype
         elif isinstance(a, (str, Device)):
             device = a
@@ -109,7 +114,9 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
 
 
 def _caster(name: str, d: dtypes.dtype) -> Any:
-    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+    def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
+        if memory_format is not None:
+            check(name, "memory_format", memory_format)
         return to(self, d)
 
     method.__name__ = method.__qualname__ = name
@@ -118,23 +125,33 @@ def _caster(name: str, d: dtypes.dtype) -> Any:
 
 
 @refusing
-def _cuda(self: Tensor, device: Any = None, non_blocking: bool = False, **ignored: Any) -> Tensor:
+def _cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, *, memory_format: Any = None
+) -> Tensor:
     """On a GPU; self if it is there."""
+    check("cuda", "memory_format", memory_format)
     if device is None:
         device = "cuda"
-    where = Device("cuda", device) if isinstance(device, int) else device
+    where = Device("cuda", device) if isinstance(device, int) else Device(device)
+    if where.type == "cpu":
+        raise DeviceError(f"Invalid device, must be cuda device, not {where}; write `.cpu()`")
     return to(self, where, non_blocking=non_blocking)
 
 
 @refusing
-def _cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+def _cpu(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """On the CPU; self if it is there."""
+    check("cpu", "memory_format", memory_format)
     return to(self, "cpu")
 
 
 @refusing
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
     """In the dtype and on the device of another Tensor."""
+    if not isinstance(other, Tensor):
+        raise ArgumentError(
+            f"type_as(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}"
+        )
     return to(self, other)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..dtypes import as_dtype, int64
+from ..layouts import check
 from ..op import KEEP, op
 from ..out import takes_out
 from ..refusals import refusing
@@ -150,6 +151,7 @@ def tril_indices(
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
+    check("tril_indices", "layout", layout)
     return _indices("tril", row, col, offset, dtype, device)
 
 
@@ -159,6 +161,7 @@ def triu_indices(
     layout: Any = None, pin_memory: Any = False,
 ) -> Any:  # fmt: skip
     """Indices of the upper triangle, (2, N) (PyTorch: ``torch.triu_indices``)."""
+    check("triu_indices", "layout", layout)
     return _indices("triu", row, col, offset, dtype, device)
 
 

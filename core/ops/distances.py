@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import DtypeError, UnsupportedError
+from ..making import number
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
@@ -51,7 +52,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
-    if p < 0:
+    p = number(p, "cdist's p")
+    if not p >= 0:
         raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
     if compute_mode is None:
         compute_mode = _MODES[0]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 from ..dtypes import bool_, finfo, from_native
 from ..errorfunction import erf_composed
+from ..errors import ArgumentError
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import unary
 from .arithmetic import _power, where
@@ -79,7 +81,9 @@ trunc = op("trunc", lambda xp, x: _whole(xp, xp.trunc, x), x=ZERO,
 round = op(
     "round",
     lambda xp, x, *, decimals=0: (
-        _whole(xp, xp.round, x) if decimals == 0 else xp.round(x * 10.0**decimals) / 10.0**decimals
+        _whole(xp, xp.round, x)
+        if decimals == 0 and decimals.__class__ is int
+        else _rounded(xp, x, index(decimals))
     ),
     x=ZERO,
     refuses=("bool", "complex"),
@@ -106,6 +110,10 @@ def _sign(xp: Any, x: Any) -> Any:
     return xp.astype(x > 0, x.dtype) - xp.astype(x < 0, x.dtype)  # of NaN zero, as in PyTorch
 
 
+def _rounded(xp: Any, x: Any, decimals: int) -> Any:
+    return xp.round(x * 10.0**decimals) / 10.0**decimals
+
+
 def _whole(xp: Any, function: Any, x: Any) -> Any:
     """Rounding; integers are copied, since a library may give back the same array."""
     if from_native[x.dtype].is_floating_point:
@@ -115,6 +123,11 @@ def _whole(xp: Any, function: Any, x: Any) -> Any:
 
 def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     kind = from_native[x.dtype]
+    for name, value in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if value is not None and not hasattr(value, "__float__"):
+            raise ArgumentError(
+                f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
+            )
     if kind.is_complex:
         parts = (_nan_to_num(xp, part, nan, posinf, neginf) for part in (xp.real(x), xp.imag(x)))
         return joined(xp, *parts)
@@ -126,7 +139,7 @@ def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
         (x == math.inf, top if posinf is None else posinf),
         (x == -math.inf, -top if neginf is None else neginf),
     ):
-        x = xp.where(hit, xp.asarray(value, dtype=x.dtype), x)
+        x = xp.where(hit, xp.asarray(float(value), dtype=x.dtype), x)
     return x
 
 

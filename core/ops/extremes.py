@@ -185,6 +185,8 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
 
     PyTorch: ``torch.max``.
     """
+    if dim is None or other is not None or isinstance(dim, Tensor):
+        _alone("max", dim, other, keepdim)
     if isinstance(dim, Tensor) or other is not None:
         return maximum(input, dim if other is None else other)
     if dim is None:
@@ -198,11 +200,22 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
 
     PyTorch: ``torch.min``.
     """
+    if dim is None or other is not None or isinstance(dim, Tensor):
+        _alone("min", dim, other, keepdim)
     if isinstance(dim, Tensor) or other is not None:
         return minimum(input, dim if other is None else other)
     if dim is None:
         return min_all(input)
     return Min(*min_dim(input, dim=_whole("min", dim), keepdim=keepdim))
+
+
+def _alone(name: str, dim: Any, other: Any, keepdim: Any) -> None:
+    """Refuse arguments that belong to another form of the function, which would be dropped."""
+    if keepdim or (dim is not None and other is not None):
+        raise TypeError(
+            f"{name}() takes a dim with keepdim, or another Tensor, or neither; got dim={dim!r}, "
+            f"keepdim={keepdim!r}" + (" and other" if other is not None else "")
+        )
 
 
 def _whole(name: str, dim: Any) -> int:

@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from ..creation import linspace
-from ..errors import ArgumentError, DtypeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..out import takes_out
 from ..refusals import refusing
 from ..returned import returned
 from ..tensor import Tensor
 from .arithmetic import floor_divide
+from .reduce import whole
 from .scattering import scatter_into
 from .sorting import searchsorted
 
@@ -21,7 +22,7 @@ Histogramdd = returned("histogramdd", "hist", "bin_edges")
 
 @takes_out
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None,
+    input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None,
     density: bool = False,
 ) -> Any:  # fmt: skip
     """How many values lie between each two edges, and the edges (PyTorch: ``torch.histogram``).
@@ -56,6 +57,10 @@ def histogramdd(
 
     ``bins``: a number, D numbers, or D Tensors of edges. ``range``: 2 * D outermost edges.
     """
+    if input.ndim < 2:
+        raise ShapeError(
+            "torch.histogramdd: input tensor should have at least 2 dimensions: rows of D numbers"
+        )
     n = input.shape[-1]
     parts = list(bins) if isinstance(bins, (list, tuple)) else [bins] * n
     if len(parts) != n:
@@ -127,7 +132,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     kind = indices.dtype
     if kind.is_floating_point or kind.is_complex or kind.name == "bool":
         raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
-    sizes = [int(n) for n in (shape if hasattr(shape, "__iter__") else (shape,))]
+    sizes = [whole(n, "shape") for n in (shape if hasattr(shape, "__iter__") else (shape,))]
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
     total = math.prod(sizes)

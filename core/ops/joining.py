@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, RangeError, ShapeError
 from ..op import WIDEST, op
 from ..out import takes_out
 from ..samples import Arr, Sample
@@ -26,6 +26,12 @@ stack_arrays = op("stack", lambda xp, *tensors, dim=0: _stacked(xp, tensors, dim
 
 
 def _concat(xp: Any, tensors: Any, dim: int) -> Any:
+    rank = len(tensors[0].shape)
+    if not -rank <= dim < rank:  # NumPy takes its lowest integer for "flatten them"
+        raise RangeError(
+            f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but got "
+            f"{dim})"
+        )
     try:
         return xp.concat(tensors, axis=dim)
     except (ValueError, IndexError):
@@ -148,6 +154,9 @@ def _at_least(ndim: int, x: Any) -> Any:
 
 
 def _each_at_least(ndim: int, tensors: Any) -> Any:
+    if not tensors or (len(tensors) == 1 and isinstance(tensors[0], (list, tuple))):
+        if not (tensors and tensors[0]):
+            return ()
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return _at_least(ndim, tensors[0])
     if len(tensors) == 1:
@@ -208,6 +217,10 @@ def block_diag(*tensors: Any) -> Any:
     """Matrices along the diagonal of one, zero elsewhere (PyTorch: ``torch.block_diag``)."""
     from .shape import pad_constant
 
+    if not tensors:
+        from ..creation import empty
+
+        return empty(1, 0)
     blocks = [_at_least(2, t) for t in _several("block_diag", tensors)]
     for t in blocks:
         if t.ndim > 2:

@@ -17,6 +17,7 @@ from .linalg_lu import lu_factor_ex
 from .linalg_lu import lu_solve as solve_factored
 from .linalg_lu import lu_unpack as lu_unpack
 from .linalg_products import multi_dot
+from .reduce import whole
 
 OldSVD = returned("svd", "U", "S", "V")
 
@@ -103,7 +104,9 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of the values of a vector, falling unless ``increasing`` (``torch.vander``)."""
     if x.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
-    n = x.shape[0] if N is None else N
+    n = x.shape[0] if N is None else whole(N, "N")
+    if n < 0:
+        raise RuntimeError(f"N must be non-negative, not {n}")
     if n < 2:
         return linalg.vander(x, 2)[:, :n]
     out = linalg.vander(x, n)

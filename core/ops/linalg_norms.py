@@ -12,6 +12,7 @@ from . import linalg_spectral
 from .complex import is_complex
 from .linalg_checks import floating, matrices, square
 from .norms import norm2, norm_p
+from .reduce import as_dim
 
 
 def _cast(name: str, x: Tensor, dtype: Any) -> Tensor:
@@ -71,7 +72,7 @@ def vector_norm(
     x = _cast(name, x, dtype)
     if isinstance(ord, (str, bytes)) or not isinstance(ord, (int, float)):
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(ord).__name__}")
-    dims = _dims(dim, x.ndim)
+    dims = _dims(as_dim(dim), x.ndim)
     lengths = [x.shape[d] for d in (range(x.ndim) if dims is None else dims) if x.ndim]
     if 0 in lengths and (ord == math.inf or ord < 0):
         raise RuntimeError(
@@ -182,6 +183,8 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     matrices("linalg.cond", A)
     if p in (None, 2, -2):
         values = linalg_spectral.svd(A, full_matrices=False)[1]
+        if not values.shape[-1]:  # of nothing: zero, as in PyTorch
+            return values.detach().sum(-1)
         large, small = values[..., 0], values[..., -1]
         return small / large if p == -2 else large / small
     if isinstance(p, str) and p not in ("fro", "nuc"):
@@ -208,6 +211,8 @@ def matrix_rank(
 
     Those above ``max(atol, rtol * largest)``; ``tol`` is the old name of ``atol``.
     """
+    if tol is not None and (atol is not None or rtol is not None):
+        raise TypeError("linalg.matrix_rank takes tol alone, or atol and rtol")
     matrices("linalg.matrix_rank", A, label="input")
     A = A.detach()
     atol = tol if atol is None else atol

@@ -13,7 +13,8 @@ from . import linalg_solve
 from .complex import _conj
 from .linalg_checks import square
 from .products import linalg_cross
-from .products import matmul as matmul
+from .products import matmul_form as matmul
+from .reduce import whole
 
 
 @takes_out
@@ -172,6 +173,8 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
         raise RuntimeError("linalg.vander: The input tensor must be at least 1-dimensional")
     if x.ndim == 0:
         x = x.reshape((1,))
+    if N is not None:
+        N = whole(N, "N")
     if N is not None and N <= 1:
         raise RuntimeError(f"N must be greater than 1, but got {N}")
     count = x.shape[-1] if N is None else N
@@ -184,8 +187,11 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
 @takes_out
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse for ``tensordot(A, x, ind)`` (PyTorch: ``torch.linalg.tensorinv``)."""
-    if ind <= 0:
-        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    if not 0 < ind <= max(A.ndim, 1):
+        raise RuntimeError(
+            f"Expected a strictly positive integer for 'ind', up to the {A.ndim} dimensions of A, "
+            f"not {ind}"
+        )
     first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
     n = _product(first)
     if n != _product(last):

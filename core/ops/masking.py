@@ -78,6 +78,9 @@ def _single(value: Tensor, x: Tensor) -> Tensor:
 
 
 def _check_number(value: Any, x: Tensor) -> None:
+    if not (hasattr(value, "__float__") or isinstance(value, complex)):
+        kind = type(value).__name__
+        raise ArgumentError(f"masked_fill(): argument 'value' must be Tensor or Number, not {kind}")
     whole = not (x.dtype.is_floating_point or x.dtype.is_complex)
     if whole and isinstance(value, float) and value != value // 1:
         raise DtypeError(

@@ -9,6 +9,7 @@ from ..refusals import refusing
 from ..tensor import Tensor
 from .linalg_norms import vector_norm
 from .norms import norm
+from .reduce import axis_of, whole
 from .scan import cumsum
 
 
@@ -31,6 +32,7 @@ def cov(
         )
     if input.dtype.category == 0:
         raise RuntimeError("cov(): bool dtype is not supported for input")
+    correction = whole(correction, "correction")
     x = input.reshape((1, -1)) if input.ndim < 2 else input
     count = x.shape[1]
     weights = _weights(fweights, aweights, count)
@@ -129,6 +131,10 @@ def _pieces(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Tensor:
         )
     dim %= n
     length = max(y.shape[dim] - 1, 0)
+    if y.dtype.category == 0:
+        raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
+    if isinstance(dx, Tensor) and dx.ndim:
+        raise TypeError(f"{name}(): argument 'dx' must be float, not Tensor; write x=")
     if not isinstance(x, Tensor):  # the second argument may be the distance
         dx = 1 if dx is None and x is None else (x if dx is None else dx)
         pairs = y.narrow(dim, 1, length) + y.narrow(dim, 0, length)
@@ -155,11 +161,12 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(
             f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
         )
+    axis = axis_of(dim, input.ndim)
     if p <= 0:
         raise RuntimeError("renorm: non-positive norm not supported")
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
-    others = tuple(d for d in range(input.ndim) if d != dim % input.ndim)
+    others = tuple(d for d in range(input.ndim) if d != axis)
     size = vector_norm(input, p, others, True)
     return input * (maxnorm / (size + 1e-7)).where(size > maxnorm, 1.0)
 

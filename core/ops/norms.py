@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
+from ..errors import DtypeError
 from ..op import FULL, op
 from ..out import takes_out
 from ..samples import Arr, Sample, call, each
@@ -88,7 +89,10 @@ def norm(
     tensor(5.)
     """
     if dtype is not None:
-        input = input.to(as_dtype(dtype))
+        kind = as_dtype(dtype)
+        if kind.is_complex and not input.dtype.is_complex:
+            raise DtypeError(f"norm: dtype should be real for real inputs, but got {kind.name}")
+        input = input.to(kind)
     dim = as_dim(dim)
     if p == "nuc":
         from .. import linalg  # type: ignore[attr-defined]

@@ -40,6 +40,7 @@ copysign = op("copysign", lambda xp, a, b: xp.copysign(a, b),
 heaviside = op("heaviside",
                lambda xp, x, values: xp.where(x == 0, values, xp.astype(x > 0, x.dtype)),
                x=NONE, values=NONE, inplace=True, only_tensors=("x", "values"),
+               refuses={"complex": "heaviside is not yet implemented for complex tensors."},
                samples=call(Arr((3, 4), -2, 3, "int"), Arr((4,), -9, 9, "int")))
 bitwise_left_shift = op("bitwise_left_shift", lambda xp, a, b: _shifted(xp, a, b, left=True),
                         a=NONE, b=NONE, inplace=True,

@@ -36,7 +36,7 @@ def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
                 "Index tensor must have the same number of dimensions as "
                 f"{what} tensor, got {index.ndim} and {other.ndim}"
             )
-        for i, (n, m) in enumerate(zip(index.shape, other.shape)):
+        for i, (n, m) in enumerate(zip(tuple(index.shape) or (1,), tuple(other.shape) or (1,))):
             if n > m and (i != axis or what == "src"):
                 raise RuntimeError(
                     f"Expected index {list(index.shape)} to be no larger than {what} "
@@ -210,7 +210,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
 @takes_out
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     """``gather`` in which the other dimensions broadcast (PyTorch: ``torch.take_along_dim``)."""
-    if indices.dtype.name != "int64":
+    if indices.dtype.name not in ("int64", "int32"):
         raise DtypeError(
             f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.name}"
         )

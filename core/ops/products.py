@@ -6,6 +6,7 @@ from typing import Any
 
 from ..dtypes import bool_, float32, from_native
 from ..errors import RangeError, UnsupportedError
+from ..making import number
 from ..modes import current
 from ..op import EQUAL, HALF, WIDEST, op
 from ..out import takes_out
@@ -266,6 +267,7 @@ def _addmm_form(
 
 def factors(x: Tensor, beta: Any, alpha: Any) -> tuple[Any, Any]:
     """The two factors as numbers; beside integers they lose their fractions, as in PyTorch."""
+    beta, alpha = number(beta, "beta"), number(alpha, "alpha")
     if x.dtype.category < float32.category:
         return int(beta), int(alpha)
     return tuple(v if isinstance(v, complex) else float(v) for v in (beta, alpha))  # type: ignore

@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
-from ..errors import ArgumentError
+from ..errors import ArgumentError, GraphError
+from ..modes import is_grad_enabled
 from ..op import FLOAT, FULL, NONE, op
 from ..out import takes_out
 from ..samples import each, unary
@@ -52,10 +53,16 @@ def axis_of(dim: Any, ndim: int) -> int:
 
 
 def as_dim(dim: Any) -> Any:
-    """``dim`` as ops take it: None where it is empty, a tuple where it is a list."""
+    """``dim`` as ops take it, and save it: an int, a tuple, or None where it is empty."""
+    if dim.__class__ is int or dim is None:
+        return dim
     if dim.__class__ is list or dim.__class__ is tuple:
         return tuple(dim) or None
-    return dim
+    if getattr(dim, "ndim", 0):  # dimensions in a Tensor
+        return tuple(whole(d) for d in dim) or None
+    if isinstance(dim, (str, bytes, dict, set)):
+        raise ArgumentError(f"argument 'dim' must be tuple of ints, not {type(dim).__name__}")
+    return whole(dim) if hasattr(dim, "__index__") else dim
 
 
 def _axis(dim: Any, x: Any) -> Any:
@@ -206,6 +213,20 @@ def scatter_back(g: Any, indices: Any, shape: Any, dim: int, keepdim: bool = Tru
     return scatter_into(g, indices, dim=dim, shape=tuple(shape))
 
 
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """``x`` in the type that ``dtype=`` asks for; not one that would lose its gradient."""
+    if dtype is None:
+        return x
+    kind = as_dtype(dtype)
+    if getattr(x, "requires_grad", False) and is_grad_enabled():
+        if not (kind.is_floating_point or kind.is_complex):
+            raise GraphError(
+                f"Autograd not support dtype: {kind.name}: the gradient would be lost; write "
+                "`x.detach()` if that is meant"
+            )
+    return x.to(kind)
+
+
 # -- PyTorch's forms --------------------------------------------------------------------------
 @takes_out
 def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -216,7 +237,7 @@ def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     tensor([2., 2., 2.])
     """
     if dtype is not None:
-        input = input.to(as_dtype(dtype))
+        input = in_dtype(input, dtype)
     out = sum(input, dim=as_dim(dim), keepdim=keepdim)
     return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
@@ -225,7 +246,7 @@ def _summed(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 def _meaned(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over all values, or over ``dim`` (PyTorch: ``torch.mean``); floating point only."""
     if dtype is not None:
-        input = input.to(as_dtype(dtype))
+        input = in_dtype(input, dtype)
     return mean(input, dim=as_dim(dim), keepdim=keepdim)
 
 
@@ -233,7 +254,7 @@ def _meaned(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Product of all values, or over ``dim`` (PyTorch: ``torch.prod``); integers to int64."""
     if dtype is not None:
-        input = input.to(as_dtype(dtype))
+        input = in_dtype(input, dtype)
     out = prod_op(input, dim=as_dim(dim), keepdim=keepdim)
     return out if dtype is None or out.dtype is as_dtype(dtype) else out.to(dtype)
 
@@ -241,6 +262,7 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
 @takes_out
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether all values are true (not zero), over all or over ``dim`` (``torch.all``)."""
+    dim = as_dim(dim) if dim.__class__ not in (tuple, list) else dim
     if dim is not None and dim.__class__ is not int and not len(dim):
         return _truth_of_each(input)
     return all_op(input, dim=as_dim(dim), keepdim=keepdim)
@@ -249,6 +271,7 @@ def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 @takes_out
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether any value is true (not zero), over all or over ``dim`` (``torch.any``)."""
+    dim = as_dim(dim) if dim.__class__ not in (tuple, list) else dim
     if dim is not None and dim.__class__ is not int and not len(dim):
         return _truth_of_each(input)
     return any_op(input, dim=as_dim(dim), keepdim=keepdim)
@@ -287,6 +310,12 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got "
             f"{input.dtype.name}"
+        )
+    kind = input.dtype if dtype is None else as_dtype(dtype)
+    if not (kind.is_floating_point or kind.is_complex):
+        raise RuntimeError(
+            f"nanmean(): could not infer output dtype. Optional dtype must be either a floating "
+            f"point or complex dtype. Got: {kind.name}"
         )
     count = sum(input == input, dim=as_dim(dim), keepdim=keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count

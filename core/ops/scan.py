@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import as_dtype, bool_
+from ..dtypes import bool_
 from ..forms import inplace_composite
 from ..op import FLOAT, FULL, op
 from ..out import takes_out
@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .arranging import flip
 from .elementwise import exp
-from .reduce import _long, axes_of, axis_of, scatter_back, whole
+from .reduce import _long, axes_of, axis_of, in_dtype, scatter_back, whole
 from .shape import pad_constant
 
 _DIMS = ({"dim": 0}, {"dim": -1})
@@ -165,10 +165,6 @@ Cummax = returned("cummax", "values", "indices")
 Cummin = returned("cummin", "values", "indices")
 
 
-def _cast(x: Any, dtype: Any) -> Any:
-    return x if dtype is None else x.to(as_dtype(dtype))
-
-
 @takes_out
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running sum along ``dim`` (PyTorch: ``torch.cumsum``); integers sum to int64.
@@ -177,13 +173,13 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     >>> ad.cumsum(ad.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
-    return _cast(cumsum_op(_cast(input, dtype), dim=whole(dim)), dtype)
+    return in_dtype(cumsum_op(in_dtype(input, dtype), dim=whole(dim)), dtype)
 
 
 @takes_out
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Running product along ``dim`` (PyTorch: ``torch.cumprod``); integers multiply to int64."""
-    return _cast(cumprod_op(_cast(input, dtype), dim=whole(dim)), dtype)
+    return in_dtype(cumprod_op(in_dtype(input, dtype), dim=whole(dim)), dtype)
 
 
 @takes_out
@@ -223,6 +219,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
 
     if input.ndim == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
+    n = whole(n, "n")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = axis_of(dim, input.ndim)

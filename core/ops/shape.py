@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from operator import index
 from typing import Any
 
 from ..errors import ArgumentError, ShapeError
@@ -13,7 +14,9 @@ from ..tensor import Size, Tensor
 
 
 def _inferred(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
-    shape = tuple(int(n) for n in shape)
+    if isinstance(shape, (str, bytes, dict, set)):
+        raise TypeError(f"a shape is made of integers, not of {type(shape).__name__}")
+    shape = tuple(index(n) for n in shape)
     size = 1
     for n in x.shape:
         size *= n
@@ -47,7 +50,7 @@ def _expanded(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
     out: list[Any] = []
     for i, n in enumerate(shape):
         here = x.shape[i - extra] if i >= extra else None
-        if n < 0 and (n != -1 or here is None):
+        if n < -1 or (n == -1 and here is None):
             raise ValueError(
                 f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
                 f"dimension {i}"
@@ -63,7 +66,12 @@ def _expanded(shape: tuple[int, ...], x: Any) -> tuple[int, ...]:
 
 
 def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    if isinstance(dims, int):
+        dims = (dims,)
+    elif isinstance(dims, (str, bytes, dict, set)):
+        raise TypeError(f"argument 'dim' must be tuple of ints, not {type(dims).__name__}")
+    else:
+        dims = (dims.__index__(),) if getattr(dims, "ndim", 1) == 0 else tuple(dims)
     span = builtins.max(ndim, 1)
     for d in dims:
         if not -span <= d < span:
@@ -204,6 +212,7 @@ def _unpad(g: Any, padding: Any) -> Any:
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` (PyTorch: ``torch.flatten``)."""
     x = input
+    start_dim, end_dim = index(start_dim), index(end_dim)
     if x.ndim == 0:
         _normal((start_dim, end_dim), 0)
         return reshape(x, shape=(1,))
@@ -295,7 +304,7 @@ def broadcast_shapes(*shapes: Any) -> Any:
     >>> ad.broadcast_shapes((2, 1), (3,))
     anadrome.Size([2, 3])
     """
-    sizes = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    sizes = [(s,) if isinstance(s, int) else tuple(index(n) for n in s) for s in shapes]
     out = [1] * builtins.max((len(s) for s in sizes), default=0)
     for s in sizes:
         for i in range(-1, -len(s) - 1, -1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import DtypeError, RangeError
+from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
 from ..inplace import assign
 from ..out import takes_out
@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .indexing import index_add_values
 from .placing import scatter_reduce
-from .reduce import axis_of
+from .reduce import axis_of, in_dtype
 from .scattering import index_add_op, index_copy_op, member_along
 
 
@@ -114,6 +114,11 @@ def index_put(
     >>> ad.zeros(3).index_put((ad.tensor([1, 1]),), ad.tensor(2.0), accumulate=True)
     tensor([0., 4., 0.])
     """
+    if not isinstance(indices, (tuple, list)):
+        raise ArgumentError(
+            "index_put(): argument 'indices' (position 2) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
     if values.dtype is not input.dtype:
         raise DtypeError(
             "Index put requires the source and destination dtypes match, got "
@@ -134,7 +139,7 @@ def index_put(
 def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """In-place form of ``index_put``; returns self."""
     if not accumulate:
-        if values.dtype is not self.dtype:
+        if values.dtype is not self.dtype or not isinstance(indices, (tuple, list)):
             index_put(self, indices, values)  # raises
         self[tuple(slice(None) if i is None else i for i in indices)] = values
         return self
@@ -153,7 +158,7 @@ def _replaced(name: str, x: Any, region: Any, src: Any) -> Any:
             f"expected src to have a size equal to the slice of self. src size = "
             f"{list(src.shape)}, slice size = {list(part.shape)}"
         )
-    assign(part, src.to(x.dtype), name)
+    assign(part, in_dtype(src, x.dtype), name)
     return out
 
 

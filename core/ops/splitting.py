@@ -112,6 +112,9 @@ def tensor_split(
     >>> [p.tolist() for p in ad.tensor_split(ad.tensor([1, 2, 3, 4]), 3)]
     [[1, 2], [3], [4]]
     """
+    given = [v for v in (indices_or_sections, sections, indices) if v is not None]
+    if len(given) != 1:
+        raise TypeError("tensor_split() takes either a number of sections, or indices")
     if indices_or_sections is None:
         indices_or_sections = sections if indices is None else indices
     if input.ndim == 0:
@@ -135,11 +138,14 @@ def tensor_split(
             raise RuntimeError(f"number of sections must be at most {MOST_PIECES}, got {count}")
         ends = [n // count * (i + 1) + min(i + 1, n % count) for i in range(count)]
         return _pieces(input, list(zip([0, *ends], ends)), axis)
-    cuts = [int(i) for i in indices_or_sections]
+    cuts = [whole(i, "indices") for i in indices_or_sections]
     return _pieces(input, list(zip([0, *cuts], [*cuts, n])), axis)
 
 
 def _split_along(name: str, x: Tensor, what: Any, axis: int, least: int) -> tuple[Tensor, ...]:
+    if isinstance(what, (str, bytes, dict, set)):
+        kind = type(what).__name__
+        raise TypeError(f"{name}() takes a number of sections, or indices, not {kind}")
     if x.ndim < least:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension"

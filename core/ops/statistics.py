@@ -15,6 +15,7 @@ from ..tensor import Tensor
 from .arithmetic import where
 from .extremes import picked_rule, shared_all_rule
 from .reduce import _mean, _sum, as_dim, axes_of, axis_of, count_of, mean, spread, sum
+from .reduce import whole as whole_number
 from .shape import reshape
 
 _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
@@ -104,6 +105,8 @@ def _ranked(xp: Any, x: Any, axis: int, skip_nan: bool) -> tuple[Any, Any]:
 
 def _median_all(xp: Any, x: Any, skip_nan: bool) -> Any:
     if 0 in x.shape:
+        if not from_native[x.dtype].is_floating_point:
+            raise ValueError("the median of no integers is none; there is no NaN among them")
         return xp.sum(x) + xp.asarray(math.nan, dtype=x.dtype)
     values, _ = _ranked(xp, xp.reshape(x, (-1,)), 0, skip_nan)
     return xp.reshape(values, ())
@@ -208,16 +211,20 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     tensor(2.)
     """
     if dim is None:
+        if keepdim:
+            raise TypeError("median() takes keepdim together with a dim")
         return median_all(input)
-    return Median(*median_dim(input, dim=dim, keepdim=keepdim))
+    return Median(*median_dim(input, dim=whole_number(dim), keepdim=keepdim))
 
 
 @takes_out
 def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """``median`` of the values that are not NaN (PyTorch: ``torch.nanmedian``)."""
     if dim is None:
+        if keepdim:
+            raise TypeError("nanmedian() takes keepdim together with a dim")
         return nanmedian_all(input)
-    return Nanmedian(*nanmedian_dim(input, dim=dim, keepdim=keepdim))
+    return Nanmedian(*nanmedian_dim(input, dim=whole_number(dim), keepdim=keepdim))
 
 
 _BETWEEN = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -268,6 +275,12 @@ def _quantile(
         q = x.new_tensor(q)
         if not bool((q >= 0).all() & (q <= 1).all()):
             raise RangeError(f"{name}() q must be in the range [0, 1] but got {q.tolist()}")
+    else:
+        data = q._data
+        q._backend.require(
+            (data >= 0) & (data <= 1),
+            lambda: RangeError(f"{name}() q values must be in the range [0, 1]"),
+        )
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
     if q.dtype is not x.dtype:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
-from .. import fft
+from .. import fft, sites
 from ..refusals import refusing
 from ..tensor import Tensor
 from .complex import _view_as_complex, _view_as_real, is_complex
@@ -19,10 +18,9 @@ def _window(name: str, window: Any, win_length: int, n_fft: int, like: Tensor) -
 
     if window is None:
         if name == "stft":
-            warnings.warn(
+            sites.warn(
                 "A window was not provided. A rectangular window will be applied, which is known "
                 "to cause spectral leakage. Other windows such as hann_window are recommended",
-                stacklevel=4,
             )
         window = ones(win_length, dtype=like.abs().dtype, device=like.device)
     elif window.ndim != 1 or window.shape[0] != win_length:
@@ -70,6 +68,8 @@ def stft(
     """
     from ..nn.functional import pad
 
+    if center and align_to_window is not None:
+        raise RuntimeError("stft align_to_window should only be set when center = false")
     hop, win = _lengths("stft", n_fft, hop_length, win_length)
     if input.ndim not in (1, 2):
         raise RuntimeError(f"stft: expected a 1D or 2D tensor, not {input.ndim}D")
@@ -157,10 +157,9 @@ def istft(
         )
     out = signal / weight
     if length is not None and out.shape[-1] < length:
-        warnings.warn(
+        sites.warn(
             "The length of signal is shorter than the length parameter. Result is being padded "
             "with zeros in the tail. Please check your center and hop_length settings",
-            stacklevel=2,
         )
         out = pad(out, (0, length - out.shape[-1]))
     return out if spectra.ndim == 3 else out.squeeze(0)

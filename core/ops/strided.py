@@ -9,11 +9,12 @@ from .. import backend as backends
 from .. import modes
 from ..dtypes import dtype
 from ..inplace import check_writable
+from ..layouts import check
 from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
-from .reduce import axes_of
+from .reduce import axes_of, whole
 from .scattering import added_at
 from .shape import reshape, shape_of, squeeze, t, transpose, unsqueeze
 
@@ -187,7 +188,8 @@ def as_strided(
     tensor([[0, 2, 4],
             [1, 3, 5]])
     """
-    size, stride = tuple(int(n) for n in size), tuple(int(n) for n in stride)
+    size = tuple(whole(n, "size") for n in size)
+    stride = tuple(whole(n, "stride") for n in stride)
     if len(size) != len(stride):
         raise RuntimeError(
             f"mismatch in length of strides and shape: {len(stride)} and {len(size)}"
@@ -197,6 +199,8 @@ def as_strided(
             "as_strided: Negative strides are not supported at the moment, got strides: "
             f"{list(stride)}"
         )
+    if storage_offset is not None:
+        storage_offset = whole(storage_offset, "storage_offset")
     modes.touch(input)
     base = input if input._base is None else input._base
     strides = strides_of(input._data)
@@ -217,8 +221,10 @@ def as_strided(
     return as_strided_op(input, size=size, stride=stride, offset=offset, strides=own)
 
 
-def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """The same values in memory row by row: self, or a copy (PyTorch: ``Tensor.contiguous``)."""
+    if memory_format is not None:
+        check("contiguous", "memory_format", memory_format)
     flags = getattr(input._data, "flags", None)
     if flags is None or flags.c_contiguous:
         return input

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import creation
 from ..dtypes import get_default_dtype
+from ..layouts import accept
 from ..refusals import refusing
 from ..tensor import Tensor
 
@@ -14,7 +15,7 @@ from ..tensor import Tensor
 def _made(name: str, length: int, periodic: bool, shape: Any, keywords: dict[str, Any]) -> Tensor:
     """``shape`` of each value's place from 0 to 1."""
     requires_grad = keywords.pop("requires_grad", False)
-    keywords.pop("layout", None)
+    accept(name, keywords)
     keywords.pop("pin_memory", None)
     kind = keywords.pop("dtype", None) or get_default_dtype()
     if not kind.is_floating_point:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ..device import device as _device
 from ..dtypes import dtype
-from ..facts import layout
+from ..layouts import layout
 from ..size import Size
 from ..storage import UntypedStorage
 from ..tensor import Tensor

@@ -203,6 +203,11 @@ class cpu_autocast(autocast):
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether ``autocast`` knows the device type (PyTorch: ``torch.amp.is_autocast_available``)."""
+    if not isinstance(device_type, str):
+        raise TypeError(
+            "is_autocast_available(): argument 'device_type' (position 1) must be str, not "
+            f"{type(device_type).__name__}"
+        )
     return device_type in _device_types()
 
 

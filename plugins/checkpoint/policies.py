@@ -70,7 +70,7 @@ class SelectiveCheckpointContext:
     is what the op returned.
     """
 
-    def __init__(self, *, is_recompute: bool = False, op_output: Any = None) -> None:
+    def __init__(self, *, is_recompute: bool, op_output: Any = None) -> None:
         self.is_recompute = is_recompute
         self.op_output = op_output
 
@@ -92,7 +92,9 @@ class _Selective(Keeping):
         self.allow_mutation = allow_mutation
 
     def kept_of(self, op: Any, args: Any, kwargs: Any, out: Any) -> Kept | None:
-        answer = self.function(SelectiveCheckpointContext(op_output=out), op, *args, **kwargs)
+        answer = self.function(
+            SelectiveCheckpointContext(is_recompute=False, op_output=out), op, *args, **kwargs
+        )
         if isinstance(answer, bool):
             answer = CheckpointPolicy.MUST_SAVE if answer else CheckpointPolicy.PREFER_RECOMPUTE
         if not isinstance(answer, CheckpointPolicy):

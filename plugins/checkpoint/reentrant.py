@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from anadrome import Tensor
+from anadrome import Tensor, sites
 from anadrome.autograd import Function, backward, once_differentiable
 from anadrome.modes import State, current, reset_state, saved_tensors_hooks, set_state
 from anadrome.random import recorded_keys, replayed_keys
@@ -17,10 +16,9 @@ from anadrome.rerun import Overwritten, settle
 def reentrant(function: Callable[..., Any], args: tuple[Any, ...], preserve: bool) -> Any:
     """``function(*args)``, recomputed in a backward of its own."""
     if not any(a.requires_grad for a in args if isinstance(a, Tensor)):
-        warnings.warn(
+        sites.warn(
             "None of the inputs have requires_grad=True. Gradients will be None; "
             "use_reentrant=False differentiates through the weights alone",
-            stacklevel=3,
         )
     return CheckpointFunction.apply(function, preserve, *args)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,10 +57,9 @@ def clip_grad_norm(
     foreach: bool | None = None,
 ) -> Tensor:
     """``clip_grad_norm_`` by its old name, which PyTorch deprecates (FutureWarning)."""
-    warnings.warn(
+    sites.warn(
         "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
         FutureWarning,
-        stacklevel=2,
     )
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
@@ -79,6 +77,7 @@ def clip_grads_with_norm_(
     """
     grads = _gradients(_listed(parameters))
     _refuse_scaled(grads, "clip_grads_with_norm_")
+    total_norm = ad.as_tensor(total_norm)
     _shrink(grads, max_norm, total_norm)
 
 
@@ -151,6 +150,8 @@ def _refuse_scaled(grads: list[Tensor], function: str) -> None:
 
 def _shrink(grads: list[Tensor], max_norm: float, norm: Tensor) -> None:
     max_norm = float(max_norm)
+    if norm.ndim:
+        raise ValueError(f"the total norm is a Tensor of no dimensions, not {tuple(norm.shape)}")
     for group in _by_device(grads).values():
         shrink_to_norm(*group, norm.to(group[0].device), max_norm=max_norm)
 

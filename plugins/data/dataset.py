@@ -5,12 +5,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import anadrome as ad
-from anadrome import Tensor
+from anadrome import Tensor, sites
 from anadrome.border import Bordered, enclose_functions
 
 T_co = TypeVar("T_co", covariant=True)
@@ -226,9 +225,8 @@ def random_split(
             counts[i % len(counts)] += 1
         for i, count in enumerate(counts):
             if count == 0:
-                warnings.warn(
+                sites.warn(
                     f"Length of split at index {i} is 0. This might result in an empty dataset.",
-                    stacklevel=2,
                 )
     if sum(counts) != size:
         raise ValueError(

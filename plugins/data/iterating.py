@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
+
+from anadrome import sites
 
 from .fetch import fetcher
 from .position import Order, is_stateful
@@ -24,11 +25,10 @@ class LengthCheck:
         if self._count == 1 and hasattr(self._loader.dataset, "__len__"):
             self._length = len(self._loader)
         if self._length is not None and self._count == self._length + 1:
-            warnings.warn(
+            sites.warn(
                 f"Length of IterableDataset {self._loader.dataset} was reported to be "
                 f"{self._length}, but {self._count} samples have been fetched. With several "
                 "workers, share the data among them by `get_worker_info()`.",
-                stacklevel=3,
             )
 
 

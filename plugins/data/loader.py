@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 import anadrome as ad
+from anadrome import sites
 from anadrome.border import Bordered
 
 from .collate import default_collate, default_convert
@@ -298,11 +298,10 @@ def _check_cores(num_workers: int) -> None:
     usable = getattr(os, "sched_getaffinity", None)
     cores = len(usable(0)) if usable else os.cpu_count()
     if num_workers and cores is not None and num_workers > cores:
-        warnings.warn(
+        sites.warn(
             f"This DataLoader will create {num_workers} worker processes in total. Our suggested "
             f"max number of worker in current system is {cores}, which is smaller than what this "
             "DataLoader is going to create. Please be aware that excessive worker creation might "
             "get DataLoader running slow or even freeze, lower the worker number to avoid "
             "potential slowness/freeze if necessary.",
-            stacklevel=3,
         )

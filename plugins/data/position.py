@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import array
 import contextlib
-import warnings
 import zlib
 from collections.abc import Callable
 from typing import Any
 
-from anadrome import randomness
+from anadrome import randomness, sites
 
 from .sampler import BatchSampler, new_seed
 
@@ -226,10 +225,9 @@ def check_loader(loader: Any, state: State) -> None:
         what = f"{state['num_workers']} workers, this one has {loader.num_workers}"
         if loader._iterable:
             raise ValueError(f"the state is one of a loader with {what}")
-        warnings.warn(
+        sites.warn(
             f"the loader's state is one with {what}: the order of the samples stays, but random "
             "numbers drawn by workers will be others",
-            stacklevel=4,
         )
     if state["pass"] is not None and state["size"] != _size(loader):
         raise ValueError(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import anadrome as ad
-from anadrome import Size, Tensor
+from anadrome import Size, Tensor, sites
 from anadrome.border import Bordered
 
 from . import constraints
@@ -51,11 +50,10 @@ class Distribution(Bordered):
     def _check_parameters(self) -> None:
         allowed = getattr(self, "arg_constraints", None)
         if allowed is None:
-            warnings.warn(
+            sites.warn(
                 f"{type(self)} does not define `arg_constraints`. Please set `arg_constraints = "
                 "{}` or initialize the distribution with `validate_args=False` to turn off "
                 "validation.",
-                stacklevel=4,
             )
             return
         for name, constraint in allowed.items():
@@ -152,10 +150,9 @@ class Distribution(Bordered):
 
     def sample_n(self, n: int) -> Tensor:
         """Deprecated: ``sample((n,))``."""
-        warnings.warn(
+        sites.warn(
             "`sample_n(n)` will be deprecated. Use `sample((n,))` instead.",
             FutureWarning,
-            stacklevel=2,
         )
         return self.sample((n,))
 
@@ -208,10 +205,9 @@ class Distribution(Bordered):
             )
         support = getattr(self, "support", None)
         if support is None:
-            warnings.warn(
+            sites.warn(
                 f"{type(self)} does not define `support` to enable sample validation. Please "
                 "initialize the distribution with `validate_args=False` to turn off validation.",
-                stacklevel=3,
             )
         elif not bool(support.check(value).all()):
             raise ValueError(

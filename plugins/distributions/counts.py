@@ -189,7 +189,7 @@ class Binomial(_Coin):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with ad.no_grad():
-            return binomial(self.total_count.expand(shape), self.probs.expand(shape))
+            return binomial(self.total_count, self.probs, shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         value, n = self._checked(value), self.total_count

@@ -163,9 +163,10 @@ def _searched_poisson(mu: Tensor) -> Tensor:
     return k
 
 
-def binomial(count: Tensor, probs: Tensor) -> Tensor:
-    """How many of ``count`` throws succeed, for each count and probability."""
+def binomial(count: Tensor, probs: Tensor, shape: Any) -> Tensor:
+    """How many of ``count`` throws succeed, for each count and probability, in that shape."""
     most = int(count.max().item()) if count.numel() else 0
+    count, probs = count.expand(shape), probs.expand(shape)
     out = ad.zeros_like(probs)
     for start in range(0, most, 64):
         throws = min(64, most - start)

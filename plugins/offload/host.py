@@ -34,6 +34,9 @@ class save_on_cpu(Elsewhere):
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         super().__init__()
+        if not isinstance(device_type, str):
+            kind = type(device_type).__name__
+            raise TypeError(f"save_on_cpu: device_type is a name such as 'cuda', not {kind}")
         self.pin_memory = pin_memory
         self.device_type = device_type
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor, nn
+from anadrome import Tensor, nn, sites
 from anadrome.border import enclose_functions
 from anadrome.optim import Optimizer
 from anadrome.optim.lr_scheduler import LRScheduler
@@ -237,11 +236,10 @@ class SWALR(LRScheduler):
 
     def get_lr(self) -> list[Any]:
         if not self._get_lr_called_within_step:
-            warnings.warn(
+            sites.warn(
                 "To get the last learning rate computed by the scheduler, please use "
                 "`get_last_lr()`.",
                 UserWarning,
-                stacklevel=2,
             )
         step = self._step_count - 1
         if self.anneal_epochs == 0:

@@ -79,6 +79,12 @@ class Table(list):
 
 
 _running: list[profile] = []
+#: PyTorch's further arguments of ``profile``: accepted, without effect.
+_ACCEPTED = (
+    "acc_events", "custom_trace_id_callback", "execution_trace_observer", "experimental_config",
+    "post_processing_timeout_s", "profile_memory", "use_cuda", "use_cpu", "use_device",
+    "use_kineto", "with_flops", "with_modules", "with_stack",
+)  # fmt: skip
 _RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 
 
@@ -103,6 +109,16 @@ class profile(Mode):
         on_trace_ready: Callable[[profile], None] | None = None, schedule: Any = None,
         **others: Any,
     ) -> None:  # fmt: skip
+        for name in others:
+            if name not in _ACCEPTED:
+                raise TypeError(f"profile() got an unexpected keyword argument {name!r}")
+        if activities is not None and not hasattr(activities, "__iter__"):
+            kind = type(activities).__name__
+            raise TypeError(f"profile(): activities is a list, not {kind}")
+        for name, function in (("schedule", schedule), ("on_trace_ready", on_trace_ready)):
+            if function is not None and not callable(function):
+                kind = type(function).__name__
+                raise TypeError(f"profile(): {name} is a function, not {kind}")
         self.enabled = enabled
         self.record_shapes = record_shapes
         self.on_trace_ready = on_trace_ready

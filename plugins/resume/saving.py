@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import warnings
 import weakref
 from typing import Any
 
@@ -259,7 +258,7 @@ if hasattr(os, "register_at_fork"):
 def _tell(failures: list[SerializationError]) -> None:
     """At the end: what nobody has asked for."""
     for error in failures:
-        warnings.warn(_text(error), SaveWarning, stacklevel=1)
+        sites.warn(_text(error), SaveWarning)
 
 
 def _text(error: SerializationError) -> str:

@@ -27,7 +27,11 @@ def main() -> int:
     for count, record in found:
         print(report.told(count, record))
     print(f"\n{report.table(records)}\n\n{len(found)} kinds of findings")
-    return bool(found)
+    alone = report.unexplained(records) if options.torch else []
+    if options.torch:
+        print(f"\n{report.comparison(records)}\n\n{len(alone)} without a reason")
+        print(*alone, sep="\n")
+    return bool(found or alone)
 
 
 def _replay(name: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 import anadrome as ad
 
-from . import oracle
+from . import explained, oracle
 from .draws import Drawn
 from .surface import Target
 
@@ -21,6 +21,7 @@ SAME = "same"
 BOTH_REFUSE = "both refuse"
 LENIENT = "only PyTorch refuses"
 STRICT = "only anadrome refuses"
+TABLES = {LENIENT: explained.LENIENT, STRICT: explained.STRICT}
 DIFFERS = "the results differ"
 NOT_COMPARED = "not compared"
 
@@ -59,6 +60,13 @@ EXPLAINED = {
     "binary_cross_entropy": "the common type with the weight's",
     "pad_sequence": "the common type of the sequences",
     "renorm": "of infinities",
+    **dict.fromkeys(("qr", "std", "var"), "of a matrix of less than full rank; of nothing"),
+    "polygamma": "beyond what the type holds",
+    "cosine_similarity": "of vectors whose length the type does not hold",
+    "multi_margin_loss": "margin=nan",
+    **dict.fromkeys(
+        ("soft_margin_loss", "hinge_embedding_loss", "ldexp"), "the common type of both arguments"
+    ),
 }
 
 #: What tells of the machine, or of where in memory something lies.
@@ -91,7 +99,7 @@ def twin(value: Any, depth: int = 0) -> Any:
         data = value.detach()
         kind = getattr(torch, data.dtype.name)
         host = np.array((data.float() if kind is torch.bfloat16 else data).numpy())
-        out = torch.from_numpy(host).to(kind)
+        out = _laid_out(torch.from_numpy(host).clone().to(kind), data)
         out = torch.nn.Parameter(out) if isinstance(value, ad.nn.Parameter) else out
         if value.is_leaf and value.grad is not None:
             out.grad = twin(value.grad)
@@ -108,9 +116,22 @@ def twin(value: Any, depth: int = 0) -> Any:
         return type(value)(twin(v, depth + 1) for v in value)
     if type(value) is dict:
         return {twin(k): twin(v, depth + 1) for k, v in value.items()}
-    if type(value).__module__.startswith("anadrome") or hasattr(value, "__next__"):
+    homes = (type(value).__module__, str(getattr(value, "__module__", "")))
+    if any(home.startswith("anadrome") for home in homes) or hasattr(value, "__next__"):
         raise _NoTwin
     return value
+
+
+def _laid_out(made: Any, ours: ad.Tensor) -> Any:
+    """With its elements as often in memory as ours has them, and with ours' strides."""
+    import torch
+
+    if 0 in ours.stride() and ours.numel():
+        once = tuple(slice(0, 1) if n == 0 else slice(None) for n in ours.stride())
+        return made[once].clone().expand(made.shape)
+    if 0 in ours.shape or ours.is_contiguous():
+        return made
+    return torch.empty_strided(made.shape, ours.stride(), dtype=made.dtype).copy_(made)
 
 
 def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, given: Any) -> str:
@@ -124,15 +145,15 @@ def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, give
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             outcome, found = oracle.attempt(lambda: function(*args, **keywords), drawn)
-        refused = outcome.kind != oracle.WORKED
+        refused = outcome.kind != oracle.WORKED or found is NotImplemented
         told = outcome.text
     except BaseException as error:
         refused, told = True, str(error)
     worked = ours.kind == oracle.WORKED
     if refused:
-        return f"{LENIENT}: {told[:150]}" if worked else BOTH_REFUSE
+        return f"{LENIENT}: {told[:200]}" if worked else BOTH_REFUSE
     if not worked:
-        return STRICT
+        return f"{STRICT}: {ours.text[:200]}"
     if target.is_class:
         return SAME
     if any(word in target.path for word in _OF_THE_MACHINE):
@@ -145,6 +166,16 @@ def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, give
     return f"{DIFFERS}: {why}" if why else SAME
 
 
+def why(record: dict[str, Any]) -> str | None:
+    """The reason why one library refuses alone, empty if there is none; None if both agree."""
+    head, _, words = record.get("torch", "").partition(": ")
+    table = TABLES.get(head)
+    if table is None:
+        return None
+    found = explained.reason(table, record["start"].partition("#")[0], words, record["call"])
+    return found.why if found else ""
+
+
 def restore() -> None:
     """Undo what a call may have set for the process in PyTorch."""
     import torch
@@ -154,6 +185,7 @@ def restore() -> None:
     torch.set_default_device(None)
     torch.use_deterministic_algorithms(False)
     torch.set_printoptions(profile="default")
+    torch.distributions.Distribution.set_default_validate_args(__debug__)
 
 
 def prepared(drawn: Drawn) -> Any:

@@ -81,30 +81,30 @@ def judged(error: BaseException, drawn: Drawn) -> Outcome:
     if isinstance(error, MemoryError) and _asks_for_much(drawn):
         return Outcome(NO_MEMORY)
     if frame is not None and frame.f_code.co_filename == "<docstring>":
-        return Outcome(REFUSED)  # a function of the example
+        return Outcome(REFUSED, text=text)  # a function of the example
     if frame is None or frame.f_code.co_filename.startswith(_HERE):
         # Ours only by the call: Python could not bind the arguments, or a function of the caller's.
         if frame is not None and frame.f_code.co_filename.endswith("pools.py"):
-            return Outcome(REFUSED)
+            return Outcome(REFUSED, text=text)
         if isinstance(error, TypeError) and _UNBOUND.search(str(error)):
-            return Outcome(BINDING)
+            return Outcome(BINDING, text=text)
         return Outcome(LEAKED, "the call itself", text)
     if isinstance(error, OSError) and error.filename is not None:
-        return Outcome(REFUSED)
+        return Outcome(REFUSED, text=text)
     code = frame.f_code
     if isinstance(error, TypeError) and _UNBOUND.search(str(error)):
         # A function that hands on whatever it is given, or calls one of the caller's.
         again = code.co_name == "answer"  # a call made again, by core/refusals.py
         hands_on = again or code.co_flags & _GATHERS or code.co_filename == contextlib.__file__
         if hands_on or _OF_CALLER.match(str(error)):
-            return Outcome(BINDING)
+            return Outcome(BINDING, text=text)
     if code.co_name in _CONVERSIONS and isinstance(error, (OverflowError, ValueError, TypeError)):
-        return Outcome(REFUSED)  # ``int(infinity)``, in Python's own words
+        return Outcome(REFUSED, text=text)  # ``int(infinity)``, in Python's own words
     # An assertion with a text is PyTorch's class for some checks; a bare one is a mistake of ours.
     bare = isinstance(error, AssertionError) and not str(error)
     if code.co_filename.startswith(_OURS) and not bare:
         if dis.opname[code.co_code[offset]] in ("RAISE_VARARGS", "RERAISE"):
-            return Outcome(REFUSED)
+            return Outcome(REFUSED, text=text)
     return Outcome(LEAKED, _place(error), text)
 
 

@@ -6,7 +6,7 @@ import collections
 import re
 from typing import Any
 
-from . import oracle
+from . import against_torch, oracle
 
 KINDS = (oracle.WORKED, oracle.REFUSED, oracle.BINDING, oracle.NO_MEMORY, *oracle.FINDINGS)
 
@@ -46,3 +46,25 @@ def told(count: int, record: dict[str, Any]) -> str:
         f"{count:5d} × {record['kind']}: {record['start']}\n        {record.get('call', '')}\n"
         f"        {record.get('where', '')}: {record.get('text', '')}"
     )
+
+
+def comparison(records: list[dict[str, Any]]) -> str:
+    """How the calls compare with PyTorch's: the counts, and what only one library refuses."""
+    judged = collections.Counter(r["torch"].partition(": ")[0] for r in records if r.get("torch"))
+    lines = [f"{count:8,} {kind}" for kind, count in judged.most_common()]
+    for kind in against_torch.TABLES:
+        those = [r for r in records if r.get("torch", "").startswith(kind)]
+        reasons = collections.Counter(against_torch.why(r) or "no reason" for r in those)
+        lines += ["", f"{kind}:", *(f"{n:8,} {why}" for why, n in reasons.most_common())]
+    return "\n".join(lines)
+
+
+def unexplained(records: list[dict[str, Any]]) -> list[str]:
+    """Calls that one library refuses for no known reason, and results that differ."""
+    out = []
+    for r in records:
+        name = r["start"].partition("#")[0].rpartition(".")[2]
+        differs = r.get("torch", "").startswith(against_torch.DIFFERS)
+        if against_torch.why(r) == "" or (differs and name not in against_torch.EXPLAINED):
+            out.append(f"{r['start']} {r['call']}\n        {r['torch']}")
+    return out

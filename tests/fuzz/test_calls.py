@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, given, settings
 
 import anadrome as ad
 
-from . import against_torch, draws, oracle, planted, report, runner, samples, surface, worker
+from . import (
+    against_torch,
+    draws,
+    explained,
+    oracle,
+    planted,
+    report,
+    runner,
+    samples,
+    surface,
+    worker,
+)
 from .surface import Target
 
 #: How many calls a change is judged by; the same ones each time.
@@ -131,12 +142,29 @@ def test_the_surface_is_whole() -> None:
 @pytest.mark.torch
 def test_results_are_those_of_torch() -> None:
     records = runner.run(0, CALLS // 2, torch=True)
-    differ = [r for r in records if r.get("torch", "").startswith(against_torch.DIFFERS)]
-    told = "\n".join(f"{r['start']} {r['call']} {r['torch']}" for r in differ)
-    names = {r["start"].partition("#")[0].rpartition(".")[2] for r in differ}
-    assert names <= set(against_torch.EXPLAINED), told
+    alone = report.unexplained(records)
+    assert not alone, "\n".join(alone)
     compared = [r for r in records if r.get("torch") == against_torch.SAME]
     assert len(compared) > 0.2 * len(records)
+    refused = [r for r in records if against_torch.why(r) is not None]
+    assert len(refused) > 0.01 * len(records), "nothing is judged"
+
+
+@pytest.mark.torch
+@pytest.mark.nightly
+@pytest.mark.parametrize("part", range(5))
+def test_other_results_are_those_of_torch(part: int) -> None:
+    alone = report.unexplained(runner.run(10**6 + part * NIGHTLY, NIGHTLY, torch=True))
+    assert not alone, "\n".join(alone)
+
+
+def test_a_refusal_without_a_reason_is_found() -> None:
+    record = {"start": "sin#1", "call": "sin('x')"}
+    for head in against_torch.TABLES:
+        assert report.unexplained([{**record, "torch": f"{head}: there is no such rule"}])
+    reasons = [*explained.LENIENT, *explained.STRICT]
+    assert not [r.why for r in reasons if not (r.words or r.given)]  # none covers everything
+    assert against_torch.why({**record, "torch": "same"}) is None
 
 
 @pytest.mark.torch

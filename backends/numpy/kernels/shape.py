@@ -34,7 +34,7 @@ def expand(x: Any, *, shape: Any) -> Any:
             out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
             out.flags.writeable = False
             return out
-        if -1 not in shape:
+        if not shape or min(shape) >= 0:
             return _nditer(x, _FLAGS, _READONLY, None, "C", itershape=shape).itviews[0]
     except (ValueError, TypeError):
         pass
@@ -44,9 +44,12 @@ def expand(x: Any, *, shape: Any) -> Any:
 def permute(x: Any, *, dims: Any) -> Any:
     """The dimensions in another order."""
     try:
-        return x.transpose(dims)
+        # NumPy cuts dimensions to 32 bits: 2**32 would be 0.
+        if not dims or (max(dims) < x.ndim and min(dims) >= -x.ndim):
+            return x.transpose(dims)
     except (ValueError, TypeError):
-        return declared("permute")(x, dims=dims)
+        pass
+    return declared("permute")(x, dims=dims)
 
 
 def transpose(x: Any, *, dim0: int, dim1: int) -> Any:

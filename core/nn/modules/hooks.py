@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ... import modes
+from ... import modes, sites
 from ...autograd.function import Function
 from ...graph import RemovableHandle
 from ...tensor import Tensor
@@ -204,10 +203,9 @@ class _Call:
             try:
                 self._one_after(number, hook, with_kwargs)
             except Exception as error:
-                warnings.warn(
+                sites.warn(
                     "module forward hook with ``always_call=True`` raised an exception that was "
                     f"silenced as another error was raised in forward: {error}",
-                    stacklevel=4,
                 )
 
 
@@ -247,10 +245,9 @@ class _BackwardHooks:
 
     def on_outputs(self, result: Any) -> Any:
         if not isinstance(result, (Tensor, tuple)):
-            warnings.warn(
+            sites.warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of "
                 f"Tensors but received {type(result)}",
-                stacklevel=5,
             )
         outputs = result if isinstance(result, tuple) else (result,)
         outputs, places, node = _through_identity(outputs)

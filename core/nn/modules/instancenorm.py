@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from ... import sites
 from ...tensor import Tensor
 from .. import functional as F
 from .._later import later
@@ -48,10 +48,9 @@ class _InstanceNorm(_NormBase):
                     f"expected input's size at dim={dim} to match num_features "
                     f"({self.num_features}), but got: {input.shape[dim]}."
                 )
-            warnings.warn(
+            sites.warn(
                 f"input's size at dim={dim} does not match num_features. You can silence this "
                 "warning by not passing in num_features, which is not used because affine=False",
-                stacklevel=2,
             )
         out = F.instance_norm(
             input.unsqueeze(0) if single else input,

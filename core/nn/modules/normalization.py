@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import creation
+from ...making import shape_of
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
@@ -36,8 +37,7 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        single = isinstance(normalized_shape, int)
-        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
+        self.normalized_shape = shape_of((normalized_shape,))
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         for name, present in (("weight", True), ("bias", bias)):
@@ -138,8 +138,7 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        single = isinstance(normalized_shape, int)
-        self.normalized_shape = (normalized_shape,) if single else tuple(normalized_shape)
+        self.normalized_shape = shape_of((normalized_shape,))
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         value = None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from ... import creation
+from ... import creation, sites
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
@@ -30,10 +29,9 @@ class Hardtanh(Module):
             ("max_value", "max_val", max_value),
         ):
             if given is not None:
-                warnings.warn(
+                sites.warn(
                     f"keyword argument `{old}` is deprecated and rename to `{new}`",
                     FutureWarning,
-                    stacklevel=2,
                 )
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value

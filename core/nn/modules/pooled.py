@@ -194,6 +194,8 @@ class _FractionalMaxPool(Module):
             )
         n = self.dims
         self.kernel_size = ntuple(kernel_size, n, "kernel_size")
+        if not all(k > 0 for k in self.kernel_size):
+            raise ValueError(f"kernel_size must be greater than 0, but got {kernel_size}")
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)
         self.output_size = None if output_size is None else ntuple(output_size, n, "output_size")

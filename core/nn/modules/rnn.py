@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
-from ... import creation, modes
+from ... import creation, modes, sites
 from ...tensor import Tensor
 from .. import init
 from .._later import later
@@ -40,11 +39,10 @@ class RNNBase(Module):
         if mode not in _GATES:
             raise ValueError("Unrecognized RNN mode: " + mode)
         if dropout > 0 and num_layers == 1:
-            warnings.warn(
+            sites.warn(
                 "dropout option adds dropout after all but last recurrent layer, so non-zero "
                 f"dropout expects num_layers greater than 1, but got dropout={dropout} and "
                 f"num_layers={num_layers}",
-                stacklevel=3,
             )
         self.mode = mode
         self.input_size = input_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,8 @@ class State(Bordered):
         ``strict``: every name must be there, and no other. ``assign``: take the Tensors themselves
         instead of copying (their dtype and device then replace the module's). Returns the names
         that were missing and unexpected. Raises RuntimeError that lists every name that does not
-        match and every shape that differs.
+        match and every shape that differs; nothing has been copied then. (Where a post hook may
+        still strike names off the lists, missing and unexpected ones are found after copying.)
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -132,26 +134,41 @@ class State(Bordered):
         metadata = getattr(state_dict, "_metadata", None) or {}
         copied = StateDict(state_dict)  # hooks may change it
         copied._metadata = metadata
+        steps: list[Callable[[], str | None]] = []
+        hooks: list[tuple[Any, Any]] = []
 
         def load(module: Any, part: Any, prefix: str) -> None:
             local = dict(metadata.get(prefix[:-1], {}))
             if assign:
                 local["assign_to_params_buffers"] = True
+            if type(module)._load_from_state_dict.__module__.startswith("anadrome."):
+                local["steps"] = steps  # a user's own form may look at what it has loaded
             module._load_from_state_dict(part, prefix, local, True, missing, unexpected, errors)
             for name, child in module._modules.items():
                 if child is not None:
                     inner = f"{prefix}{name}."
                     below = {k: v for k, v in part.items() if k.startswith(inner)}
                     load(child, below, inner)
-            keys = _IncompatibleKeys(missing, unexpected)
-            for hook in list(module._load_state_dict_post_hooks.values()):
-                if hook(module, keys) is not None:
-                    raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not "
-                        "expected to return new values; change incompatible_keys in place"
-                    )
+            hooks.extend((module, h) for h in module._load_state_dict_post_hooks.values())
 
         load(self, copied, "")
+        if errors or not hooks:
+            self._refuse(errors, missing, unexpected, strict)
+        errors += [error for step in steps if (error := step()) is not None]
+        keys = _IncompatibleKeys(missing, unexpected)
+        for module, hook in hooks:
+            if hook(module, keys) is not None:
+                raise AssertionError(
+                    "Hooks registered with ``register_load_state_dict_post_hook`` are not "
+                    "expected to return new values; change incompatible_keys in place"
+                )
+        self._refuse(errors, missing, unexpected, strict)
+        return keys
+
+    def _refuse(
+        self, errors: list[str], missing: list[str], unexpected: list[str], strict: bool
+    ) -> None:
+        """Raise if something does not fit."""
         if strict:
             _report(errors, "Unexpected", unexpected)
             _report(errors, "Missing", missing)
@@ -161,7 +178,6 @@ class State(Bordered):
                     type(self).__name__, "\n\t".join(errors)
                 )
             )
-        return _IncompatibleKeys(missing, unexpected)
 
     def _load_from_state_dict(
         self,
@@ -173,7 +189,10 @@ class State(Bordered):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """This module's own part; override to read older versions."""
+        """This module's own part; override to read older versions.
+
+        With ``local_metadata["steps"]``, a list, nothing is copied but noted there.
+        """
         for number, hook in list(self._load_state_dict_pre_hooks.items()):
             with_module = number in self._load_state_dict_pre_hooks_with_module
             hook(
@@ -182,19 +201,23 @@ class State(Bordered):
                 error_msgs,
             )  # fmt: skip
         assign = local_metadata.get("assign_to_params_buffers", False)
+        steps: list[Callable[[], str | None]] = []
         own = self._saved()
         for name, mine in own.items():
             key = prefix + name
             if key in state_dict:
-                error = self._load_one(name, mine, key, state_dict[key], assign)
+                error = _misfit(mine, key, state_dict[key])
                 if error is not None:
                     error_msgs.append(error)
+                else:
+                    given = (name, mine, key, state_dict[key], assign)
+                    steps.append(functools.partial(self._load_one, *given))
             elif strict:
                 missing_keys.append(key)
         extra = prefix + _EXTRA
         if _overrides(self, "set_extra_state"):
             if extra in state_dict:
-                self.set_extra_state(state_dict[extra])
+                steps.append(functools.partial(self._take_extra, state_dict[extra]))
             elif strict:
                 missing_keys.append(extra)
         elif strict and extra in state_dict:
@@ -205,22 +228,16 @@ class State(Bordered):
                     first, *rest = key[len(prefix) :].split(".", 1)
                     if first not in (self._modules if rest else own):
                         unexpected_keys.append(key)
+        if "steps" in local_metadata:
+            local_metadata["steps"].extend(steps)
+        else:
+            error_msgs += [error for step in steps if (error := step()) is not None]
 
     def _load_one(self, name: str, mine: Tensor, key: str, given: Any, assign: bool) -> str | None:
         """Take one Tensor; the sentence that reports why it could not be taken."""
-        if not isinstance(given, Tensor):
-            return (
-                f'While copying the parameter named "{key}", expected anadrome.Tensor or '
-                f"Tensor-like object from checkpoint but received {type(given)}"
-            )
-        if mine.ndim == 0 and tuple(given.shape) == (1,):
-            given = given[0]
-        if given.shape != mine.shape:
-            return (
-                f"size mismatch for {key}: copying a param with shape {given.shape!r} from "
-                f"checkpoint, the shape in current model is {mine.shape!r}."
-            )
         try:
+            if mine.ndim == 0 and given.ndim:
+                given = given[0]
             with modes.no_grad():
                 if not assign:
                     mine.copy_(given)
@@ -237,6 +254,9 @@ class State(Bordered):
                 f"{mine.shape!r} and whose dimensions in the checkpoint are {given.shape!r}, an "
                 f"exception occurred : {error.args}."
             )
+
+    def _take_extra(self, state: Any) -> None:
+        self.set_extra_state(state)
 
     # -- hooks --------------------------------------------------------------------------------
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -270,6 +290,21 @@ class State(Bordered):
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)``, which may change the two lists in place."""
         return attach(self._load_state_dict_post_hooks, hook)
+
+
+def _misfit(mine: Tensor, key: str, given: Any) -> str | None:
+    """The sentence that reports why a Tensor cannot be taken, if that can be seen before."""
+    if not isinstance(given, Tensor):
+        return (
+            f'While copying the parameter named "{key}", expected anadrome.Tensor or '
+            f"Tensor-like object from checkpoint but received {type(given)}"
+        )
+    if given.shape == mine.shape or (mine.ndim == 0 and tuple(given.shape) == (1,)):
+        return None
+    return (
+        f"size mismatch for {key}: copying a param with shape {given.shape!r} from "
+        f"checkpoint, the shape in current model is {mine.shape!r}."
+    )
 
 
 def _overrides(module: Any, name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import dtypes, modes
 from ...border import Bordered
 from ...creation import empty
+from ...layouts import accept
 from ...tensor import Tensor
 from ..parameter import Parameter, is_lazy
 
@@ -286,7 +287,7 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, An
     dtype = kwargs.pop("dtype", None)
     other = kwargs.pop("tensor", None)
     kwargs.pop("non_blocking", None)
-    kwargs.pop("memory_format", None)
+    accept("to", kwargs)
     if kwargs:
         raise TypeError(f"to() got unexpected arguments {', '.join(kwargs)}")
     for a in (*args, other):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ... import creation, dtypes
 from ...backend import by_type
 from ...border import enclose, enclose_functions
+from ...errors import DtypeError
 from ...ops.joining import cat, stack
 from ...tensor import Tensor, wrap
 
@@ -52,6 +53,9 @@ class PackedSequence(_Parts):
             if not (isinstance(data, (list, tuple)) and len(data) == 2):
                 raise AssertionError("Expected data to be a list or tuple of length 2")
             data, batch_sizes = data
+        if not isinstance(batch_sizes, Tensor):
+            kind = type(batch_sizes).__name__
+            raise TypeError(f"PackedSequence: batch_sizes must be a Tensor, not {kind}")
         if unsorted_indices is None:
             unsorted_indices = invert_permutation(sorted_indices)
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
@@ -110,6 +114,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The permutation that undoes this one."""
     if permutation is None:
         return None
+    if permutation.dtype not in (dtypes.int64, dtypes.int32):
+        raise DtypeError(f"a permutation is of type int64 or int32, not {permutation.dtype.name}")
     order = permutation._data
     return wrap(by_type[order.__class__].xp.argsort(order))
 

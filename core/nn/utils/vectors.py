@@ -37,6 +37,9 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
 
 
 def _one_device(parameters: list[Tensor]) -> None:
+    for p in parameters:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"expected Tensors for parameters, not {type(p).__name__}")
     devices = {str(p.device) for p in parameters}
     if len(devices) > 1:
         raise TypeError(
