@@ -12,9 +12,9 @@ from .errors import ArgumentError
 
 
 class layout:
-    """How elements are arranged; there is one, ``strided`` (PyTorch: ``torch.layout``)."""
+    """How elements are arranged; all are ``strided`` (PyTorch: ``torch.layout``)."""
 
-    _NAMES: tuple[str, ...] = ("strided",)
+    _NAMES: tuple[str, ...] = ("strided", "sparse_coo", "sparse_csr")
 
     def __init__(self, name: str) -> None:
         if name not in self._NAMES:

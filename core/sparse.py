@@ -14,7 +14,7 @@ from typing import Any
 from . import dtypes
 from .border import enclose_functions
 from .creation import as_tensor, zeros
-from .facts import layout
+from .layouts import layout
 from .legacy import made
 from .namespace import addmm as _addmm
 from .namespace import mm as _mm
