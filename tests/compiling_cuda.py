@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cupy
+import numpy as np
 from cupy._core import core
 from cupy.cuda import nvrtc
 
@@ -35,6 +36,17 @@ def raw(source: Any) -> Iterator[str]:
     for dtype in NAMES:
         for pack in (1, 16 // dtype.itemsize):
             yield source.code(dtype, pack)
+
+
+def walking(walk: Any) -> Iterator[str]:
+    """One launch for many arrays, for each element type, and of float32 with half gradients."""
+    from anadrome.backends.cupy.kernels.common import NAMES
+    from anadrome.backends.cupy.kernels.many import types
+
+    single = np.dtype(np.float32)
+    for kind in NAMES:
+        for param in {kind, kind if kind.itemsize == 8 else single}:
+            yield walk.code(types(kind, P=param, C=single, N=kind))
 
 
 def expression(kernel: Any) -> Iterator[str]:
@@ -69,7 +81,7 @@ def compiled(code: str, options: tuple[str, ...]) -> None:
 
 
 def main(architectures: list[str]) -> None:
-    from anadrome.backends.cupy.kernels import common
+    from anadrome.backends.cupy.kernels import common, many
 
     options = tuple(core.assemble_cupy_compiler_options(("-std=c++17",)))
     count = 0
@@ -80,6 +92,8 @@ def main(architectures: list[str]) -> None:
                 codes = expression(thing)
             elif isinstance(thing, common.Source):
                 codes = raw(thing)
+            elif isinstance(thing, many.Walk):
+                codes = walking(thing)
             for code in codes:
                 for architecture in architectures:
                     compiled(code, (*options, f"-arch=sm_{architecture}"))

@@ -99,6 +99,7 @@ class ElementwiseKernel(_Expression):
         kinds = _resolved(self.name, every, args)
         operands = []
         for p, a in zip(self.inputs, args):
+            assert type(a) is not np.ndarray, f"{self.name}: {p.name} is on the host"
             if p.raw:
                 assert a.flags.c_contiguous
             operands.append(np.asarray(a, self._dtype(p, kinds)))

@@ -180,6 +180,8 @@ class Given:
 
     def add(self, where: str, argument: Any, kind: str, size: int) -> None:
         value: Any
+        if type(argument) is np.ndarray:
+            raise TypeError(f"{where}: an array on the host")
         if isinstance(argument, np.ndarray):
             self._is(where, "an array", kind, "p")
             value = ctypes.c_void_p(self._guarded(where, argument))

@@ -93,6 +93,7 @@ def test_a_warp_that_is_not_whole() -> None:
     ((None, np.int32(3), np.int32(1)), "argument 2: int32, where .* kind 'f'"),
     ((None, np.float32(3), np.float32(1)), "argument 1: float32, where .* kind 'i'"),
     ((None, np.int32(3)), "takes 3 arguments, not 2"),
+    ((np.zeros(3), np.int32(3), np.float32(1)), "argument 0: an array on the host"),
 ])  # fmt: skip
 def test_arguments_are_as_the_kernel_has_them(args: Any, told: str) -> None:
     args = tuple(array([1.0]) if a is None else a for a in args)

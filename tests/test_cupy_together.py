@@ -315,7 +315,7 @@ def test_one_launch_serves_all_parameters(fake: Any, monkeypatch: Any, name: str
         ad.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         scaler.step(optimizer)
         scaler.update()
-    kernel = "sgd" if name == "SGD" else "adam"
+    kernel = {"SGD": "sgd"}.get(name, "adam")
     assert launched == ["anadrome_squares", "anadrome_shrink", f"anadrome_{kernel}"]
 
 

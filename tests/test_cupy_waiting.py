@@ -86,6 +86,27 @@ def test_a_language_models_step(fake: Any, kind: str, dtype: str | None) -> None
     assert len(found) == (1 if asks else 0), found
 
 
+def test_the_count_of_steps_comes_back_once(fake: Any) -> None:  # noqa: F811
+    """Under a scaler it is on the device; the first step without one waits for it."""
+    w = ad.ones(3, device="cuda").requires_grad_()
+    optimizer = ad.optim.Adam([w])
+    scaler = ad.amp.GradScaler("cuda")
+    found = []
+    for scaled in (True, True, False, False, True, True):
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        (scaler.scale(loss) if scaled else loss).backward()
+        fake_cupy.Waiting.reset()
+        if scaled:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+        found.append(len(fake_cupy.Waiting.seen))
+    assert found == [0, 0, 1, 0, 0, 0]
+    assert optimizer.state[w]["step"].item() == 6.0
+
+
 @pytest.mark.parametrize("clip", ["clip_grad_norm_", "clip_grad_value_"])
 def test_a_picture_models_step(fake: Any, clip: str) -> None:  # noqa: F811
     model = picture_model().to("cuda")

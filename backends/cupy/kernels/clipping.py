@@ -12,7 +12,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import THREADS, column, count_of, in_one_order, kernel, launch, types, where_they_are
+from .many import THREADS, Walk, column, count_of, in_one_order, launch, types, where_they_are
 
 _SQUARE = "W value = (W)g[i]; sum += value * value;"
 _PART = f"""
@@ -38,6 +38,14 @@ _CLIP = """
     if (value < (W)-limit) g[i] = (G)(W)-limit;
 """
 
+squares = Walk("squares", "double* out", _SQUARE, column("const G", "g", 0) + " W sum = 0;", _PART)
+shrink = Walk(
+    "shrink", "const N* norm, double most", "g[i] = (G)((W)g[i] * factor);",
+    column("G", "g", 0) + _SHRINK,
+)  # fmt: skip
+clip = Walk("clip", "double limit", _CLIP, column("G", "g", 0))
+zero = Walk("zero", "int nothing", "g[i] = (G)0.0f;", column("G", "g", 0))
+
 
 def _groups(tensors: Any) -> dict[Any, list[Any]] | None:
     """By element type; None where the kernels cannot serve one."""
@@ -60,11 +68,7 @@ def _total_norm(before: Callable[..., Any]) -> Callable[..., Any]:
         begin = 0
         for kind, members in groups.items():
             end = begin + count_of(members)
-            made = kernel(
-                "squares", "double* out", types(kind), _SQUARE,
-                column("const G", "g", 0) + " W sum = 0;", _PART,
-            )  # fmt: skip
-            launch(made, (members,), parts[begin:end])
+            launch(squares.made(types(kind)), (members,), parts[begin:end])
             begin = end
         kind = next(iter(groups)) if len(groups) == 1 else cupy.result_type(*groups)
         return _root(parts, out=cupy.empty((), dtype=kind))
@@ -82,11 +86,8 @@ def _shrink_to_norm(before: Callable[..., Any]) -> Callable[..., Any]:
             before(*tensors, max_norm=max_norm)
             return
         for kind, members in groups.items():
-            made = kernel(
-                "shrink", "const N* norm, double most", types(kind, N=norm.dtype),
-                "g[i] = (G)((W)g[i] * factor);", column("G", "g", 0) + _SHRINK,
-            )  # fmt: skip
-            launch(made, (members,), norm, np.float64(max_norm))
+            kernel = shrink.made(types(kind, N=norm.dtype))
+            launch(kernel, (members,), norm, np.float64(max_norm))
 
     return where_they_are(shrink_to_norm)
 
@@ -100,8 +101,7 @@ def _clip_values(before: Callable[..., Any]) -> Callable[..., Any]:
             before(*tensors, limit=limit)
             return
         for kind, members in groups.items():
-            made = kernel("clip", "double limit", types(kind), _CLIP, column("G", "g", 0))
-            launch(made, (members,), np.float64(limit))
+            launch(clip.made(types(kind)), (members,), np.float64(limit))
 
     return where_they_are(clip_values)
 
@@ -115,8 +115,7 @@ def _zero_together(before: Callable[..., Any]) -> Callable[..., Any]:
             before(*tensors)
             return
         for kind, members in groups.items():
-            made = kernel("zero", "", types(kind), "g[i] = (G)0.0f;", column("G", "g", 0))
-            launch(made, (members,))
+            launch(zero.made(types(kind)), (members,), np.int32(0))
 
     return where_they_are(zero_together)
 

@@ -24,7 +24,7 @@ _SOURCE = """
 %(types)s
 extern "C" __global__ void %(name)s(
     const unsigned long long* table, const long long* sizes, const int* owners, const int* pieces,
-    int count%(parameters)s) {
+    int count, %(parameters)s) {
   const int t = owners[blockIdx.x];
   const long long begin = pieces[blockIdx.x] * %(piece)dLL;
   const long long end = begin + %(piece)d < sizes[t] ? begin + %(piece)d : sizes[t];
@@ -37,30 +37,35 @@ extern "C" __global__ void %(name)s(
 """
 
 
-@functools.cache
-def kernel(
-    name: str,
-    parameters: str,
-    aliases: tuple[tuple[str, str], ...],
-    body: str,
-    before: str = "",
-    after: str = "",
-) -> Any:
+class Walk:
     """A kernel that walks along the elements ``i`` of piece ``begin`` to ``end`` of array ``t``.
 
-    ``table[k * count + t]`` is the address of array ``t`` of column ``k``. ``aliases``: names of
-    types that the source uses, and what they stand for.
+    ``table[k * count + t]`` is the address of array ``t`` of column ``k``. ``parameters`` are those
+    besides the tables; the source uses the types that ``types`` names.
     """
-    code = _SOURCE % {
-        "name": f"anadrome_{name}",
-        "types": "\n".join(f"typedef {known} {alias};" for alias, known in aliases),
-        "parameters": f", {parameters}" if parameters else "",
-        "piece": PIECE,
-        "before": before,
-        "body": body,
-        "after": after,
-    }
-    return cupy.RawKernel(code, f"anadrome_{name}")
+
+    def __init__(
+        self, name: str, parameters: str, body: str, before: str = "", after: str = ""
+    ) -> None:
+        self.name = f"anadrome_{name}"
+        self.parts = {"parameters": parameters, "body": body, "before": before, "after": after}
+        self._made: dict[Any, Any] = {}
+
+    def code(self, aliases: tuple[tuple[str, str], ...]) -> str:
+        """The source, for names of types and what they stand for."""
+        return _SOURCE % {
+            **self.parts,
+            "name": self.name,
+            "piece": PIECE,
+            "types": "\n".join(f"typedef {known} {alias};" for alias, known in aliases),
+        }
+
+    def made(self, aliases: tuple[tuple[str, str], ...]) -> Any:
+        """The kernel for them, compiled when it is first launched."""
+        found = self._made.get(aliases)
+        if found is None:
+            found = self._made[aliases] = cupy.RawKernel(self.code(aliases), self.name)
+        return found
 
 
 def types(kind: Any, **more: Any) -> tuple[tuple[str, str], ...]:
@@ -90,7 +95,7 @@ def count_of(arrays: Sequence[Any]) -> int:
     return sum(-(-a.size // PIECE) for a in arrays)
 
 
-def launch(made: Any, columns: Sequence[Sequence[Any]], *arguments: Any) -> None:
+def launch(kernel: Any, columns: Sequence[Sequence[Any]], *arguments: Any) -> None:
     """Run it on columns of arrays that have a row in common; the first column's sizes count.
 
     A column may be made of whole numbers instead. The arrays must be in one piece of memory, those
@@ -103,7 +108,7 @@ def launch(made: Any, columns: Sequence[Sequence[Any]], *arguments: Any) -> None
         return
     addresses = [a if isinstance(a, int) else a.data.ptr for entries in columns for a in entries]
     table = cupy.asarray(np.array(addresses, np.uint64))
-    made(
+    kernel(
         (owners.size,), (THREADS,),
         (table, sizes, owners, pieces, np.int32(len(first)), *arguments),
     )  # fmt: skip

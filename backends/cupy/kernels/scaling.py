@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import column, in_one_order, kernel, launch, types, where_they_are
+from .many import Walk, column, in_one_order, launch, types, where_they_are
 
 _UNSCALE = "W value = (W)g[i] * factor; g[i] = (G)value; bad |= !isfinite(value);"
 _BEFORE = """
@@ -19,7 +19,9 @@ _BEFORE = """
   bool bad = false;
 """
 _AFTER = "if (bad) found[place] = 1;"  # whoever comes first: all write the same
-
+unscale = Walk(
+    "unscale", "const float* inverse, float* found", _UNSCALE, column("G", "g", 0) + _BEFORE, _AFTER
+)
 _updated = cupy.ElementwiseKernel(
     "raw float32 found, int64 count, float64 growth, float64 backoff, int32 interval",
     "raw float32 scale, raw int32 tracker",
@@ -49,11 +51,7 @@ def _unscale(before: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 before(g, found_inf, inverse, at=(place,))
         for kind, members in groups.items():
-            made = kernel(
-                "unscale", "const float* inverse, float* found", types(kind),
-                _UNSCALE, column("G", "g", 0) + _BEFORE, _AFTER,
-            )  # fmt: skip
-            launch(made, tuple(zip(*members)), inverse, found_inf)
+            launch(unscale.made(types(kind)), tuple(zip(*members)), inverse, found_inf)
 
     return where_they_are(amp_unscale)
 

@@ -15,7 +15,7 @@ import numpy as np
 from anadrome.optim.together import rows
 
 from .common import NAMES, Maker
-from .many import column, in_one_order, kernel, launch, types, where_they_are
+from .many import Walk, column, in_one_order, launch, types, where_they_are
 
 _NOWHERE = np.uint64(0)
 _ADAM = """
@@ -27,12 +27,13 @@ _ADAM = """
     W square = (W)v[i] * (W)beta2 + slope * slope * (W)rest2;
     m[i] = (P)mean;
     v[i] = (P)square;
-    if (amsgrad) {
-      W most = (W)largest[i];
-      square = square >= most || square != square ? square : most;
-      largest[i] = (P)square;
-    }
+    %s
     p[i] = (P)(x - mean / (sqrt(square) / (W)at_root + (W)eps) * (W)at_rate);
+"""
+_LARGEST = """
+    W most = (W)largest[i];
+    square = square >= most || square != square ? square : most;
+    largest[i] = (P)square;
 """
 # The corrections of the averages are the same for all threads: one computes them.
 _ADAM_BEFORE = """
@@ -54,12 +55,13 @@ _SGD = """
     W x = (W)p[i], slope = (W)g[i];
     if (maximize) slope = -slope;
     if (weight_decay != 0) slope += x * (W)weight_decay;
-    if (buffered) {
-      W mean = (W)b[i] * (W)carry + slope * (W)share;
-      b[i] = (P)mean;
-      slope = nesterov ? slope + mean * (W)momentum : mean;
-    }
+    %s
     p[i] = (P)(x - slope * (W)lr);
+"""
+_MEAN = """
+    W mean = (W)b[i] * (W)carry + slope * (W)share;
+    b[i] = (P)mean;
+    slope = nesterov ? slope + mean * (W)momentum : mean;
 """
 _ADAM_NUMBERS = (
     "beta1", "rest1", "beta2", "rest2", "step_size", "root", "eps", "decay", "weight_decay",
@@ -69,9 +71,30 @@ _SGD_NUMBERS = ("lr", "weight_decay", "momentum", "carry", "share")
 _counted = cupy.ElementwiseKernel(
     "raw bool flag", "raw T steps", "if (!flag[0]) steps[i] = steps[i] + 1;", "anadrome_counted"
 )
+
+
+def _doubled(names: tuple[str, ...]) -> str:
+    return ", ".join(f"double {name}" for name in names)
+
+
+def _pointers(*named: tuple[str, str]) -> str:
+    return " ".join(column(kind, name, i) for i, (kind, name) in enumerate(named))
+
+
 #: Element types of parameter and gradient; both are computed in one type.
 _KINDS = frozenset((p, g) for p in NAMES for g in NAMES if (p == np.float64) == (g == np.float64))
-_COLUMNS = (("P", "p"), ("const G", "g"), ("P", "m"), ("P", "v"), ("P", "largest"))
+_PLAIN = (("P", "p"), ("const G", "g"), ("P", "m"), ("P", "v"))
+_ADAM_TAKES = f"{_doubled(_ADAM_NUMBERS)}, int maximize, const bool* flag, const C* counts"
+adam = Walk("adam", _ADAM_TAKES, _ADAM % "", _pointers(*_PLAIN) + _ADAM_BEFORE)
+amsgrad = Walk(
+    "amsgrad", _ADAM_TAKES, _ADAM % _LARGEST, _pointers(*_PLAIN, ("P", "largest")) + _ADAM_BEFORE
+)
+_SGD_TAKES = f"{_doubled(_SGD_NUMBERS)}, int nesterov, int maximize, const bool* flag"
+_SGD_BEFORE = " if (flag != 0 && *flag) return;"
+sgd = Walk("sgd", _SGD_TAKES, _SGD % "", _pointers(*_PLAIN[:2]) + _SGD_BEFORE)
+momentum = Walk(
+    "momentum", _SGD_TAKES, _SGD % _MEAN, _pointers(*_PLAIN[:2], ("P", "b")) + _SGD_BEFORE
+)
 
 
 def _adam(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,17 +107,11 @@ def _adam(before: Callable[..., Any]) -> Callable[..., Any]:
         doubles = _doubles(_ADAM_NUMBERS, numbers, {"root": 1.0, "decay": 1.0, "weight_decay": 0.0})
 
         def run(kinds: Any, columns: Any, own: Any) -> None:
-            last = len(columns) - 1
-            pointers = " ".join(column(k, n, min(i, last)) for i, (k, n) in enumerate(_COLUMNS))
             counted = np.dtype(np.float32) if own is None else own.dtype
-            made = kernel(
-                "adam",
-                f"{_parameters(_ADAM_NUMBERS)}, int maximize, int amsgrad, const bool* flag, "
-                "const C* counts",
-                types(kinds[1], P=kinds[0], C=counted), _ADAM, pointers + _ADAM_BEFORE,
-            )  # fmt: skip
+            walk = amsgrad if len(columns) == 5 else adam
             launch(
-                made, columns, *doubles, np.int32(numbers["maximize"]), np.int32(last == 4),
+                walk.made(types(kinds[1], P=kinds[0], C=counted)), columns, *doubles,
+                np.int32(numbers["maximize"]),
                 *((_NOWHERE, _NOWHERE) if flag is None else (flag, own)),
             )  # fmt: skip
 
@@ -113,27 +130,16 @@ def _sgd(before: Callable[..., Any]) -> Callable[..., Any]:
         doubles = _doubles(_SGD_NUMBERS, numbers, {"weight_decay": 0.0, "share": 1.0})
 
         def run(kinds: Any, columns: Any, own: Any) -> None:
-            last = len(columns) - 1
-            pointers = f"{column('P', 'p', 0)} {column('const G', 'g', 1)} {column('P', 'b', last)}"
-            made = kernel(
-                "sgd",
-                f"{_parameters(_SGD_NUMBERS)}, int nesterov, int maximize, int buffered, "
-                "const bool* flag",
-                types(kinds[1], P=kinds[0]), _SGD, pointers + " if (flag != 0 && *flag) return;",
-            )  # fmt: skip
+            walk = momentum if len(columns) == 3 else sgd
             launch(
-                made, columns, *doubles, np.int32(numbers["nesterov"]),
-                np.int32(numbers["maximize"]), np.int32(last == 2),
+                walk.made(types(kinds[1], P=kinds[0])), columns, *doubles,
+                np.int32(numbers["nesterov"]), np.int32(numbers["maximize"]),
                 _NOWHERE if flag is None else flag,
             )  # fmt: skip
 
         _sorted_out(before, run, arrays, count, None, flag, numbers)
 
     return where_they_are(sgd_updates)
-
-
-def _parameters(names: tuple[str, ...]) -> str:
-    return ", ".join(f"double {name}" for name in names)
 
 
 def _doubles(names: tuple[str, ...], numbers: Any, plain: Any) -> list[Any]:
