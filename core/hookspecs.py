@@ -41,7 +41,7 @@ def register_kernels() -> Mapping[str, Callable[[Backend], Mapping[str, Callable
 
     Fires once, at ``import anadrome``. Return, by name of the backend, a function that is called
     with it when it is loaded. That function returns kernels, keyed by op name; they take the place
-    of those in ``backend.kernels``. Costs nothing afterwards. Bundled user: ``numba``.
+    of those in ``backend.kernels``. Costs nothing afterwards. Bundled users: ``fused``, ``numba``.
     """
     raise NotImplementedError
 
