@@ -323,8 +323,8 @@ from .nn._activations import _softmax as softmax
 
 # PyTorch has most in-place forms as functions too: ``relu_(x)``, ``exp_(x)``.
 _IN_PLACE = """abs addmv as_strided acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin
-    asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix
-    floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal
-    round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
+    asinh atan atanh ceil clamp clamp_max clamp_min clip cos cosh deg2rad detach erf erfc exp exp2
+    expm1 fill fix floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative
+    rad2deg reciprocal round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
 globals().update({f"{_name}_": getattr(Tensor, f"{_name}_") for _name in _IN_PLACE.split()})
 detach, detach_ = refusing(Tensor.detach), refusing(Tensor.detach_)

@@ -1,4 +1,8 @@
-"""A profiler: which ops took how long, as a table and as a trace for the browser's viewer."""
+"""A profiler: which ops took how long, as a table and as a trace for the browser's viewer.
+
+Reading order: ``schedules``, ``profiling``; ``timing`` (``utils.benchmark``: a statement's time),
+``flops`` (``utils.flop_counter``: how much is computed).
+"""
 
 from __future__ import annotations
 
@@ -18,5 +22,8 @@ def register_exports() -> Mapping[str, Any]:
     exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in names})
     plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
     exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})
+    timing = ("Compare", "Measurement", "Timer", "timer")
+    exports.update({f"utils.benchmark.{n}": f"{__name__}.timing:{n}" for n in timing})
+    exports["utils.flop_counter.FlopCounterMode"] = f"{__name__}.flops:FlopCounterMode"
     exports["profiler.ProfilerActivity"] = f"{__name__}.profiling:ProfilerActivity"
     return exports
