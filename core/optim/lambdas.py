@@ -42,6 +42,17 @@ class _Functions(LRScheduler):
             if state is not None:
                 function.__dict__.update(state)
 
+    def _asked(self, function: Callable[[int], Any]) -> Any:
+        """The factor that a function of the user's gives."""
+        factor = function(self.last_epoch)
+        if not hasattr(factor, "__float__"):
+            name = getattr(function, "__qualname__", type(function).__name__)
+            raise TypeError(
+                f"{type(self).__name__}: lr_lambda {name} returned {type(factor).__name__} for "
+                f"epoch {self.last_epoch}; it must return a number"
+            )
+        return factor
+
 
 class LambdaLR(_Functions):
     """The rate of the start times ``lr_lambda(epoch)``; one function, or one a group.
@@ -57,7 +68,7 @@ class LambdaLR(_Functions):
 
     def get_lr(self) -> list[Any]:
         self._warn_outside_step()
-        return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs)]
+        return [base * self._asked(f) for f, base in zip(self.lr_lambdas, self.base_lrs)]
 
 
 class MultiplicativeLR(_Functions):
@@ -93,4 +104,4 @@ class MultiplicativeLR(_Functions):
         if self._is_initial:
             return self._present()
         groups = self.optimizer.param_groups
-        return [g["lr"] * f(self.last_epoch) for f, g in zip(self.lr_lambdas, groups)]
+        return [g["lr"] * self._asked(f) for f, g in zip(self.lr_lambdas, groups)]

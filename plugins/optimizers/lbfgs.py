@@ -93,6 +93,9 @@ class LBFGS(Optimizer):
         state.setdefault("n_iter", 0)
 
         first_loss = closure()
+        if first_loss is None or isinstance(first_loss, (str, bytes)):
+            kind = type(first_loss).__name__
+            raise TypeError(f"LBFGS: the closure returned {kind}; it must return the loss")
         loss = float(first_loss)
         evaluations = 1
         state["func_evals"] += 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import modes, sites
 from ...autograd.function import Function
+from ...errors import GraphError
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ...unfinished import naming
@@ -263,13 +264,7 @@ class _BackwardHooks:
             changed = hook(self.module, grads)
             if changed is None:
                 continue
-            changed = changed if isinstance(changed, tuple) else (changed,)
-            if len(changed) != len(grads):
-                raise RuntimeError(
-                    "Backward pre hook returned an invalid number of grad_output, got "
-                    f"{len(changed)}, but expected {len(grads)}"
-                )
-            grads = changed
+            grads = _instead("Backward pre hook", "grad_output", hook, changed, grads)
         self.grad_outputs = grads
         if self.input_places is None:
             self._without_inputs()
@@ -295,15 +290,29 @@ class _BackwardHooks:
             changed = hook(self.module, grads, self.grad_outputs)
             if changed is None:
                 continue
-            changed = changed if isinstance(changed, tuple) else (changed,)
-            if len(changed) != len(grads):
-                raise RuntimeError(
-                    "Backward hook returned an invalid number of grad_input, got "
-                    f"{len(changed)}, but expected {len(grads)}"
-                )
-            grads = changed
+            grads = _instead("Backward hook", "grad_input", hook, changed, grads)
         self.grad_outputs = None
         return tuple(grads[i] for i in self.input_places)
+
+
+def _instead(kind: str, what: str, hook: Any, changed: Any, grads: Any) -> tuple[Any, ...]:
+    """The gradients that a hook returned in place of ``grads``, if they can stand there."""
+    changed = changed if isinstance(changed, tuple) else (changed,)
+    if len(changed) != len(grads):
+        raise RuntimeError(
+            f"{kind} returned an invalid number of {what}, got {len(changed)}, but expected "
+            f"{len(grads)}"
+        )
+    for i, (new, old) in enumerate(zip(changed, grads)):
+        if new is None or (isinstance(new, Tensor) and (old is None or new.shape == old.shape)):
+            continue
+        got = f"shape {tuple(new.shape)}" if isinstance(new, Tensor) else type(new).__name__
+        wanted = "a Tensor" if old is None else f"a Tensor of shape {tuple(old.shape)}"
+        raise GraphError(
+            f"{kind} {getattr(hook, '__qualname__', hook)!s} returned {got} for {what}[{i}]; it "
+            f"must return {wanted}, or None"
+        )
+    return changed
 
 
 def _through_identity(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[int] | None, Any]:
