@@ -35,7 +35,7 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is not None:
             kinds.append((dtypes.of_python(v), 0))
     target = dtypes.result_type(kinds)
-    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank == 2):
+    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank):
         found = " and ".join(dict.fromkeys(kind.name for kind, rank in kinds if rank))
         raise DtypeError(
             f"{op.name}(): expected all tensors to have the same dtype, but got {found}; cast one "
@@ -68,12 +68,18 @@ def admitted(op: Op, array: Any) -> Any:
     kind = from_native[array.dtype]
     category = KINDS[kind.category]
     if category in op.refuses:
-        from .facts import LEGACY
-
-        place = by_type[array.__class__].device_of(array).type
-        name = f"\"{op.name}_{place}\" not implemented for '{LEGACY[kind.name]}'"
-        raise UnsupportedError(f"{op.refuses[category] or name}; {_INSTEAD[category]}")
+        raise unsupported(op, array, kind)
     return cast(array, dtypes.get_default_dtype()) if op.dtype is FLOAT else array
+
+
+def unsupported(op: Op, array: Any, kind: dtypes.dtype) -> UnsupportedError:
+    """What PyTorch says of an element type that an op is not written for."""
+    from .facts import LEGACY
+
+    place = by_type[array.__class__].device_of(array).type
+    name = f"\"{op.name}_{place}\" not implemented for '{LEGACY[kind.name]}'"
+    category = KINDS[kind.category]
+    return UnsupportedError(f"{op.refuses.get(category) or name}; {_INSTEAD[category]}")
 
 
 #: What to write where a category of element types is refused.
@@ -97,7 +103,10 @@ def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
         return out
     # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which
     # is a new key each time.
-    if all(b == native for b in beside) and value == value and (value or value.__class__ is int):
+    # Nor -1 beside uint8, which has wrapped round and is no operand of a division.
+    if not all(b == native for b in beside) or value != value or out != value:
+        return out
+    if value or value.__class__ is int:
         if len(operands) > 4096:
             operands.clear()
         operands[value, value.__class__, native, cls] = out

@@ -28,6 +28,14 @@ from .views import track
 _new = object.__new__
 _NOTHING_TWICE = ((), ())
 _NO_NUMBERS: dict[Any, Any] = {}
+#: What PyTorch lets one call with two numbers.
+_OF_NUMBERS = {"add", "sub", "mul", "div", "floor_divide", "div_floor", "div_trunc"}
+
+
+def _scalar(number: Any) -> Tensor:
+    from .creation import tensor
+
+    return tensor(number)
 
 
 def build(op: Op) -> Callable[..., Any]:
@@ -142,6 +150,8 @@ def _binary(op: Op) -> Callable[..., Any]:
             try:
                 return implementations[b.__class__ if a.__class__ in NUMBERS else a.__class__](a, b)
             except Exception as error:
+                if op.name in _OF_NUMBERS and a.__class__ in NUMBERS and b.__class__ in NUMBERS:
+                    return call(_scalar(a), _scalar(b))
                 raise op.explain(error, (a, b)) from error
         state = current()
         if state.modes:

@@ -259,6 +259,8 @@ def full(
     >>> ad.full((2,), True)
     tensor([True, True])
     """
+    if fill_value is None:
+        raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not NoneType")
     if hasattr(fill_value, "item"):
         if dtype is None and isinstance(fill_value, Tensor):
             dtype = fill_value.dtype

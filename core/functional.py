@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes, modes
-from .errors import ArgumentError, ShapeError
+from .errors import ShapeError
+from .facts import result_type
 from .forms import inplace_composite
 from .inplace import assign, check_writable, write
 from .ops import arithmetic, convert
@@ -40,6 +41,9 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if kinds and all(d is dtypes.bool_ for d in kinds):
         return other if alpha else other & False
+    if alpha.__class__ is float and isinstance(other, Tensor):
+        if other.dtype.category < dtypes.float32.category:
+            other = other.to(result_type(input, other))
     return other * alpha
 
 
@@ -148,6 +152,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 f"{value.ndim} dimensions.; write copy_"
             )
         return copy_(self, value)
+    value = convert.number_for("fill_", value, self)
     if modes.is_grad_enabled() and self.requires_grad:
         return assign(self, convert.fill(self, value=value), "fill_")
     modes.touch(self)
@@ -171,10 +176,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
                 f"{value.ndim} dimensions."
             )
         return convert.copy(input, value.to(device=input.device, dtype=input.dtype))
-    if not hasattr(value, "__complex__") and not hasattr(value, "__float__"):
-        kind = type(value).__name__
-        raise ArgumentError(f"fill(): argument 'value' (position 2) must be Number, not {kind}")
-    return convert.fill(input, value=value)
+    return convert.fill(input, value=convert.number_for("fill", value, input))
 
 
 def zero_(self: Tensor) -> Tensor:

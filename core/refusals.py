@@ -149,7 +149,22 @@ def of_op(
     given = [(n, v, i) for i, (n, v) in enumerate(zip(inputs, args), 1)]
     given += [(n, v, 0) for n, v in keywords.items() if _KIND.get(n) != "Tensor"]
     said = {n: "Tensor | float" + " | None" * (i >= op.required) for i, n in enumerate(inputs)}
-    return _of_arguments(op.name, given, said, op.defaults) or _of_number(op.name, error)
+    wrong = _of_arguments(op.name, given, said, op.defaults) or _of_number(op.name, error)
+    return wrong or _of_kind(op, error, args)
+
+
+def _of_kind(op: Any, error: Exception, args: tuple[Any, ...]) -> Exception | None:
+    """For what an array library says of an element type that it has no function of."""
+    if "not supported for the input types" not in str(error):
+        return None
+    from .align import unsupported
+    from .dtypes import of_python
+
+    arrays = [a for a in args if hasattr(a, "dtype")]
+    kinds = [a.dtype for a in arrays if isinstance(a.dtype, dtype_class)]
+    kinds += [of_python(a) for a in args if isinstance(a, (bool, int, float, complex))]
+    widest = max(kinds, key=lambda kind: kind.category, default=None)
+    return widest and unsupported(op, arrays[0]._data, widest)
 
 
 def _of_number(name: str, error: Exception) -> ArgumentError | None:

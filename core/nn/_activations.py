@@ -49,7 +49,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return (_elu_ if inplace is not False and meant(inplace) else ops.elu)(input, alpha=alpha)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor:
     """``input * Φ(input)``, Φ the normal distribution (arXiv:1606.08415).
 
     ``approximate="tanh"``: Φ by its usual approximation.
@@ -58,7 +58,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
         raise RuntimeError(
             f"approximate argument must be either none or tanh, not {approximate!r}."
         )
-    return ops.gelu(input, approximate=approximate)
+    return ops.gelu(input, approximate=approximate, out=out)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -76,15 +76,16 @@ def sigmoid(input: Tensor) -> Tensor:
     return ops.sigmoid(input)
 
 
-@takes_out
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Any = None) -> Tensor:
     """``log(sigmoid(input))``, exact also where the sigmoid is 0 in floating point."""
-    return ops.logsigmoid(input)
+    return ops.logsigmoid(input, out=out)
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(
+    input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Any = None
+) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; ``input`` where ``beta * input > threshold``."""
-    return ops.softplus(input, beta=beta, threshold=threshold)
+    return ops.softplus(input, beta=beta, threshold=threshold, out=out)
 
 
 @refusing

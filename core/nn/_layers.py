@@ -16,6 +16,7 @@ from ..ops.products import linear as _linear
 from ..ops.products import same_dtype
 from ..ops.reduce import whole
 from ..ops.slices import index_add
+from ..out import into
 from ..random import default_generator
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -24,7 +25,9 @@ from ._activations import meant
 _dropout_ = inplace_form(_dropout.op)
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """``input @ weight.T + bias`` (``torch.nn.functional.linear``).
 
     ``input``: (*, in), ``weight``: (out, in) or (in,), ``bias``: (out,); the result is (*, out).
@@ -37,10 +40,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear(): arguments 'input' and 'weight' must be Tensor, not {type(wrong).__name__}"
         ) from None
     if len(table) != 2 or not rows or rows[-1] != table[1]:
-        return _unusual_linear(input, weight, bias)
+        result = _unusual_linear(input, weight, bias)
+        return result if out is None else into(out, result, "linear")
     if input._data.dtype is not weight._data.dtype:
         same_dtype("expected m1 and m2 to have the same dtype", input, weight)
-    return _linear(input, weight, bias)
+    return _linear(input, weight, bias) if out is None else _linear(input, weight, bias, out=out)
 
 
 def _unusual_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -71,7 +71,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return ops.hardshrink(input, lambd=float(lambd))
 
 
-@refusing
+@takes_out
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved toward zero by ``lambd``, and zero where it is nearer than that.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..ops import pool
+from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._spatial import batched, ntuple
@@ -96,7 +97,7 @@ def avg_pool1d(
     return average(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-@refusing
+@takes_out
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -116,7 +117,7 @@ def avg_pool2d(
     )
 
 
-@refusing
+@takes_out
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -198,6 +199,8 @@ def _window(
         pool.pooled_size(m, k, s, p, d, ceil_mode)
         for m, k, s, p, d in zip(x[2:], kernel, stride, padding, dilation)
     ]
+    if x[1] == 0:
+        raise ShapeError(f"{what}: Expected non-empty channels for input, but got: {list(x)}")
     if min(sizes) <= 0:
         given, made = ("x".join(map(str, (x[1], *v))) for v in (x[2:], [max(m, 0) for m in sizes]))
         raise ShapeError(

@@ -152,8 +152,10 @@ def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any
 
 
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
-    below = exp(where(x >= 0, 0.0, x) * input_scale)
-    return where(x > 0, g * scale, g * below * (alpha * scale * input_scale))
+    # NaN has the slope of the right side, as in PyTorch.
+    left = x <= 0
+    below = exp(where(left, x, 0.0) * input_scale)
+    return where(left, g * below * (alpha * scale * input_scale), g * scale)
 
 
 def _softplus(xp: Any, x: Any, beta: float, threshold: float) -> Any:

@@ -25,17 +25,17 @@ mul = op("mul", lambda xp, a, b: a * b, a=lambda g, b: g * b, b=lambda g, a: g *
 div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b,
          dtype=FLOAT, samples=binary(0.4, 2), inplace=True, method=False)
 #: ``//``; PyTorch has no gradient of it, but one that is zero of ``div(rounding_mode=...)``.
-floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)),
+floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)),
                   a=MISSING, b=MISSING, inplace=True,
                   refuses=("bool",),
                   samples=call(Arr((4,), -9, 9, "int"), Arr((4,), 1, 4, "int")))
-div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(xp, b)), a=ZERO, b=ZERO,
+div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)), a=ZERO, b=ZERO,
                method=False, node="DivBackward2", refuses=("bool",),
                samples=binary(1.1, 1.9))
 div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZERO,
                method=False, node="DivBackward2", refuses=("bool",),
                samples=binary(1.1, 1.9))
-remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(xp, b)),
+remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(a, b)),
                a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b), node="RemainderBackward1",
                refuses=("bool",),
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
@@ -64,7 +64,7 @@ atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
            a=lambda g, a, b: g * b / _squares(a, b), b=lambda g, a, b: -g * a / _squares(a, b),
            dtype=FLOAT, amp=WIDEST, only_tensors=("a", "b"),
            samples=binary(0.3, 2))
-logaddexp = op("logaddexp", lambda xp, a, b: _logaddexp(xp, a, b),
+logaddexp = op("logaddexp", lambda xp, a, b: log_of_sum(xp, a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
                dtype=FLOAT, only_tensors=("a", "b"), refuses=("bool", "int"),
                samples=binary())
@@ -133,10 +133,11 @@ bitwise_not = op("bitwise_not", lambda xp, x: ~x, x=NONE,
 # fmt: on
 
 
-def divisor(xp: Any, b: Any) -> Any:
-    """``b``, after the check that no integer is divided by zero."""
+def divisor(a: Any, b: Any) -> Any:
+    """``b``, after the check that no integer of ``a`` is divided by zero."""
     native = getattr(b, "dtype", None)
-    if native is not None and from_native[native].category < float32.category:
+    nothing = 0 in getattr(a, "shape", ())
+    if native is not None and not nothing and from_native[native].category < float32.category:
         by_type[b.__class__].require(
             b != 0, lambda: DomainError("ZeroDivisionError: an integer was divided by zero")
         )
@@ -152,7 +153,7 @@ def _squares(a: Any, b: Any) -> Any:
 def _truncated(xp: Any, a: Any, b: Any) -> Any:
     if from_native[a.dtype].category >= float32.category:
         return xp.trunc(a / b)
-    whole = xp.floor_divide(a, divisor(xp, b))
+    whole = xp.floor_divide(a, divisor(a, b))
     short = (xp.remainder(a, b) != 0) & ((a < 0) != (b < 0))
     return xp.where(short, whole + 1, whole)
 
@@ -257,7 +258,8 @@ def _power_rule(g: Any, x: Any, exponent: float) -> Any:
     return g * pow_number(x, exponent=exponent - 1) * float(exponent)
 
 
-def _logaddexp(xp: Any, a: Any, b: Any) -> Any:
+def log_of_sum(xp: Any, a: Any, b: Any) -> Any:
+    """``log(exp(a) + exp(b))``, of complex values too, which array libraries have not."""
     if not from_native[a.dtype].is_complex:
         return xp.logaddexp(a, b)
     first = xp.real(a) >= xp.real(b)

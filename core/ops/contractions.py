@@ -110,9 +110,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if m == n:
             continue
         if n == 1:
-            a = a.sum(i, keepdim=True)
+            a = a.sum(i, keepdim=True).to(a.dtype)
         elif m == 1:
-            b = b.sum(j, keepdim=True)
+            b = b.sum(j, keepdim=True).to(b.dtype)
         else:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {m} in dim {i} and "

@@ -9,6 +9,7 @@ from .. import dtypes, modes
 from ..device import device as Device
 from ..errors import ArgumentError, DeviceError
 from ..layouts import accept, check
+from ..making import converted
 from ..op import KEEP, ZERO, op
 from ..refusals import refusing
 from ..samples import Arr, call, unary
@@ -48,6 +49,14 @@ copy = op("copy", lambda xp, x, src: _spread(xp, x, src), x=ZERO, src=lambda g: 
 fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=KEEP, method=False,
           samples=call(Arr((3, 4)), value=2.0))
 # fmt: on
+
+
+def number_for(name: str, value: Any, x: Tensor) -> Any:
+    """A number to be written into ``x``, as PyTorch casts it: beside integers its whole part."""
+    if not hasattr(value, "__complex__") and not hasattr(value, "__float__"):
+        kind = type(value).__name__
+        raise ArgumentError(f"{name}(): argument 'value' must be Tensor or Number, not {kind}")
+    return converted(value, x.dtype)
 
 
 def _spread(xp: Any, x: Any, src: Any) -> Any:
@@ -113,6 +122,13 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     return clone(out) if copy and out is self else out
 
 
+def _clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy, through which the gradient flows (PyTorch: ``torch.clone``)."""
+    if memory_format is not None:
+        check("clone", "memory_format", memory_format)
+    return clone(input)
+
+
 def _caster(name: str, d: dtypes.dtype) -> Any:
     def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
         if memory_format is not None:
@@ -171,7 +187,7 @@ def _install() -> None:
         "cdouble": dtypes.complex128,
     }.items():
         setattr(Tensor, name, _caster(name, d))
-    Tensor.to = to
+    Tensor.to, Tensor.clone = to, _clone
     Tensor.type_as, Tensor.cpu, Tensor.cuda = _type_as, _cpu, _cuda
 
 

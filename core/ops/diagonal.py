@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..dtypes import as_dtype, int64
+from ..errors import ShapeError
 from ..layouts import check
 from ..op import KEEP, op
 from ..out import takes_out
@@ -37,7 +38,7 @@ def planes(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
     """The two dimensions of the matrices, which must differ."""
     a, b = axes_of(dim1, ndim), axes_of(dim2, ndim)
     if not a or not b or a == b:
-        raise ValueError(f"{name} dimensions cannot be identical {dim1}, {dim2}")
+        raise ShapeError(f"{name} dimensions cannot be identical {dim1}, {dim2}")
     return a[0], b[0]
 
 

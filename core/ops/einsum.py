@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import int64
 from ..errors import ShapeError
 from ..tensor import Tensor
 
@@ -161,6 +162,8 @@ def _pair(
     """Two operands joined by one batched matrix product."""
     a, has_a = _summed(a, has_a, needed | set(has_b))
     b, has_b = _summed(b, has_b, needed | set(has_a))
+    if a.dtype is not b.dtype and a.dtype.category == b.dtype.category == int64.category:
+        a, b = a.long(), b.long()  # as sums of small integers are
     both = [label for label in has_a if label in has_b]
     batch = [label for label in both if label in needed]
     contracted = [label for label in both if label not in needed]

@@ -10,7 +10,7 @@ from ..returned import returned
 from ..samples import Arr, Sample
 from ..tensor import Tensor
 from .arithmetic import eq, maximum, minimum, where
-from .reduce import _axis, as_dim, axes_of, scatter_back, spread, sum
+from .reduce import _axis, as_dim, axes_of, scatter_back, spread, sum, whole
 
 _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
 _SAMPLES = [Sample((Arr((2, 3, 4), distinct=True),), kw) for kw in _DIMS]
@@ -93,28 +93,24 @@ def _reduced(function: Any, name: str, x: Any, dim: Any, keepdim: bool) -> Any:
 def _shared_rule(g: Any, x: Any, out: Any, dim: Any, keepdim: bool) -> Any:
     """Shared evenly among ties, as PyTorch's amax does."""
     chosen = eq(x, spread(out, x.shape, dim, keepdim))
-    ones = where(chosen, x * 0.0 + 1.0, 0.0)
-    return where(chosen, spread(g, x.shape, dim, keepdim), 0.0) / sum(ones, dim=dim, keepdim=True)
+    held = where(chosen, spread(g, x.shape, dim, keepdim), 0.0)
+    return held / sum(where(chosen, 1.0, held), dim=dim, keepdim=True)
 
 
 def shared_all_rule(g: Any, x: Any, out: Any) -> Any:
     """Shared evenly among ties; NaN, if it is the extreme, ties with NaN."""
     chosen = eq(x, out) | ((x != x) & (out != out))
     g = spread(g, x.shape, None, False)
-    ones = where(chosen, g * 0.0 + 1.0, 0.0)
-    return where(chosen, g, 0.0) / sum(ones, dim=None, keepdim=False)
+    held = where(chosen, g, 0.0)
+    return held / sum(where(chosen, 1.0, held), dim=None, keepdim=False)
 
 
 def _place(function: Any, name: str, x: Any, dim: int | None, keepdim: bool) -> Any:
     needs_values(name, x.shape, dim)
     if dim is None:
         return function(x, keepdims=keepdim)
-    return function(x, axis=_one(dim, x), keepdims=keepdim)
-
-
-def _one(dim: int, x: Any) -> int | None:
-    axes = axes_of(dim, x.ndim)
-    return axes[0] if axes else None
+    axes = axes_of(whole(dim), x.ndim)
+    return function(x, axis=axes[0] if axes else None, keepdims=keepdim)
 
 
 def _extreme(xp: Any, function: Any, name: str, x: Any, dim: int, keepdim: bool) -> Any:
@@ -163,6 +159,11 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any
     """
     if dim is not None and not isinstance(dim, int):
         raise TypeError(f"aminmax(): argument 'dim' must be int, not {type(dim).__name__}")
+    if dim is None and 0 in input.shape:
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+            "identity"
+        )
     needs_values("aminmax", input.shape, dim)
     return Aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))
 

@@ -135,7 +135,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = [whole(n, "shape") for n in (shape if hasattr(shape, "__iter__") else (shape,))]
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
-    total = math.prod(sizes)
+    indices, total = indices.long(), math.prod(sizes)
     out = []
     for n in sizes:
         total = total // n if n else 0

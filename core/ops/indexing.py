@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from .. import modes
 from ..border import translated
+from ..dtypes import int64
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable, write
@@ -258,6 +259,8 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = axis_of(dim, input.ndim)
     size = input.shape[axis]
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.category != int64.category):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     start, length = whole(start, "start"), whole(length, "length")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")

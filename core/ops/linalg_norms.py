@@ -86,15 +86,15 @@ def vector_norm(
     if ord == -math.inf:
         return _extreme(x.abs().amin, dims, keepdim)
     if ord == 0:
-        counted = (x.detach() != 0).to(x.abs().dtype)
-        out = counted.sum(dims, keepdim=keepdim) if dims is not None else _all(counted, keepdim)
-        return out + (x.abs() * 0.0).sum() if x.requires_grad else out
+        return norm_p(x, p=0.0, dim=dims, keepdim=keepdim)
     return norm_p(x, p=float(ord), dim=dims, keepdim=keepdim)
 
 
-def _all(x: Tensor, keepdim: bool) -> Tensor:
-    out = x.sum()
-    return out.reshape((1,) * x.ndim) if keepdim else out
+def _along(x: Tensor, dim: int, ord: Any, keepdim: bool) -> Tensor:
+    """The largest of sizes along ``dim`` (for a negative order the smallest); of none, zero."""
+    if ord > 0 and x.shape[dim] == 0:
+        return x.sum(dim, keepdim=keepdim)
+    return (x.amax if ord > 0 else x.amin)(dim, keepdim=keepdim)
 
 
 def _extreme(function: Any, dims: Any, keepdim: bool) -> Tensor:
@@ -135,7 +135,7 @@ def matrix_norm(
         if ord == "nuc":
             out = values.sum(-1)
         else:
-            out = values.amax(-1) if ord == 2 else values.amin(-1)
+            out = _along(values, -1, ord, False)
         if keepdim:
             out = out.reshape(tuple(1 if d in dims else n for d, n in enumerate(A.shape)))
         return out
@@ -145,7 +145,7 @@ def matrix_norm(
         raise RuntimeError(f"{name}: Order {ord} not supported.")
     summed, left = dims if abs(ord) == 1 else dims[::-1]
     sums = A.abs().sum(summed, keepdim=True)
-    out = (sums.amax if ord > 0 else sums.amin)(left, keepdim=True)
+    out = _along(sums, left, ord, True)
     if keepdim:
         return out
     return out.reshape(tuple(n for d, n in enumerate(A.shape) if d not in dims))

@@ -14,7 +14,8 @@ from ..op import FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call
 from .activation import floating, sigmoid, softplus
 from .arithmetic import clamp
-from .elementwise import exp, log, sign
+from .complex import sgn
+from .elementwise import exp, log
 from .reduce import _mean, _sum, sum
 
 _PAIR = (Arr((3, 4)), Arr((3, 4)))
@@ -35,9 +36,9 @@ mse = op("mse_loss", lambda xp, x, y, *, reduction:
          amp=FULL, method=False, refuses=("complex",),
          samples=_each(*_PAIR))
 l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
-        x=lambda g, x, y, reduction: sign(x - y) * _shared(g, x - y, reduction),
-        y=lambda g, x, y, reduction: sign(y - x) * _shared(g, x - y, reduction),
-        amp=FULL, method=False,
+        x=lambda g, x, y, reduction: sgn(x - y) * _shared(g, x - y, reduction),
+        y=lambda g, x, y, reduction: sgn(y - x) * _shared(g, x - y, reduction),
+        amp=FULL, method=False, holomorphic=False,
         samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))
 smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
                    _reduced(xp, _smooth(xp, floating("smooth_l1_loss", x - y), beta), reduction),

@@ -14,6 +14,7 @@ from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor, wrap
 from .arithmetic import alike, where
+from .convert import number_for
 from .scattering import gather_op
 from .shape import broadcast_tensors
 
@@ -40,9 +41,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     mask = _mask("masked_fill", mask)
     if isinstance(value, Tensor):
         return where(mask, _single(value, input), input)
-    if not isinstance(value, complex):
-        _check_number(value, input)
-    return masked_fill_op(input, mask, value=value)
+    return masked_fill_op(input, mask, value=number_for("masked_fill", value, input))
 
 
 @refusing
@@ -50,7 +49,7 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     """In-place form of ``masked_fill``; returns self."""
     if isinstance(value, Tensor):
         return _fill_tensor_(self, mask, value)
-    _check_number(value, self)
+    value = number_for("masked_fill_", value, self)
     return _fill_number_(self, _mask("masked_fill", mask), value=value)
 
 
@@ -70,22 +69,11 @@ def _single(value: Tensor, x: Tensor) -> Tensor:
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
-    if value.dtype.category > x.dtype.category:
+    if value.dtype.is_complex and not x.dtype.is_complex:
         raise DtypeError(
             f"masked_fill: value of type {value.dtype.name} cannot be converted to {x.dtype.name}"
         )
     return value.to(x.dtype) if value.device == x.device else value.to(x.device, x.dtype)
-
-
-def _check_number(value: Any, x: Tensor) -> None:
-    if not (hasattr(value, "__float__") or isinstance(value, complex)):
-        kind = type(value).__name__
-        raise ArgumentError(f"masked_fill(): argument 'value' must be Tensor or Number, not {kind}")
-    whole = not (x.dtype.is_floating_point or x.dtype.is_complex)
-    if whole and isinstance(value, float) and value != value // 1:
-        raise DtypeError(
-            f"value cannot be converted to type {x.dtype.name} without overflow: {value}"
-        )
 
 
 @takes_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..forms import inplace_composite
+from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
 from .linalg_norms import vector_norm
@@ -154,7 +155,7 @@ def _pieces(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Tensor:
     return (y.narrow(dim, 1, length) + y.narrow(dim, 0, length)) * apart / 2.0
 
 
-@refusing
+@takes_out
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Slices along ``dim`` whose p-norm is above ``maxnorm``, shortened (``torch.renorm``)."""
     if input.ndim < 2:

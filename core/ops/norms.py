@@ -14,7 +14,6 @@ from ..samples import Arr, Sample, call, each
 from ..tensor import Tensor
 from .arithmetic import pow_number, where
 from .elementwise import abs
-from .extremes import amax, amin
 from .reduce import _sum, as_dim, spread
 
 _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True})
@@ -102,10 +101,10 @@ def norm(
         raise RuntimeError(f'only valid string values are "fro" and "nuc", found {p}')
     if p in ("fro", None) or p == 2:
         return norm2(input, dim=dim, keepdim=keepdim)
-    if p == math.inf:
-        return amax(abs(input), dim, keepdim)
-    if p == -math.inf:
-        return amin(abs(input), dim, keepdim)
+    if math.isinf(p) or p < 0:
+        from .linalg_norms import vector_norm
+
+        return vector_norm(input, p, dim, keepdim)
     return norm_p(input, p=p, dim=dim, keepdim=keepdim)
 
 

@@ -80,7 +80,7 @@ clamp_between = op("clamp_between", lambda xp, x, low, high: xp.minimum(xp.maxim
 def _fmod(xp: Any, a: Any, b: Any) -> Any:
     if from_native[a.dtype] is bool_:
         raise UnsupportedError("\"fmod_cpu\" not implemented for 'Bool'; use integers")
-    rest = xp.remainder(xp.abs(a), xp.abs(divisor(xp, b)))  # of like signs: exact
+    rest = xp.remainder(xp.abs(a), xp.abs(divisor(a, b)))  # of like signs: exact
     if from_native[a.dtype].is_floating_point:
         return xp.copysign(rest, a)
     return xp.where(a < 0, -rest, rest) if from_native[a.dtype].is_signed else rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor
-from .arithmetic import where
+from .arithmetic import log_of_sum, where
 from .arranging import flip
 from .elementwise import exp
 from .reduce import _long, axes_of, axis_of, in_dtype, scatter_back, whole
@@ -147,7 +148,7 @@ def _chosen_rule(g: Any, indices: Any, shape: Any, dim: int) -> Any:
 
 def _logcumsumexp(xp: Any, x: Any, dim: int) -> Any:
     axes = axes_of(dim, x.ndim)
-    return scanned(xp, x, axes[0], xp.logaddexp) + 0 if axes else x + 0
+    return scanned(xp, x, axes[0], functools.partial(log_of_sum, xp)) + 0 if axes else x + 0
 
 
 def _logcumsumexp_rule(g: Any, x: Any, out: Any, dim: int) -> Any:

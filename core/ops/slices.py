@@ -168,7 +168,7 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     return _replaced("select_scatter", input, lambda out: out.select(dim, index), src)
 
 
-@refusing
+@takes_out
 def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None,
     step: int = 1,
