@@ -35,7 +35,7 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is not None:
             kinds.append((dtypes.of_python(v), 0))
     target = dtypes.result_type(kinds)
-    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank):
+    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank == 2):
         found = " and ".join(dict.fromkeys(kind.name for kind, rank in kinds if rank))
         raise DtypeError(
             f"{op.name}(): expected all tensors to have the same dtype, but got {found}; cast one "

@@ -41,9 +41,10 @@ def _scaled(input: Any, other: Any, alpha: Any) -> Any:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
     if kinds and all(d is dtypes.bool_ for d in kinds):
         return other if alpha else other & False
-    if alpha.__class__ is float and isinstance(other, Tensor):
-        if other.dtype.category < dtypes.float32.category:
-            other = other.to(result_type(input, other))
+    if isinstance(other, Tensor):
+        kind = result_type(input, other)
+        if other.dtype.category < kind.category:  # alpha is of the result's type, not of other's
+            other = other.to(kind)
     return other * alpha
 
 

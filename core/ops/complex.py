@@ -267,7 +267,7 @@ def _is_complex(input: Tensor) -> bool:
 @refusing
 def adjoint(self: Tensor) -> Tensor:
     """The last two dimensions exchanged, and conjugated (PyTorch: ``torch.adjoint``)."""
-    if self.ndim < 2:
+    if self.ndim == 1:
         raise RuntimeError(
             "tensor.adjoint() is only supported on matrices or batches of matrices. Got "
             f"{self.ndim}-D tensor."

@@ -74,8 +74,15 @@ def _norm(difference: Tensor, p: float) -> Tensor:
     if p == 0:
         return (difference != 0).to(difference.dtype).sum(-1) + (difference * 0).sum(-1)
     if p == math.inf:
-        return difference.abs().amax(-1)
+        return _largest(difference.abs())
     return norm_p(difference, p=float(p), dim=-1)
+
+
+def _largest(size: Tensor) -> Tensor:
+    """The largest along the last dimension; each of equal ones has the whole gradient."""
+    top = size.detach().amax(-1, keepdim=True)
+    total = where(size == top, size, 0.0).sum(-1)
+    return total - (total.detach() - top.squeeze(-1))
 
 
 def _by_product(x1: Tensor, x2: Tensor) -> Tensor:

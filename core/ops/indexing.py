@@ -6,11 +6,13 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..align import NUMBERS
 from ..border import translated
 from ..dtypes import int64
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable, write
+from ..making import converted
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..out import takes_out
 from ..refusals import refusing
@@ -195,11 +197,11 @@ def _value(value: Any, x: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value if value.device == x.device or value.ndim else value.to(x.device)
     kind = x.dtype
-    if value.__class__ is complex and not kind.is_complex:
-        raise RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+    if value is None:
+        raise TypeError("can't assign a NoneType to a Tensor; write a number or a Tensor")
+    if value.__class__ in NUMBERS:
+        value = converted(value, kind)
     backend = backends.by_type[x._data.__class__]
-    if value.__class__ is float and not (kind.is_floating_point or kind.is_complex):
-        value = int(value) if kind.name != "bool" else bool(value)
     return wrap(backend.asarray(value, dtype=x._data.dtype))
 
 

@@ -369,12 +369,12 @@ def ravel(input: Any) -> Any:
 
 
 def _matrix_transposed(self: Any) -> Any:
-    if self.ndim < 2:
+    if self.ndim == 1:
         raise RuntimeError(
             "tensor.mT is only supported on matrices or batches of matrices. Got "
             f"{self.ndim}-D tensor."
         )
-    return transpose(self, dim0=-2, dim1=-1)
+    return transpose(self, dim0=-2, dim1=-1) if self.ndim else transpose(self, dim0=0, dim1=0)
 
 
 _install()
