@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..incomplete import gamma_p, gamma_q
@@ -24,4 +25,11 @@ igammac = op("igammac", lambda xp, a, x: gamma_q(xp, *_arrays(xp, a, x)),
 
 def _density(a: Any, x: Any) -> Any:
     """x^(a - 1) e^-x / Γ(a)."""
-    return exp((a - 1.0) * log(x) - x - lgamma(a))
+    return exp(
+        (a - 1.0) * log(x) - x - (_of_number(a) if isinstance(a, (int, float)) else lgamma(a))
+    )
+
+
+def _of_number(a: float) -> float:
+    """log |Γ(a)|, which is infinite where Python's refuses."""
+    return math.inf if a <= 0 and a % 1 == 0 else math.lgamma(a)
