@@ -154,7 +154,7 @@ def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     # NaN has the slope of the right side, as in PyTorch.
     left = x <= 0
-    below = exp(where(left, x, 0.0) * input_scale)
+    below = exp(where(x < 0, x, 0.0) * input_scale)
     return where(left, g * below * (alpha * scale * input_scale), g * scale)
 
 
