@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import anadrome as ad
+from anadrome.op import table
 
 OPTIONS = {
     "SGD": {"momentum": 0.5, "lr": 0.1},
@@ -43,3 +44,32 @@ def test_the_same_numbers(name):
     for here, there in zip(run(name, "cpu"), run(name, "strict")):
         np.testing.assert_allclose(there, here, rtol=1e-13)
         assert not np.array_equal(here, np.ones(4))
+
+
+@pytest.mark.parametrize("flag", [False, True])
+@pytest.mark.parametrize("name", ["adam_updates", "sgd_updates"])
+def test_many_at_once_under_a_flag(name, flag):
+    """The declared form of what kernels do in one launch."""
+    rng = np.random.default_rng(0)
+    columns = 4 if name == "adam_updates" else 3
+    arrays = [rng.uniform(0.1, 1, shape) for _ in range(columns) for shape in ((2, 3), (4,))]
+    if name == "adam_updates":
+        optimizer = ad.optim.Adam([ad.ones(1, requires_grad=True)], lr=0.1, weight_decay=0.1)
+        arrays.append(np.array([0.0, 4.0]))
+    else:
+        optimizer = ad.optim.SGD([ad.ones(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    numbers = optimizer.numbers_uncounted(optimizer.param_groups[0])
+    found = []
+    for kind in ("numpy", "strict"):
+        backend = ad.backend.get(kind)
+        given = [backend.asarray(a) for a in (*arrays, np.array(flag))]
+        table[name].forward(backend.xp, *given, count=2, flagged=True, **numbers)
+        found.append([backend.to_host(a) for a in given])
+    for here, there, before in zip(*found, arrays):
+        np.testing.assert_allclose(there, here, rtol=1e-13)
+        if flag:
+            assert np.array_equal(here, before)
+    if not flag:
+        assert not np.array_equal(found[0][0], arrays[0])
+    if name == "adam_updates":
+        assert found[0][-2].tolist() == ([0.0, 4.0] if flag else [1.0, 5.0])

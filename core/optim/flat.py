@@ -57,6 +57,9 @@ class FlatOptimizer(Optimizer):
     ``numbers(group, step)``: the op's keywords. Numbers in it are asked for again in each replay of
     a captured step; None and booleans choose the form of the update and stay.
 
+    Where a backend has a kernel for many parameters at once, it is that of the op
+    ``update.together`` (``together.py``); with ``numbers_uncounted`` a flag can leave it out.
+
     >>> import anadrome as ad
     >>> def rule(xp, param, grad, total, *, lr):
     ...     for p, t, g in ad.optim.blocks(param, total, read=grad):
