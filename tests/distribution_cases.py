@@ -135,4 +135,20 @@ CASES = {
         (R(3),),
         shares(4, 3),
     ),
+    "InverseGamma": (
+        lambda D, a, b: D.InverseGamma(a, b),
+        (8.0 + P(3), P(3, seed=2)),
+        P(2, 3, seed=1),
+    ),
+    "Kumaraswamy": (lambda D, a, b: D.Kumaraswamy(a, b), (P(3), P(3, seed=2)), U(2, 3)),
+    "LogisticNormal": (
+        lambda D, a, b: D.LogisticNormal(a, b),
+        (R(2, 3), P(3)),
+        shares(4, 2, 4),
+    ),
+    "LowRankMultivariateNormal": (
+        lambda D, m, w, d: D.LowRankMultivariateNormal(m, w, d),
+        (R(2, 3), R(3, 2, seed=1), P(3)),
+        R(4, 2, 3, seed=2),
+    ),
 }

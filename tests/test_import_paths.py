@@ -179,7 +179,7 @@ def test_a_module_that_is_not_there_says_what_to_do(statement: str, told: str) -
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("sparse_coo_tensor", "tensors are dense here"),
+        ("sparse_bsr_tensor", "tensors are dense here"),
         ("quantize_per_tensor", "there are no quantized types"),
         ("symeig", "use linalg.eigh"),
     ],

@@ -39,6 +39,8 @@ class Place(types.ModuleType):
         last = self.__name__.rpartition(".")[2]
         if vars(target).get(last) is self:  # as in PyTorch, the package keeps its function
             delattr(target, last)
+            if not hasattr(target, last):  # where it has one
+                setattr(target, last, self)
         try:
             return getattr(target, name)
         except AttributeError:

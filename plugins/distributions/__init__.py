@@ -3,8 +3,9 @@
 Reading order: ``constraints`` (what values are allowed), ``values`` (parameters to Tensors),
 ``base`` (the class of all), then a family a file: ``location``, ``positive``, ``beta``,
 ``counts``, ``categorical``, ``multivariate``; ``sampling`` and ``incomplete`` (draws and a
-distribution function that are not one formula), ``transforms``, ``composed``, ``mixture``,
-``relaxed`` (made of others), ``kl``.
+distribution function that are not one formula), ``transforms`` and ``structured``, ``registry``
+(from constraints to them), ``composed``, ``derived``, ``mixture``, ``relaxed`` (made of others),
+``lowrank``, ``kl``.
 """
 
 from __future__ import annotations
@@ -44,7 +45,29 @@ _NAMES = {
         "Transform",
         "identity_transform",
     ),
+    "structured": (
+        "CatTransform",
+        "CumulativeDistributionTransform",
+        "IndependentTransform",
+        "LowerCholeskyTransform",
+        "PositiveDefiniteTransform",
+        "ReshapeTransform",
+        "SoftmaxTransform",
+        "StackTransform",
+        "StickBreakingTransform",
+    ),
+    "registry": ("biject_to", "transform_to"),
+    "derived": ("InverseGamma", "Kumaraswamy", "LogisticNormal"),
+    "lowrank": ("LowRankMultivariateNormal",),
     "kl": ("kl_divergence", "register_kl"),
+}
+
+#: Helpers that programs take from ``distributions.utils``.
+_UTILS = {
+    "broadcast_all": "broadcast_all",
+    "lazy_property": "lazy_property",
+    "logits_to_probs": "to_probs",
+    "probs_to_logits": "to_logits",
 }
 
 _CONSTRAINTS = (
@@ -88,6 +111,8 @@ def register_exports() -> Mapping[str, Any]:
     for place, module, names in (
         ("constraints", "constraints", _CONSTRAINTS),
         ("transforms", "transforms", _NAMES["transforms"]),
+        ("transforms", "structured", _NAMES["structured"]),
+        ("constraint_registry", "registry", ("ConstraintRegistry", *_NAMES["registry"])),
         ("kl", "kl", _NAMES["kl"]),
         ("distribution", "base", _NAMES["base"]),
         ("normal", "location", ("Normal",)),
@@ -97,4 +122,6 @@ def register_exports() -> Mapping[str, Any]:
     ):
         for name in names:
             found[f"distributions.{place}.{name}"] = f"{__name__}.{module}:{name}"
+    for name, ours in _UTILS.items():
+        found[f"distributions.utils.{name}"] = f"{__name__}.values:{ours}"
     return found

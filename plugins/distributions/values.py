@@ -26,7 +26,7 @@ class lazy_property:
         return value
 
 
-def broadcast_all(*values: Any) -> list[Tensor]:
+def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     """Numbers and Tensors as Tensors of one shape; numbers take the dtype of the first Tensor."""
     for value in values:
         if not isinstance(value, (Tensor, int, float)):
@@ -41,7 +41,7 @@ def broadcast_all(*values: Any) -> list[Tensor]:
         v if isinstance(v, Tensor) else ad.tensor(v, dtype=dtype, device=device) for v in values
     ]
     shape = ad.broadcast_shapes(*[t.shape for t in tensors])
-    return [t if tuple(t.shape) == tuple(shape) else t.expand(shape) for t in tensors]
+    return tuple(t if tuple(t.shape) == tuple(shape) else t.expand(shape) for t in tensors)
 
 
 def either(probs: Any, logits: Any) -> str:
