@@ -13,7 +13,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from anadrome import backend
+from anadrome import backend, settings
 from anadrome.ops.embedding import no_row
 
 from .common import Maker, Source, floating, wide
@@ -78,7 +78,7 @@ def _embedding_backward(before: Callable[..., Any]) -> Callable[..., Any]:
         g: Any, indices: Any, *, shape: Any, padding_idx: int | None = None
     ) -> Any:
         count, width = shape if len(shape) == 2 else (0, 0)
-        ordered = backend.get("cupy").deterministic
+        ordered = settings.are_deterministic_algorithms_enabled()
         fits = count and g.shape == (*indices.shape, width) and floating(g) and g.size
         if ordered or not fits or not _known(indices):
             return before(g, indices, shape=shape, padding_idx=padding_idx)
