@@ -21,8 +21,8 @@ Read it in this order; each file is one idea:
    left of a backward that raised; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``incomplete``, ``bessel``: the table,
     a file a family
-11. ``functional``, ``pointwise``, ``returned``, ``namespace``: what is made of ops, and the public
-    functions
+11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,
+    and the public functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``older``, ``exchange``: Tensors of numbers;
     ``random``, ``sampling``, ``filling``: of chance; ``facts``, ``storage``, ``printing``: what
     they tell of themselves;

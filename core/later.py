@@ -20,16 +20,27 @@ _MODULES = (
 _SWITCHES = ("cuda", "cudnn", "mps")
 _DLPACK = ("from_dlpack", "to_dlpack")
 
+#: Functions of lists of Tensors; those of the second list only write.
+_EACH = (
+    "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min cos cosh div erf erfc exp "
+    "expm1 floor frac lerp lgamma log log10 log1p log2 maximum minimum mul neg pow reciprocal "
+    "round rsqrt sigmoid sign sin sinh sqrt sub tan tanh trunc norm"
+)
+_EACH_IN_PLACE = _EACH.removesuffix("norm") + "copy zero"
+FOREACH = [f"_foreach_{n}" for n in _EACH.split()]
+FOREACH += [f"_foreach_{n}_" for n in _EACH_IN_PLACE.split()]
+
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
-    "anadrome.storage": "UntypedStorage resize_as_",
+    "anadrome.storage": "TypedStorage UntypedStorage resize_as_",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.sparse": "sparse_coo sparse_coo_tensor sparse_csr sparse_csr_tensor",
     "anadrome.exchange": "frombuffer to_dlpack",
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
-    "anadrome.places.compiler": "compile",
+    "anadrome.foreach": " ".join(FOREACH),
+    "anadrome.places.compiler": "_assert _check compile",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_deterministic_debug_mode "
         "get_float32_matmul_precision "
@@ -155,7 +166,8 @@ def _install() -> None:
         setattr(Tensor, name, _method(name, "anadrome.sparse", function))
     for name, module in _IN_PLACE.items():
         setattr(Tensor, name, _in_place(name, module))
-    Tensor.resize_ = _method("resize_", "anadrome.storage", "resize_")  # type: ignore[attr-defined]
+    for name in ("resize_", "storage"):
+        setattr(Tensor, name, _method(name, "anadrome.storage", name))
 
 
 def _in_place(name: str, module: str) -> Any:

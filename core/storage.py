@@ -59,6 +59,34 @@ class UntypedStorage:
         return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
 
 
+class TypedStorage(UntypedStorage):
+    """The same memory, in elements of the Tensor's type (``torch.TypedStorage``)."""
+
+    def size(self) -> int:
+        """How many elements there are."""
+        return self._tensor.numel()
+
+    __len__ = size
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self._tensor.dtype
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python numbers."""
+        return self._tensor.detach().reshape(-1).tolist()
+
+    def untyped(self) -> UntypedStorage:
+        """The memory in bytes."""
+        return UntypedStorage(self._tensor)
+
+
+def storage(self: Tensor) -> TypedStorage:
+    """The memory that this Tensor lies in (``Tensor.storage``)."""
+    return TypedStorage(self)
+
+
 @refusing
 def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """Give this Tensor another shape, in place (``Tensor.resize_``); returns it.

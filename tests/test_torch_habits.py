@@ -160,3 +160,20 @@ def test_values_of_a_leaf_without_a_graph(L: Any) -> None:
         assert w.numpy().tolist() == np.asarray(w).tolist() == [1.0, 1.0]
     with pytest.raises(RuntimeError, match="requires grad"):
         w.numpy()
+
+
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_small_things_that_programs_write(L: Any) -> None:
+    x = L.arange(6.0).view(2, 3)
+    assert x.clone(memory_format=L.preserve_format).tolist() == x.tolist()
+    assert L.clone(x, memory_format=L.contiguous_format).sum().item() == 15.0
+    held = x[1:].storage()
+    assert held.data_ptr() == x.storage().data_ptr() and held.dtype is L.float32
+    assert (held.size(), len(held), held.tolist()) == (6, 6, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    assert held.untyped().nbytes() == 24
+    L._assert(True, "fine")
+    L._check(True)
+    with pytest.raises(AssertionError, match="not fine"):
+        L._assert(x.shape[0] == 3, "not fine")
+    with pytest.raises(RuntimeError, match="neither"):
+        L._check(False, lambda: "neither")

@@ -25,11 +25,12 @@ to_dtype = op(
     method=False,
     samples=unary(dtype=dtypes.float64),
 )
-clone = op(
+clone_op = op(
     "clone",
     lambda xp, x: xp.asarray(x, copy=True),
     x=lambda g: g,
     dtype=KEEP,
+    method=False,
     samples=call(Arr((3, 4))) + call(Arr(())),
 )
 to_device = op(
@@ -57,6 +58,11 @@ def number_for(name: str, value: Any, x: Tensor) -> Any:
         kind = type(value).__name__
         raise ArgumentError(f"{name}(): argument 'value' must be Tensor or Number, not {kind}")
     return converted(value, x.dtype)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy through which gradients flow (``torch.clone``)."""
+    return clone_op(input)
 
 
 def _spread(xp: Any, x: Any, src: Any) -> Any:
@@ -188,6 +194,8 @@ def _install() -> None:
     }.items():
         setattr(Tensor, name, _caster(name, d))
     Tensor.to, Tensor.clone = to, _clone
+
+    Tensor.to, Tensor.clone = to, clone  # type: ignore[attr-defined]
     Tensor.type_as, Tensor.cpu, Tensor.cuda = _type_as, _cpu, _cuda
 
 

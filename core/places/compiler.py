@@ -72,6 +72,17 @@ class OptimizedModule(Module):
         delattr(self._orig_mod, name)
 
 
+def _assert(condition: Any, message: str) -> None:
+    """``assert``, as a function that PyTorch can compile (``torch._assert``)."""
+    assert condition, message
+
+
+def _check(cond: Any, message: Callable[[], str] | None = None) -> None:
+    """Raises RuntimeError unless ``cond`` holds (``torch._check``)."""
+    if not cond:
+        raise RuntimeError(message() if message is not None else "Expected cond to be True")
+
+
 def is_compiling() -> bool:
     """False (``torch.compiler.is_compiling``)."""
     return False

@@ -1,0 +1,69 @@
+"""foreach: functions of lists of Tensors, one after the other (PyTorch: ``torch._foreach_add_``).
+
+Optimizers and moving averages of programs are written with them. ``_foreach_NAME`` gives the
+results as a tuple, ``_foreach_NAME_`` writes them over the first list. Another argument may be a
+list too, one for each; anything else is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .later import FOREACH
+from .tensor import Tensor
+
+
+def _each(name: str, call: Callable[..., Any], tensors: Any, args: Any, keywords: Any) -> list[Any]:
+    tensors = list(tensors)
+    lists = [a for a in (*args, *keywords.values()) if isinstance(a, (list, tuple))]
+    for other in lists:
+        if len(other) != len(tensors):
+            raise RuntimeError(
+                f"{name}(): Tensor lists must have the same number of tensors, got {len(tensors)} "
+                f"and {len(other)}"
+            )
+
+    def at(i: int, value: Any) -> Any:
+        return value[i] if isinstance(value, (list, tuple)) else value
+
+    return [
+        call(t, *(at(i, a) for a in args), **{k: at(i, a) for k, a in keywords.items()})
+        for i, t in enumerate(tensors)
+    ]
+
+
+def _scaled(method: Callable[..., Any]) -> Callable[..., Any]:
+    """``addcmul`` and ``addcdiv``: the factor may come third, by position."""
+
+    def call(t: Tensor, a: Tensor, b: Tensor, value: Any = 1) -> Any:
+        return method(t, a, b, value=value)
+
+    return call
+
+
+def _norm(t: Tensor, ord: Any = 2, dtype: Any = None) -> Any:
+    from .linalg import vector_norm
+
+    return vector_norm(t, ord, dtype=dtype)
+
+
+def _made(name: str, call: Callable[..., Any], writes: bool) -> Callable[..., Any]:
+    def foreach(self: Any, *args: Any, **keywords: Any) -> Any:
+        results = _each(name, call, self, args, keywords)
+        return results if writes else tuple(results)
+
+    foreach.__name__ = foreach.__qualname__ = name
+    return foreach
+
+
+def _install() -> None:
+    for full in FOREACH:
+        name = full.removeprefix("_foreach_")
+        name = {"maximum_": "clamp_min_", "minimum_": "clamp_max_"}.get(name, name)
+        method: Any = getattr(Tensor, name)
+        call = {"norm": _norm}.get(name) or (_scaled(method) if name[:4] == "addc" else method)
+        globals()[full] = _made(full, call, full.endswith("_"))
+
+
+_install()

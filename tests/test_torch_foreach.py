@@ -1,0 +1,55 @@
+"""Functions of lists of Tensors: as PyTorch's, each beside the one in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from oracle import agree, numbers
+
+import anadrome as ad
+from anadrome.later import FOREACH
+
+pytestmark = pytest.mark.torch
+
+torch = pytest.importorskip("torch")
+
+#: Further arguments: how many lists beside the first, and what else there may be.
+LISTS = {"add": 1, "sub": 1, "mul": 1, "div": 1, "pow": 1, "lerp": 1, "maximum": 1, "minimum": 1,
+         "clamp_max": 1, "clamp_min": 1, "copy": 1, "addcmul": 2, "addcdiv": 2}  # fmt: skip
+MORE: dict[str, list[Any]] = {"lerp": [0.3], "addcmul": [0.5], "addcdiv": [0.5]}
+
+
+@pytest.mark.parametrize("name", FOREACH)
+def test_each(name: str) -> None:
+    short = name.removeprefix("_foreach_").removesuffix("_")
+    count = LISTS.get(short, 0)
+    arrays = [numbers(*s, seed=i, low=0.2, high=0.9) for i, s in enumerate([(3,), (2, 2)] * 3)]
+
+    def call(L: Any, *tensors: Any) -> Any:
+        lists = [[t.detach().clone() for t in tensors[2 * i : 2 * i + 2]] for i in range(count + 1)]
+        result = getattr(L, name)(*lists, *MORE.get(short, []))
+        return lists[0], list(result)
+
+    agree(call, *arrays[: 2 * count + 2])
+    kinds = [type(getattr(L, name)([L.ones(1)], *[[L.ones(1)]] * count, *MORE.get(short, [])))
+             for L in (ad, torch)]  # fmt: skip
+    assert kinds[0] is kinds[1]
+
+
+def test_one_number_for_all_and_one_for_each() -> None:
+    def call(L: Any, x: Any, y: Any) -> Any:
+        both = [x.detach().clone(), y.detach().clone()]
+        L._foreach_mul_(both, 0.5)
+        L._foreach_add_(both, [x.detach(), y.detach()], alpha=2.0)
+        L._foreach_mul_(both, [2.0, 3.0])
+        L._foreach_clamp_min_(both, -0.5)
+        return both, L._foreach_norm(both, 1), L._foreach_add(both, 1)
+
+    agree(call, numbers(3), numbers(2, 2))
+
+
+def test_lists_of_two_lengths_are_refused() -> None:
+    for L in (ad, torch):
+        with pytest.raises(RuntimeError, match="same number of tensors"):
+            L._foreach_add([L.ones(1)], [L.ones(1), L.ones(1)])
