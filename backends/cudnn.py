@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 enabled = True
 benchmark = False
 benchmark_limit = 10
@@ -17,3 +21,26 @@ def is_available() -> bool:
 def version() -> int | None:
     """None: see ``is_available``."""
     return None
+
+
+@contextlib.contextmanager
+def flags(
+    enabled: bool = False,
+    benchmark: bool = False,
+    benchmark_limit: int = 10,
+    deterministic: bool = False,
+    allow_tf32: bool = True,
+    **keywords: Any,
+) -> Iterator[None]:
+    """The switches inside (``torch.backends.cudnn.flags``)."""
+    given = {
+        "enabled": enabled, "benchmark": benchmark, "benchmark_limit": benchmark_limit,
+        "deterministic": deterministic, "allow_tf32": allow_tf32,
+    }  # fmt: skip
+    own = globals()
+    before = {name: own[name] for name in given}
+    own.update(given)
+    try:
+        yield
+    finally:
+        own.update(before)

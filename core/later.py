@@ -18,6 +18,7 @@ _MODULES = (
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
 _SWITCHES = ("cuda", "cudnn", "mps")
+_LIBRARIES = "cpu mkl mkldnn nnpack openmp opt_einsum quantized xnnpack"
 _DLPACK = ("from_dlpack", "to_dlpack")
 
 #: Functions of lists of Tensors; those of the second list only write.
@@ -140,6 +141,7 @@ def homes() -> dict[str, str]:
     tensors = (n for n in _HOMES["anadrome.legacy"].split() if n.endswith("Tensor"))
     out.update({f"cuda.{name}": f"anadrome.legacy:CUDA.{name}" for name in tensors})
     out.update({f"backends.{name}": f"anadrome.backends.{name}" for name in _SWITCHES})
+    out.update({f"backends.{name}": "anadrome.backends.libraries" for name in _LIBRARIES.split()})
     out.update({f"utils.dlpack.{name}": f"anadrome.exchange:{name}" for name in _DLPACK})
     out["autograd.forward_ad"] = "anadrome.autograd.forward_ad"
     out["orgqr"] = "anadrome.ops.linalg_reflect:householder_product"

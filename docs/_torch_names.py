@@ -20,7 +20,9 @@ NAMESPACES = [
     "torch.utils.checkpoint", "torch.linalg", "torch.fft", "torch.special", "torch.distributions",
     "torch.func", "torch.autograd", "torch.autograd.functional", "torch.autograd.profiler",
     "torch.profiler", "torch.cuda", "torch.amp", "torch.accelerator",
-    "torch.random",
+    "torch.random", "torch.autograd.forward_ad", "torch.autograd.graph", "torch.compiler",
+    "torch.distributed", "torch.hub", "torch.jit", "torch.nn.parallel", "torch.overrides",
+    "torch.testing", "torch.utils.benchmark", "torch.utils.flop_counter",
 ]  # fmt: skip
 
 #: Arguments that say where and how a tensor is stored; nobody would call a function partly there

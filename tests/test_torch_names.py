@@ -107,3 +107,17 @@ def test_processes_are_pythons(tmp_path):
 
 def _write(number, folder):
     (folder / str(number)).write_text("")
+
+
+def test_switches_of_libraries_are_accepted():
+    from anadrome.backends import cudnn, mkldnn, opt_einsum
+
+    assert not mkldnn.is_available()
+    opt_einsum.strategy = "greedy"
+    with mkldnn.flags(enabled=False), ad.backends.mkl.verbose(ad.backends.mkl.VERBOSE_ON):
+        pass
+    before = cudnn.benchmark, cudnn.enabled
+    with cudnn.flags(enabled=False, benchmark=not before[0]):
+        assert (cudnn.benchmark, cudnn.enabled) == (not before[0], False)
+    assert (cudnn.benchmark, cudnn.enabled) == before
+    assert ad.backends.cpu.get_cpu_capability()

@@ -16,7 +16,8 @@ from . import compiler_settings as config
 __all__ = [
     "OptimizedModule", "allow_in_graph", "assume_constant_result", "compile", "config",
     "cudagraph_mark_step_begin", "disable", "graph_break", "is_compiling",
-    "is_dynamo_compiling", "list_backends", "mark_dynamic", "mark_static", "reset", "set_stance",
+    "is_dynamo_compiling", "is_exporting", "list_backends", "mark_dynamic", "mark_static", "reset",
+    "set_stance",
 ]  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def is_compiling() -> bool:
     return False
 
 
-is_dynamo_compiling = is_compiling
+is_dynamo_compiling = is_exporting = is_compiling
 
 
 def disable(fn: Any = None, recursive: bool = True, **options: Any) -> Any:

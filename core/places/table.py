@@ -46,6 +46,10 @@ MODULES = {
     "_inductor": "anadrome.places.compiler",
     "_inductor.config": "anadrome.places.compiler_settings",
     "_tensor": "anadrome.tensor",
+    **dict.fromkeys(
+        ("backends.mkl", "backends.mkldnn", "backends.openmp", "backends.opt_einsum"),
+        "anadrome.backends.libraries",
+    ),
     "compiler": "anadrome.places.compiler",
     "hub": "anadrome.places.hub",
     "jit": "anadrome.places.jit",

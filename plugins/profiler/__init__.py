@@ -22,7 +22,7 @@ def register_exports() -> Mapping[str, Any]:
     exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in names})
     plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
     exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})
-    timing = ("Compare", "Measurement", "Timer", "timer")
+    timing = ("Compare", "Measurement", "Timer", "select_unit", "timer")
     exports.update({f"utils.benchmark.{n}": f"{__name__}.timing:{n}" for n in timing})
     exports["utils.flop_counter.FlopCounterMode"] = f"{__name__}.flops:FlopCounterMode"
     exports["profiler.ProfilerActivity"] = f"{__name__}.profiling:ProfilerActivity"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import anadrome as ad
+from anadrome import settings
 
 #: Calls in one run, at most.
 _MOST = 10**7
@@ -127,12 +128,12 @@ class Timer:
         self._timer = timeit.Timer(stmt, setup, timer, names)
 
     def _timed(self, number: int) -> float:
-        before = ad.get_num_threads()
-        ad.set_num_threads(self._task["num_threads"])
+        before = settings.get_num_threads()
+        settings.set_num_threads(self._task["num_threads"])
         try:
             return max(self._timer.timeit(number), 1e-9)
         finally:
-            ad.set_num_threads(before)
+            settings.set_num_threads(before)
 
     def _measured(self, number: int, times: list[float]) -> Measurement:
         return Measurement(number, times, self._task)
