@@ -120,6 +120,7 @@ class Timer:
             raise ValueError("only statements in Python are timed here; leave global_setup out")
         if num_threads < 1:
             raise ValueError(f"num_threads must be positive, not {num_threads}")
+        self._threads = num_threads
         self._task = {
             "stmt": stmt, "setup": setup, "label": label, "sub_label": sub_label,
             "description": description, "env": env, "num_threads": num_threads,
@@ -129,7 +130,7 @@ class Timer:
 
     def _timed(self, number: int) -> float:
         before = settings.get_num_threads()
-        settings.set_num_threads(self._task["num_threads"])
+        settings.set_num_threads(self._threads)
         try:
             return max(self._timer.timeit(number), 1e-9)
         finally:
