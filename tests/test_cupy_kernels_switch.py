@@ -13,6 +13,8 @@ from test_backend_cupy import fake  # noqa: F401  (the fixture)
 from test_cupy_table import check
 from test_cupy_training import trained
 
+import anadrome as ad
+import anadrome.nn.functional as F
 from anadrome import backend
 from anadrome.__main__ import main
 
@@ -51,6 +53,14 @@ def test_without_them(composed: Any, capsys: Any) -> None:
     assert not set(NAMES) & set(composed.kernels)
     main(["info"])
     assert "cupy.kernels:" not in capsys.readouterr().out
+
+
+def test_each_runs_where_its_arrays_are(fake: Any) -> None:
+    x = ad.randn(4, 6, device="cuda:1", requires_grad=True)
+    y = F.layer_norm(F.gelu(F.dropout(x.softmax(-1), 0.5)), (6,))
+    loss = F.cross_entropy(y, ad.zeros(4, dtype=ad.int64, device="cuda:1"))
+    assert ad.cuda.current_device() == 0
+    assert str(y.device) == str(loss.device) == "cuda:1"
 
 
 @pytest.mark.parametrize("name", NAMES)

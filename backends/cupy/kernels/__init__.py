@@ -24,6 +24,7 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
     from . import (
         activation,
         clipping,
+        common,
         dropping,
         embedding,
         losses,
@@ -42,7 +43,8 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
         for name, make in family.MAKERS.items():
             if name not in table:  # the plugin that declares it is switched off
                 continue
-            made[name] = make(backend.kernels.get(name) or backend.composed(table[name]))
+            before = backend.kernels.get(name) or backend.composed(table[name])
+            made[name] = common.where_they_are(make(before))
     return made
 
 

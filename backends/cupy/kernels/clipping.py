@@ -12,7 +12,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import THREADS, Walk, column, count_of, in_one_order, launch, types, where_they_are
+from .many import THREADS, Walk, column, count_of, in_one_order, launch, types
 
 _SQUARE = "W value = (W)g[i]; sum += value * value;"
 _PART = f"""
@@ -73,7 +73,7 @@ def _total_norm(before: Callable[..., Any]) -> Callable[..., Any]:
         kind = next(iter(groups)) if len(groups) == 1 else cupy.result_type(*groups)
         return _root(parts, out=cupy.empty((), dtype=kind))
 
-    return where_they_are(total_norm)
+    return total_norm
 
 
 def _shrink_to_norm(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +89,7 @@ def _shrink_to_norm(before: Callable[..., Any]) -> Callable[..., Any]:
             kernel = shrink.made(types(kind, N=norm.dtype))
             launch(kernel, (members,), norm, np.float64(max_norm))
 
-    return where_they_are(shrink_to_norm)
+    return shrink_to_norm
 
 
 def _clip_values(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +103,7 @@ def _clip_values(before: Callable[..., Any]) -> Callable[..., Any]:
         for kind, members in groups.items():
             launch(clip.made(types(kind)), (members,), np.float64(limit))
 
-    return where_they_are(clip_values)
+    return clip_values
 
 
 def _zero_together(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,7 +117,7 @@ def _zero_together(before: Callable[..., Any]) -> Callable[..., Any]:
         for kind, members in groups.items():
             launch(zero.made(types(kind)), (members,), np.int32(0))
 
-    return where_they_are(zero_together)
+    return zero_together
 
 
 MAKERS: dict[str, Maker] = {

@@ -8,7 +8,7 @@ which: these depend on sizes alone, and are kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cupy
@@ -77,17 +77,6 @@ def types(kind: Any, **more: Any) -> tuple[tuple[str, str], ...]:
 def column(kind: str, name: str, number: int) -> str:
     """C++ for the pointer to this block's array of a column."""
     return f"{kind}* {name} = ({kind}*)table[{number} * count + t];"
-
-
-def where_they_are(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel's function, run on the device of its first array."""
-
-    @functools.wraps(function)
-    def run(*arrays: Any, **keywords: Any) -> Any:
-        with arrays[0].device:
-            return function(*arrays, **keywords)
-
-    return run
 
 
 def count_of(arrays: Sequence[Any]) -> int:

@@ -10,7 +10,7 @@ import cupy
 import numpy as np
 
 from .common import NAMES, Maker
-from .many import Walk, column, in_one_order, launch, types, where_they_are
+from .many import Walk, column, in_one_order, launch, types
 
 _UNSCALE = "W value = (W)g[i] * factor; g[i] = (G)value; bad |= !isfinite(value);"
 _BEFORE = """
@@ -53,7 +53,7 @@ def _unscale(before: Callable[..., Any]) -> Callable[..., Any]:
         for kind, members in groups.items():
             launch(unscale.made(types(kind)), tuple(zip(*members)), inverse, found_inf)
 
-    return where_they_are(amp_unscale)
+    return amp_unscale
 
 
 def _update_scale(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +73,7 @@ def _update_scale(before: Callable[..., Any]) -> Callable[..., Any]:
             np.float64(backoff_factor), np.int32(growth_interval), scale, growth_tracker, size=1,
         )  # fmt: skip
 
-    return where_they_are(amp_update_scale)
+    return amp_update_scale
 
 
 MAKERS: dict[str, Maker] = {"amp_unscale": _unscale, "amp_update_scale": _update_scale}

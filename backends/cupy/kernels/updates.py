@@ -15,7 +15,7 @@ import numpy as np
 from anadrome.optim.together import rows
 
 from .common import NAMES, Maker
-from .many import Walk, column, in_one_order, launch, types, where_they_are
+from .many import Walk, column, in_one_order, launch, types
 
 _NOWHERE = np.uint64(0)
 _ADAM = """
@@ -119,7 +119,7 @@ def _adam(before: Callable[..., Any]) -> Callable[..., Any]:
         if counts is not None:
             _counted(flag, counts, size=counts.size)
 
-    return where_they_are(adam_updates)
+    return adam_updates
 
 
 def _sgd(before: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,7 +139,7 @@ def _sgd(before: Callable[..., Any]) -> Callable[..., Any]:
 
         _sorted_out(before, run, arrays, count, None, flag, numbers)
 
-    return where_they_are(sgd_updates)
+    return sgd_updates
 
 
 def _doubles(names: tuple[str, ...], numbers: Any, plain: Any) -> list[Any]:
