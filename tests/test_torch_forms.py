@@ -149,3 +149,32 @@ def test_padding_and_pools_with_indices() -> None:
         ]
 
     agree(call, numbers(1, 4, 12))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_of_a_linear_layer(reduction: str) -> None:
+    def call(L: Any, x: Any, w: Any, b: Any) -> Any:
+        f = L.nn.functional.linear_cross_entropy
+        target = L.tensor([0, 3, 1])
+        return (
+            f(x, w, target, reduction=reduction),
+            f(
+                x,
+                w,
+                target,
+                linear_bias=b,
+                ignore_index=3,
+                label_smoothing=0.1,
+                reduction=reduction,
+            ),
+            f(x[0], w, L.tensor(2), weight=b.exp().detach(), reduction=reduction),
+        )
+
+    agree(call, numbers(3, 5), numbers(4, 5, seed=1), numbers(4, seed=2))
+
+
+def test_cross_entropy_of_a_linear_layer_over_more_dimensions() -> None:
+    def call(L: Any, x: Any, w: Any) -> Any:
+        return L.nn.functional.linear_cross_entropy(x, w, L.tensor([[0, 3], [1, 1], [2, 0]]))
+
+    agree(call, numbers(3, 5), numbers(4, 2, 5, seed=1))

@@ -90,6 +90,7 @@ _names, __getattr__, __dir__ = _later.later(
     _ctc="ctc_loss",
     _distances="bilinear cosine_similarity pairwise_distance pdist",
     _dropouts="alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout",
+    _linear_loss="linear_cross_entropy",
     _likelihoods="gaussian_nll_loss kl_div poisson_nll_loss",
     _margins="cosine_embedding_loss hinge_embedding_loss margin_ranking_loss multi_margin_loss "
     "multilabel_margin_loss multilabel_soft_margin_loss soft_margin_loss triplet_margin_loss "

@@ -1,0 +1,46 @@
+"""_linear_loss: the cross-entropy of a linear layer's result, in one function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..refusals import refusing
+from ..tensor import Tensor
+from . import functional as F
+
+
+@refusing
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """``cross_entropy(linear(input, linear_weight, linear_bias), target)`` (PyTorch's name).
+
+    ``input``: (N, features) or (features,); ``linear_weight``: (C, features), or (C, d1, ..., dK,
+    features) for a loss over K further dimensions. The other arguments are those of
+    ``cross_entropy``; ``ignore_index=None`` is -100. ``options``, by which PyTorch saves memory,
+    are accepted.
+
+    >>> import anadrome as ad
+    >>> x, w = ad.ones(2, 3), ad.zeros(4, 3)
+    >>> ad.nn.functional.linear_cross_entropy(x, w, ad.tensor([0, 1]))
+    tensor(1.3863)
+    """
+    classes, *more, features = linear_weight.shape
+    flat = linear_weight.reshape((-1, features)) if more else linear_weight
+    bias = linear_bias.reshape((-1,)) if linear_bias is not None and more else linear_bias
+    logits = F.linear(input, flat, bias)
+    if more:
+        logits = logits.reshape((*input.shape[:-1], classes, *more))
+    return F.cross_entropy(
+        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction, label_smoothing=label_smoothing,
+    )  # fmt: skip
