@@ -25,6 +25,8 @@ from .traced import is_array
 from .writing import Writer, described
 
 _serial = itertools.count(1)
+#: Names of the files of programs that are no more.
+_freed: list[str] = []
 
 
 def situation() -> tuple[Any, ...]:
@@ -78,7 +80,12 @@ class Program:
         self.run = scope[title]
         sites.known[filename] = True
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        weakref.finalize(self, linecache.cache.pop, filename, None)
+        # Not taken out when the program is freed: linecache itself may be walking its cache then.
+        while _freed:
+            name = _freed.pop()
+            linecache.cache.pop(name, None)
+            sites.known.pop(name, None)
+        weakref.finalize(self, _freed.append, filename)
 
     def __str__(self) -> str:
         wide = max((len(name) for name in self.legend), default=0)

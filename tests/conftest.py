@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import random
+import signal
 import sys
 
 # One BLAS thread a process: pytest-xdist has a process a core already.
@@ -38,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background without the handler of Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Through the environment, so that the processes of pytest-xdist choose the same tests.
     os.environ.setdefault(SEED, datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d"))
     nightly = config.getoption("--nightly")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import linecache
 import operator
 import traceback
 from collections import namedtuple
@@ -12,7 +14,7 @@ import pytest
 from captures import batches, by_hand, replayed
 
 import anadrome as ad
-from anadrome import nn
+from anadrome import nn, sites
 from anadrome.tensor import Tensor
 
 # -- arguments and results ----------------------------------------------------------------------
@@ -330,3 +332,21 @@ def test_operators_of_live_values(name: str) -> None:
     for _ in range(4):
         assert captured(ad.tensor(3.0, dtype=ad.float64)).item() == pytest.approx(wanted, rel=1e-15)
     assert captured.replays
+
+
+def test_a_program_that_is_freed_while_pythons_cache_of_lines_is_walked():
+    """As it may be by the garbage collector; the cache is tidied by the next program."""
+
+    def captured():
+        step = ad.capture(lambda x: x * 2.0)
+        step(ad.ones(2))
+        return step
+
+    step = captured()
+    (name,) = [n for n in linecache.cache if n.startswith("<anadrome capture")]
+    del step
+    gc.collect()
+    assert name in linecache.cache
+    kept = captured()
+    assert name not in linecache.cache and name not in sites.known
+    del kept
