@@ -70,6 +70,10 @@ SAME = [
     "(d.mT, d.mH, d.adjoint())", "(a * 1).renorm_(2, 0, 1.0)", "(a * a + 3).mvlgamma_(2)",
     "L.cdist(a, b[None], p=INF)", "L.cdist(L.zeros_like(a), L.ones_like(a) * b, p=INF)",
     "L.nn.functional.elu(n)",
+    # Pictures of bytes.
+    *(f"L.nn.functional.interpolate((L.arange(600) * 37 % 256).to(L.uint8).reshape(1, 2, 15, 20), "
+      f"(7, 31), mode={mode!r}, antialias={smooth})"
+      for mode in ("bilinear", "bicubic") for smooth in (False, True)),
     # Into a given Tensor.
     *(f"L.nn.functional.{call}, out=L.empty(0, dtype=L.float64))" for call in (
         "linear(a.detach(), a.detach()", "linear(a.detach(), b.detach()", "gelu(a.detach()",

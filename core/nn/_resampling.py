@@ -160,7 +160,23 @@ def _applied(input: Tensor, maps: Any, mode: str) -> Tensor:
             f"interpolation with mode {mode!r} is not implemented for '{kind.name}'; write e.g. "
             "`input.float()`"
         )
-    return resample(input.float(), maps=maps).round().clamp(0, 255).to(kind)
+    for axis, taps in reversed(maps):  # each dimension's result is a picture of bytes again
+        made = resample(input.double(), maps=((axis, _in_16_bits(taps)),))
+        input = (made + 0.5).floor().clamp(0, 255).to(kind)
+    return input
+
+
+@functools.lru_cache(maxsize=64)
+def _in_16_bits(taps: Taps) -> Taps:
+    """The weights as PyTorch rounds them for bytes: to as many bits as the largest leaves."""
+    largest = max((w for terms in taps.terms for w in terms.values()), default=1.0)
+    bits = next((b for b in range(22) if int(0.5 + largest * 2 ** (b + 1)) >= 1 << 15), 22)
+    unit = 1 << bits
+    return Taps(
+        taps.n,
+        [{i: math.floor(abs(w) * unit + 0.5) * math.copysign(1, w) / unit for i, w in t.items()}
+         for t in taps.terms],
+    )  # fmt: skip
 
 
 # -- one dimension ------------------------------------------------------------------------------
