@@ -117,6 +117,8 @@ def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
         wanted = wanted or found
     elif data is None:
         raise RuntimeError("Could not infer dtype of NoneType")
+    elif from_array and getattr(data.dtype, "kind", "") == "O":
+        raise TypeError("can't convert an array of Python objects; write e.g. array.astype(float)")
     elif isinstance(data, str):
         raise TypeError(f"new(): invalid data type 'str': {data!r}")
     elif isinstance(data, (set, dict)):

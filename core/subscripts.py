@@ -44,6 +44,12 @@ def normalized(x: Tensor, index: Any) -> tuple[Any, Any]:
             out.append(_slice(i))
         else:
             i = _read(x, i)
+            only = len(index) == 1 and hasattr(i, "dtype") and _is_bool(i)
+            if only and tuple(i.shape) != tuple(x.shape)[: i.ndim]:
+                raise IndexError(  # NumPy lets an empty mask pass
+                    f"The shape of the mask {list(i.shape)} at index 0 does not match the shape of "
+                    f"the indexed tensor {list(x.shape)} at index 0"
+                )
             arrays = arrays or hasattr(i, "dtype")
             out.append(i)
     if not arrays:

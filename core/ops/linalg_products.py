@@ -14,7 +14,7 @@ from .complex import _conj
 from .linalg_checks import square
 from .products import linalg_cross
 from .products import matmul_form as matmul
-from .reduce import whole
+from .reduce import axis_of, whole
 
 
 @takes_out
@@ -207,6 +207,7 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     """The X of ``tensordot(A, X, X.ndim) = B`` (PyTorch: ``torch.linalg.tensorsolve``)."""
     if dims is not None:
         dims = tuple(d % A.ndim for d in dims)
+        dims = tuple(axis_of(d, A.ndim) for d in dims)
         A = A.permute((*(i for i in range(A.ndim) if i not in dims), *dims))
     rest = tuple(A.shape[B.ndim :])
     n = _product(rest)

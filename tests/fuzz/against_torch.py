@@ -32,8 +32,8 @@ _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "po
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
 
-_COMPARISONS = ("le_", "lt_", "eq_", "ne_", "ge_", "gt_", "less_", "less_equal_", "greater_",
-                "greater_equal_", "not_equal_")  # fmt: skip
+_COMPARISONS = ("le", "lt", "eq", "ne", "ge", "gt", "less", "less_equal", "greater",
+                "greater_equal", "not_equal")  # fmt: skip
 #: Functions of which some results differ, and why.
 EXPLAINED = {
     "zeta": "below 1 it goes on here, and is NaN in PyTorch",
@@ -62,6 +62,13 @@ EXPLAINED = {
     "renorm": "of infinities",
     **dict.fromkeys(("qr", "std", "var"), "of a matrix of less than full rank; of nothing"),
     "polygamma": "beyond what the type holds",
+    **dict.fromkeys(("logdet", "eigvalsh"), "of NaN, infinities, and singular matrices"),
+    "sub": "beside NumPy's booleans",
+    **dict.fromkeys(("dense_dim", "sparse_dim"), "a sparse Tensor is a dense one here"),
+    "get_gradient_edge": "PyTorch's edge also holds what owns the node",
+    "histc": "of values at an edge, in half precision",
+    "heaviside": "it has no gradient; PyTorch says so in backward only",
+    **dict.fromkeys(("vander", "put", "new"), "a gradient of nothing, or of a copy"),
     "cosine_similarity": "of vectors whose length the type does not hold",
     "multi_margin_loss": "margin=nan",
     **dict.fromkeys(

@@ -34,7 +34,7 @@ _SWITCHES = (
     r"assume_unique|include_last_offset|ceil_mode|log_target|full_matrices|accumulate|copy)"
 )
 _CLASS = (
-    r"^(nn|distributions|optim|amp|cuda|profiler)\.(\w+\.)*"
+    r"^((nn|distributions|optim|amp|cuda|profiler)\.(\w+\.)*|(?=GradScaler))"
     r"([A-Z]\w*|profile|schedule|get_\w+_fn|custom_bwd)$"
 )
 
@@ -110,6 +110,11 @@ LENIENT = (
         r"takes (from )?\d+( to \d+)? positional arguments? but|"
         r"got multiple values for argument 'input'|got \((low|a|b)=|got \((Tensor|"
         r"Tensor, Tensor), device=",
+    ),
+    Reason(
+        "normal() has a mean and a standard deviation by default, and takes them both ways",
+        r"normal\(\) received an invalid",
+        r"^normal$",
     ),
     Reason("an operator takes out= as its function does", r"^$", r"__\w+__$", r"out="),
     Reason("NumPy's numbers and arrays stand for Tensors", r"^$", r"__\w+__$", r"array\(|np\."),
@@ -319,6 +324,8 @@ STRICT = (
     Reason("an argument twice", r"multiple values for argument 'other'"),
     Reason("a shape is one", r"'NoneType' object is not iterable", r"broadcast_shapes"),
     Reason("pivots of another matrix", r"list index out of range", r"lu_unpack"),
+    Reason("a number of frequencies is not negative", r"inconsistent with step sign"),
+    Reason("a bias is a vector", r"size of tensor a", r"linear$"),
     Reason("bounds that cross", r"min_val cannot be greater"),
     Reason(
         "a check of gradients in less than double precision finds nothing but rounding",

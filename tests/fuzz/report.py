@@ -63,7 +63,7 @@ def unexplained(records: list[dict[str, Any]]) -> list[str]:
     """Calls that one library refuses for no known reason, and results that differ."""
     out = []
     for r in records:
-        name = r["start"].partition("#")[0].rpartition(".")[2]
+        name = r["start"].partition("#")[0].rpartition(".")[2].rstrip("_")
         differs = r.get("torch", "").startswith(against_torch.DIFFERS)
         if against_torch.why(r) == "" or (differs and name not in against_torch.EXPLAINED):
             out.append(f"{r['start']} {r['call']}\n        {r['torch']}")
