@@ -164,6 +164,7 @@ def manual_seed(seed: int) -> None:
 
     if not hasattr(seed, "__index__"):
         raise TypeError(f"manual_seed expects an int, but got {type(seed).__name__}")
+    seed = seed.__index__()
     if is_available():
         manual_seed(seed)
 

@@ -331,7 +331,7 @@ STRICT = (
         "a check of gradients in less than double precision finds nothing but rounding",
         r"gradcheck needs float64",
     ),
-    Reason("PyTorch takes an object with __index__ in a list", r"and 'Index'"),
+    Reason("PyTorch takes an object with __index__ in a list", r"'Index'"),
     Reason(
         "a device or schedule that there is none of",
         r"unsupported autocast device|Invalid prof|"
