@@ -164,7 +164,7 @@ def _of_kind(op: Any, error: Exception, args: tuple[Any, ...]) -> Exception | No
     kinds = [a.dtype for a in arrays if isinstance(a.dtype, dtype_class)]
     kinds += [of_python(a) for a in args if isinstance(a, (bool, int, float, complex))]
     widest = max(kinds, key=lambda kind: kind.category, default=None)
-    return widest and unsupported(op, arrays[0]._data, widest)
+    return None if widest is None else unsupported(op, arrays[0]._data, widest)
 
 
 def _of_number(name: str, error: Exception) -> ArgumentError | None:
