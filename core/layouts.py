@@ -17,7 +17,7 @@ class layout:
     _NAMES: tuple[str, ...] = ("strided", "sparse_coo", "sparse_csr")
 
     def __init__(self, name: str) -> None:
-        if name not in self._NAMES:
+        if not isinstance(name, str) or name not in self._NAMES:
             kind = type(self).__name__
             raise ArgumentError(f"there is no {kind} {name!r}; write anadrome.{self._NAMES[0]}")
         self.name = name

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import creation, dtypes
+from .border import enclose_functions
 from .errors import GraphError
 from .functional import copy_
 from .inplace import check_writable
@@ -184,3 +185,6 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> An
 def const_data_ptr(self: Tensor) -> int:
     """``data_ptr``, for reading only (``Tensor.const_data_ptr``)."""
     return self.data_ptr()  # type: ignore[attr-defined]
+
+
+enclose_functions(globals())

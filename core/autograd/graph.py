@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..border import enclose_functions
 from ..errors import GraphError
 from ..graph import Node, RemovableHandle
 from ..modes import hooks_refused, saved_tensors_hooks
@@ -78,3 +79,6 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         yield
     finally:
         hooks_refused.set(before)
+
+
+enclose_functions(globals())

@@ -37,6 +37,8 @@ def compile(model: Any = None, **options: Any) -> Any:
             raise TypeError(f"compile() got an unexpected keyword argument {name!r}")
     if model is None:
         return lambda function: compile(function, **options)
+    if not callable(model):
+        raise TypeError(f"compile() takes a function or a module, not {type(model).__name__}")
     return OptimizedModule(model) if isinstance(model, Module) else model
 
 
