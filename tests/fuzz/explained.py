@@ -184,7 +184,7 @@ LENIENT = (
     Reason(
         "a class of PyTorch's that is not made, or not called so",
         r"Can't instantiate abstract class|cannot create '|takes no arguments|OpOverload|"
-        r"Expected a sequence type",
+        r"Expected a sequence type|TypedStorage",
     ),
     Reason(
         "a check of PyTorch's that has no cause here",

@@ -113,6 +113,8 @@ def _public(space: str) -> Iterator[tuple[str, Any]]:
     if space == "Tensor":
         names |= {f"__{n}__" for n in DUNDERS.split()}
     for name in sorted(names):
+        if name.startswith("_") and not name.startswith("__"):
+            continue  # PyTorch's own private names, which some programs use
         value = lookup(f"{space}.{name}")
         if value is None or not callable(value) or inspect.ismodule(value):
             continue
