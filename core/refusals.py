@@ -160,11 +160,12 @@ def _of_kind(op: Any, error: Exception, args: tuple[Any, ...]) -> Exception | No
     from .align import unsupported
     from .dtypes import of_python
 
-    arrays = [a for a in args if hasattr(a, "dtype")]
-    kinds = [a.dtype for a in arrays if isinstance(a.dtype, dtype_class)]
+    given = [a for a in args if isinstance(a, Tensor)]
+    if not given:
+        return None
+    kinds = [a.dtype for a in given]
     kinds += [of_python(a) for a in args if isinstance(a, (bool, int, float, complex))]
-    widest = max(kinds, key=lambda kind: kind.category, default=None)
-    return None if widest is None else unsupported(op, arrays[0]._data, widest)
+    return unsupported(op, given[0]._data, max(kinds, key=lambda kind: kind.category))
 
 
 def _of_number(name: str, error: Exception) -> ArgumentError | None:
