@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 enabled = True
 benchmark = False
@@ -30,7 +29,7 @@ def flags(
     benchmark_limit: int = 10,
     deterministic: bool = False,
     allow_tf32: bool = True,
-    **keywords: Any,
+    fp32_precision: str = "none",
 ) -> Iterator[None]:
     """The switches inside (``torch.backends.cudnn.flags``)."""
     given = {

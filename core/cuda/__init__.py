@@ -164,9 +164,10 @@ def manual_seed(seed: int) -> None:
     """Seed the random numbers; there is one stream for all devices (``torch.cuda.manual_seed``)."""
     from ..random import manual_seed
 
-    if not hasattr(seed, "__index__"):
-        raise TypeError(f"manual_seed expects an int, but got {type(seed).__name__}")
-    seed = seed.__index__()
+    try:
+        seed = int(seed)
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"manual_seed expects an int, but got {seed!r:.40}") from None
     if is_available():
         manual_seed(seed)
 
