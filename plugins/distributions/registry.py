@@ -87,12 +87,13 @@ def _install() -> None:
             registry.register(example, factory)
         registry.register(constraints.independent, _of_independent(registry))
     biject_to.register(constraints.simplex, lambda c: structured.StickBreakingTransform())
-    for example, factory in (
+    for_parameters: tuple[tuple[Any, Factory], ...] = (
         (constraints.simplex, lambda c: structured.SoftmaxTransform()),
         (constraints.lower_cholesky, lambda c: structured.LowerCholeskyTransform()),
         (constraints.positive_definite, lambda c: structured.PositiveDefiniteTransform()),
-    ):
-        transform_to.register(example, factory)
+    )
+    for allowed, factory in for_parameters:
+        transform_to.register(allowed, factory)
 
 
 def _of_independent(registry: ConstraintRegistry) -> Factory:

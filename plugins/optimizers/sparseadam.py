@@ -50,7 +50,7 @@ class SparseAdam(Optimizer):
         super().check_parameter(p)
         check_real(self, p)
 
-    @ad.no_grad
+    @ad.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
@@ -69,7 +69,9 @@ class SparseAdam(Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = ad.zeros_like(p), ad.zeros_like(p)
         state["step"] += 1
         beta1, beta2 = group["betas"]
-        grad: Any = -p.grad if group["maximize"] else p.grad
+        grad: Any = p.grad
+        if group["maximize"]:
+            grad = -grad
         if p.ndim == 0:
             touched: Any = grad != 0
         else:
