@@ -44,7 +44,7 @@ def normalized(x: Tensor, index: Any) -> tuple[Any, Any]:
             out.append(_slice(i))
         else:
             i = _read(x, i)
-            only = len(index) == 1 and hasattr(i, "dtype") and _is_bool(i)
+            only = len(index) == 1 and hasattr(i, "shape") and _is_bool(i)
             if only and tuple(i.shape) != tuple(x.shape)[: i.ndim]:
                 raise IndexError(  # NumPy lets an empty mask pass
                     f"The shape of the mask {list(i.shape)} at index 0 does not match the shape of "

@@ -14,7 +14,7 @@ _REDUCTIONS = ("none", "mean", "sum")
 
 
 def _reduction(name: str, number: Any) -> str:
-    if number not in (0, 1, 2):
+    if not isinstance(number, int) or number not in (0, 1, 2):
         raise ValueError(
             f"{name}(): reduction is 0 (none), 1 (mean) or 2 (sum), not {number!r}; "
             f"nn.functional.{name} takes the words"
