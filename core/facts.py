@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import backend as backends
-from . import cuda, dtypes
+from . import cuda, dtypes, sites
 from .device import device as Device
 from .layouts import check, strided
 from .ops.strided import _address, compact, strides_of
@@ -67,17 +67,13 @@ def _get_device(self: Tensor) -> int:
     return -1 if device.type == "cpu" else device.index or 0
 
 
-def _itself(self: Tensor, *args: Any) -> Tensor:
-    """Nothing to do here; returns self."""
+def _share_memory_(self: Tensor) -> Tensor:
+    """Accepted, with a warning: threads share memory as it is, processes get copies."""
+    sites.warn(
+        "share_memory shares nothing here: a process that is given the Tensor or module gets a "
+        "copy of its own. Train in threads, whose memory is one"
+    )
     return self
-
-
-# -- kinds ----------------------------------------------------------------------------------------
-LEGACY = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
 
 
 def legacy_name(kind: dtypes.dtype, place: str) -> str:
@@ -251,7 +247,7 @@ def _install() -> None:
         "data_ptr": _data_ptr, "is_same_size": _is_same_size, "get_device": _get_device,
         "type": _type, "is_floating_point": is_floating_point, "is_signed": is_signed,
         "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
-        "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory, "share_memory_": _itself,
+        "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory, "share_memory_": _share_memory_,
         "is_pinned": _is_pinned, "is_shared": lambda self: False,
         "record_stream": _record_stream, "untyped_storage": _untyped_storage,
         "is_set_to": _is_set_to,

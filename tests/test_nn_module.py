@@ -220,3 +220,12 @@ def test_parameter() -> None:
     assert nn.Parameter().numel() == 0
     twice = nn.Parameter(ad.ones(2, requires_grad=True) * 2)
     assert twice.is_leaf
+
+
+def test_what_shares_no_memory_says_so():
+    layer = nn.Linear(2, 2)
+    with pytest.warns(UserWarning, match="Train in threads") as caught:
+        assert layer.share_memory() is layer
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="shares nothing"):
+        layer.weight.share_memory_()

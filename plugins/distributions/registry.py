@@ -75,6 +75,7 @@ def _between(constraint: Any) -> Any:
 
 
 def _install() -> None:
+    example: Any
     for registry in (biject_to, transform_to):
         for example, factory in (
             (constraints.real, lambda c: transforms.identity_transform),

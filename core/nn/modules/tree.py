@@ -241,7 +241,9 @@ class Tree(Bordered):
         return self._apply(fresh, recurse)
 
     def share_memory(self) -> Self:
-        """Accepted: threads share memory as it is, and processes get copies; returns self."""
+        """``share_memory_`` of all parameters and buffers, which warns; returns self."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            tensor.share_memory_()
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
