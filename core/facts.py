@@ -76,6 +76,14 @@ def _share_memory_(self: Tensor) -> Tensor:
     return self
 
 
+# -- kinds ----------------------------------------------------------------------------------------
+LEGACY = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
 def legacy_name(kind: dtypes.dtype, place: str) -> str:
     """``torch.FloatTensor``: dtype and device as PyTorch used to name them."""
     where = "" if place == "cpu" else f"{place}."
@@ -247,8 +255,8 @@ def _install() -> None:
         "data_ptr": _data_ptr, "is_same_size": _is_same_size, "get_device": _get_device,
         "type": _type, "is_floating_point": is_floating_point, "is_signed": is_signed,
         "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
-        "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory, "share_memory_": _share_memory_,
-        "is_pinned": _is_pinned, "is_shared": lambda self: False,
+        "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory,
+        "share_memory_": _share_memory_, "is_pinned": _is_pinned, "is_shared": lambda self: False,
         "record_stream": _record_stream, "untyped_storage": _untyped_storage,
         "is_set_to": _is_set_to,
     }.items():  # fmt: skip
