@@ -198,12 +198,12 @@ class FlatOptimizer(Optimizer):
             numbers = self._numbers_now(group, unit)
             if not unit.flat:
                 unit.torn = True
-                call(self.update, *_real(params, params[0], grads, *unit.state), **numbers)
+                call(self.update, *_real(unit, params[0], grads, *unit.state), **numbers)
                 unit.done()
             else:
                 flat = call(flat_gather, *params)
                 unit.torn = bool(unit.state)
-                call(self.update, *_real(params, flat, grads, *unit.state), **numbers)
+                call(self.update, *_real(unit, flat, grads, *unit.state), **numbers)
                 unit.done()
                 try:
                     call(flat_scatter, *params, flat)
@@ -223,7 +223,7 @@ class FlatOptimizer(Optimizer):
     ) -> None:
         """All parameters of a unit in one call, which a flag may leave out."""
         params = unit.params
-        tensors = [*_real(params, *params, *grads, *unit.state)]
+        tensors = [*_real(unit, *params, *grads, *unit.state)]
         try:
             if flag is None:
                 numbers = self._numbers_now(group, unit)
@@ -253,7 +253,7 @@ class FlatOptimizer(Optimizer):
             # Copies, since the graph of the last step may have saved what is written now.
             state = [held[name].clone() for name in names]
             with modes.enable_grad():
-                rule(_OnCopies(), *_real([p], p, p._grad, *state), **self._advanced(group, unit))
+                rule(_OnCopies(), *_real(unit, p, p._grad, *state), **self._advanced(group, unit))
             held.update(zip(names, state))
 
     def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
@@ -301,9 +301,9 @@ class FlatOptimizer(Optimizer):
         return plan
 
 
-def _real(params: list[Tensor], *values: Any) -> Any:
+def _real(unit: Unit, *values: Any) -> Any:
     """The values, of complex parameters as pairs of real ones: what the rules are made for."""
-    return [view_as_real(v) for v in values] if params[0].dtype.is_complex else values
+    return [view_as_real(v) for v in values] if unit.is_complex else values
 
 
 class _OnCopies:

@@ -34,8 +34,8 @@ class Unit:
     """
 
     __slots__ = (
-        "_ahead", "_counters", "_past", "_rows", "_start", "_started", "flat", "key", "landed",
-        "params", "state", "together", "torn",
+        "_ahead", "_counters", "_past", "_rows", "_start", "_started", "flat", "is_complex", "key",
+        "landed", "params", "state", "together", "torn",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Unit:
         self.params = params
         self.key = key
         self.together = together
+        self.is_complex = params[0].dtype.is_complex
         self.flat = len(params) > 1 and not together
         self._started = _all_there(held, names)
         #: Whether an update has begun to write, and has not come to its end.
