@@ -57,6 +57,7 @@ OPTIMIZERS = {
     "ASGD": lambda p: optim.ASGD(p, t0=3),
     "Adafactor": lambda p: optim.Adafactor(p),
     "Muon": lambda p: optim.Muon([w for group in p for w in group["params"] if w.ndim == 2]),
+    "SparseAdam": lambda p: optim.SparseAdam(p),
 }
 
 
