@@ -336,3 +336,15 @@ def test_gpu_check_is_raised_when_a_value_is_read() -> None:
     cupy.require(holds, lambda: IndexError("index 7 is out"))
     with pytest.raises(IndexError, match="index 7 is out"):
         ad.ones(1, device="cuda").item()
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_half_precision_beside_a_number(fake, kind):
+    """Stays half precision, and the number is not rounded before."""
+    values = [1.0, 3.0, -7.0]
+    for f in (lambda x: x * 2.3, lambda x: 2.3 * x, lambda x: 1.0 - x, lambda x: x + 0.3,
+              lambda x: x / 3.7, lambda x: 3.7 / x):  # fmt: skip
+        ours = f(ad.tensor(values, dtype=getattr(ad, kind), device="cuda"))
+        host = f(ad.tensor(values)).to(getattr(ad, kind))
+        assert ours.dtype is host.dtype
+        assert ours.tolist() == host.tolist()
