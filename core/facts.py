@@ -128,6 +128,7 @@ def _is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same view of the same memory (``Tensor.is_set_to``)."""
     return (
         self.data_ptr() == tensor.data_ptr()
+        and self.dtype is tensor.dtype
         and self.shape == tensor.shape
         and self.stride() == tensor.stride()
     )

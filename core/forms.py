@@ -7,7 +7,8 @@ from typing import Any
 
 from . import modes
 from .backend import by_type
-from .errors import ArgumentError
+from .dtypes import as_dtype
+from .errors import ArgumentError, DtypeError
 from .inplace import assign, check_writable
 from .tensor import Tensor, wrap
 
@@ -22,6 +23,12 @@ def inplace_composite(function: Callable[..., Any], name: str | None = None) -> 
                 f"{name}() got an unexpected keyword argument 'out': it writes self"
             )
         check_writable(self)
+        kind = keywords.get("dtype")
+        if kind is not None and as_dtype(kind) is not self.dtype:
+            raise DtypeError(
+                f"{name}: input tensor dtype {self.dtype.name} and output tensor dtype "
+                f"{as_dtype(kind).name} should match in place; use {name[:-1]}"
+            )
         source = self
         if modes.is_grad_enabled():
             # The rules of its ops may save this Tensor: they keep what it held before the write.

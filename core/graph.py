@@ -65,12 +65,31 @@ class Freed:
 class Packed:
     """A saved value in the custody of ``saved_tensors_hooks``."""
 
-    __slots__ = ("edge", "handle", "unpack")
+    __slots__ = ("dtype", "edge", "handle", "shape", "unpack")
 
-    def __init__(self, handle: Any, unpack: Any, edge: Edge | None) -> None:
-        self.handle = handle
-        self.unpack = unpack
+    def __init__(
+        self, hooks: saved_tensors_hooks, value: Tensor, edge: Edge | int | None = None
+    ) -> None:
+        self.shape, self.dtype = value._data.shape, value._data.dtype
+        self.handle = hooks.pack(value)
+        self.unpack = hooks.unpack
         self.edge = edge
+
+    def restored(self, node: Node) -> Any:
+        """The array that the hook gives back for a value of ``node``."""
+        given = self.unpack(self.handle)
+        array = getattr(given, "_data", None)
+        if array is not None and array.shape == self.shape and array.dtype == self.dtype:
+            return array
+        got = type(given).__name__
+        if array is not None:
+            got = f"a Tensor of {array.dtype}, shape {tuple(array.shape)},"
+        name = getattr(self.unpack, "__qualname__", type(self.unpack).__name__)
+        raise ArgumentError(
+            f"the unpack hook {name} of saved_tensors_hooks returned {got} for a value of "
+            f"{node.where()}; it must return a Tensor of {self.dtype}, shape {tuple(self.shape)}, "
+            "as the pack hook was given"
+        )
 
 
 class PackedRows:

@@ -117,7 +117,8 @@ _OLDER = (
 
 #: Methods of sparse tensors, and the function of ``sparse`` that each is.
 _OF_SPARSE = {
-    "to_sparse": "to_sparse", "to_sparse_coo": "to_sparse", "to_sparse_csr": "to_sparse",
+    "to_sparse": "to_sparse", "to_sparse_coo": "to_sparse_coo",
+    "to_sparse_csr": "to_sparse_csr",
     "to_dense": "to_dense", "coalesce": "coalesce", "is_coalesced": "is_coalesced",
     "indices": "indices", "_indices": "indices", "values": "values", "_values": "values",
     "_nnz": "nnz", "sparse_dim": "sparse_dim", "dense_dim": "dense_dim",

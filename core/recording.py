@@ -89,14 +89,11 @@ def _pack(node: Any, data: Any, state: State) -> None:
         row = []
         for name, value in zip(names, values):
             if isinstance(value, Tensor):
-                packed = Packed(hooks.pack(packable(value)), hooks.unpack, value._gradient_edge())
-                value = packed
+                value = Packed(hooks, packable(value), value._gradient_edge())
             elif name in op.outputs:  # its edge is the node itself: a cycle, if kept here
-                value = Packed(hooks.pack(wrap(value)), hooks.unpack, None)
+                value = Packed(hooks, wrap(value))
             elif value.__class__ is tuple and value and isinstance(value[0], Tensor):
-                value = tuple(
-                    Packed(hooks.pack(packable(v)), hooks.unpack, v._gradient_edge()) for v in value
-                )
+                value = tuple(Packed(hooks, packable(v), v._gradient_edge()) for v in value)
             row.append(value)
         rows.append(tuple(row))
     node.saved = PackedRows(tuple(rows))

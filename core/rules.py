@@ -358,12 +358,6 @@ def unpacked(value: Any, node: Node) -> Any:
         return tuple(unpacked(v, node) for v in value)
     if value.__class__ is not Packed:
         return value
-    tensor = value.unpack(value.handle)
-    if not isinstance(tensor, Tensor):
-        raise TypeError(
-            f"the unpack hook of saved_tensors_hooks returned {type(tensor).__name__} for a value "
-            f"of {node.where()}; it must return a Tensor"
-        )
-    out = wrap(tensor._data)
+    out = wrap(value.restored(node))
     out._edge = value.edge
     return out

@@ -114,7 +114,7 @@ def randint(
         high, size = None, high
     if high is None:
         low, high = 0, low
-    low, high = int(0 if low is None else low), int(high)
+    low, high = index(0 if low is None else low), index(high)
     if size is None:
         raise TypeError("randint() is missing the argument 'size', a tuple of lengths")
     if isinstance(size, int):

@@ -160,14 +160,31 @@ LongTensor = _of_kind(dtypes.int64)
 
 
 # -- methods --------------------------------------------------------------------------------------
-def to_sparse(self: Tensor, *args: Any, **options: Any) -> Tensor:
-    """The Tensor itself: it stays dense (``Tensor.to_sparse``, ``to_sparse_csr``)."""
+def to_sparse(
+    self: Tensor,
+    sparse_dim: Any = None,
+    *,
+    layout: Any = None,
+    blocksize: Any = None,
+    dense_dim: int | None = None,
+) -> Tensor:
+    """The Tensor itself: it stays dense (``Tensor.to_sparse``)."""
+    return self
+
+
+def to_sparse_csr(self: Tensor, dense_dim: int | None = None) -> Tensor:
+    """The Tensor itself: it stays dense (``Tensor.to_sparse_csr``)."""
+    return self
+
+
+def to_sparse_coo(self: Tensor) -> Tensor:
+    """The Tensor itself: it stays dense (``Tensor.to_sparse_coo``)."""
     return self
 
 
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """The Tensor itself, of that dtype (``Tensor.to_dense``)."""
-    return self if dtype is None else self.to(dtype)
+    return self if dtype is None else self.to(dtypes.as_dtype(dtype))
 
 
 def coalesce(self: Tensor) -> Tensor:

@@ -70,6 +70,13 @@ SAME = [
     "(d.mT, d.mH, d.adjoint())", "(a * 1).renorm_(2, 0, 1.0)", "(a * a + 3).mvlgamma_(2)",
     "L.cdist(a, b[None], p=INF)", "L.cdist(L.zeros_like(a), L.ones_like(a) * b, p=INF)",
     "L.nn.functional.elu(n)",
+    # Losses whose reduction is a number, left out; pools of no values; products with no Hessian.
+    "L.kl_div(a, a.detach().exp())", "L.hinge_embedding_loss(a, i.sign())",
+    "L.margin_ranking_loss(a, a * a, i.sign())", "L.triplet_margin_loss(a, a * 2, a + 1)",
+    "L.nn.functional.adaptive_max_pool1d(a.detach(), 0)",
+    "L.nn.functional.adaptive_max_pool2d(a.detach()[None], (0, 2))",
+    "L.autograd.functional.vhp(lambda x: x * 2, d.detach())",
+    "L.autograd.functional.vhp(lambda x: x ** 3, d.detach())",
     # Pictures of bytes.
     *(f"L.nn.functional.interpolate((L.arange(600) * 37 % 256).to(L.uint8).reshape(1, 2, 15, 20), "
       f"(7, 31), mode={mode!r}, antialias={smooth})"
@@ -93,6 +100,10 @@ REFUSED = [
     "L.remainder(5, 3)", "L.pow(2, 3)", "L.norm(i, INF)", "L.norm(e, -1, 0)",
     "L.diag_embed(a, 0, 1, 1)", "L.narrow(a, 1, t[0, 0], 1)", "L.narrow(a, 1, i[0], 1)",
     "L.nn.functional.max_pool1d(L.ones(0, 4), 1)",
+    "(a * 1).cumsum_(0, dtype=L.int64)", "(a * 1).cumprod_(0, dtype=L.float32)",
+    "L.nn.functional.binary_cross_entropy(a.sigmoid(), a.detach() * 0 + 2)",
+    "L.quantile(d, 0.5, dim=-2)", "L.randint(1.5, (2,))", "L.unravel_index(i, (0, 2))",
+    "a.to_dense(b)", "a.to_sparse_coo(nonsense=1)",
     "L.nn.functional.avg_pool2d(L.ones(1, 0, 4, 4), 1)",
 ]  # fmt: skip
 

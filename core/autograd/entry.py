@@ -191,6 +191,9 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
             out.append(wrap(value) if create_graph else value)
             continue
         if not isinstance(seed, Tensor):
+            if not hasattr(seed, "__float__") and not isinstance(seed, (list, tuple)):
+                kind = type(seed).__name__
+                raise TypeError(f"a gradient is a Tensor, an array or numbers, not {kind}")
             seed = wrap(by_type[data.__class__].asarray(seed, dtype=data.dtype))
         if seed._data.shape != data.shape:
             raise ShapeError(

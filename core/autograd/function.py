@@ -55,12 +55,11 @@ class FunctionCtx(Node):
     def _restored(self, entry: Any) -> Tensor | None:
         if entry is None:
             return None
-        value, stamp, nr, unpack = entry
-        if unpack is not None:
-            restored = unpack(value)
-            out = wrap(restored._data)
-            out._edge = nr if isinstance(nr, tuple) else (None if nr is None else (self, nr))
+        if isinstance(entry, graph.Packed):
+            out = wrap(entry.restored(self))
+            out._edge = (self, entry.edge) if isinstance(entry.edge, int) else entry.edge
             return out
+        value, stamp, nr = entry
         writes = value._writes
         if writes is not None and writes.stamp > stamp:
             raise graph.stale(self, writes, value)
@@ -102,15 +101,32 @@ class FunctionCtx(Node):
                 f"{count}, got {len(out)}): one for each argument of forward, None where it has "
                 "none"
             )
-        for g, edge in zip(out, self.edges):
-            if g is not None and edge is not None and not isinstance(g, Tensor):
+        for i, (g, edge) in enumerate(zip(out, self.edges)):
+            if g is None or edge is None:
+                continue
+            if not isinstance(g, Tensor):
                 raise TypeError(
                     f"{self.name()} returned a {type(g).__name__} as gradient; expected a Tensor "
                     "or None"
                 )
+            node, nr = edge
+            wanted = node.shape[nr] if node.multi else node.shape
+            if g._data.shape != wanted and not _sums_to(g._data.shape, wanted):
+                raise GraphError(
+                    f"Function {self.name()} returned an invalid gradient at index {i} - got "
+                    f"{list(g._data.shape)} but expected shape compatible with {list(wanted)}: "
+                    f"the shape of argument {i} of forward, in the call at "
+                    f"{sites.describe(self.site)}"
+                )
         if create_graph:
             return out
         return [g._data if isinstance(g, Tensor) else None for g in out]
+
+
+def _sums_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether ``wanted`` is broadcast to ``shape``; then the gradient is summed to it."""
+    inner = shape[len(shape) - len(wanted) :]
+    return len(wanted) <= len(shape) and all(w in (1, n) for w, n in zip(wanted, inner))
 
 
 class _FunctionMeta(type):
@@ -231,7 +247,7 @@ class Function(metaclass=_FunctionMeta):
             nr = data_of.get(id(t._data)) if own else None
             kept = wrap(t._data) if nr is not None else t
             kept._writes = t._shared_writes()
-            entries.append((kept, node.sequence, nr, None))
+            entries.append((kept, node.sequence, nr))
         node.saved = tuple(entries)
         node.frees = bool(entries)
         if state.saved_hooks:
@@ -249,7 +265,7 @@ def _pack(node: Any, finished: tuple[Any, ...], hooks: modes.saved_tensors_hooks
             node.saved.edges = edges
         return
     node.saved = tuple(
-        None if e is None else (hooks.pack(packable(e[0])), 0, edge, hooks.unpack)
+        None if e is None else graph.Packed(hooks, packable(e[0]), edge)
         for e, edge in zip(entries, edges)
     )
 

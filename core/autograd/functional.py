@@ -125,11 +125,24 @@ def _scalar(out: Tensor) -> Tensor:
 
 
 def vhp(func: Callable[..., Any], inputs: Any, v: Any = None) -> tuple[Any, Any]:
-    """``(func(inputs), v @ Hessian)`` of a scalar function."""
+    """``(func(inputs), v @ Hessian)`` of a scalar function.
+
+    ``v`` may be left out for an input of a single element.
+    """
     xs = _prepared(_tuple(inputs), True)
+    if v is None:
+        if len(xs) != 1 or xs[0].numel() != 1:
+            raise RuntimeError(
+                "The vector v can only be None if the input to the user-provided function is a "
+                "single Tensor with a single element."
+            )
+        v = ones_like(xs[0])
     out = func(*xs)
     slopes = grad(_scalar(out), xs, create_graph=True)
-    found = grad(slopes, xs, _tuple(v), allow_unused=True)
+    pairs = [(s, d) for s, d in zip(slopes, _tuple(v)) if s.requires_grad]  # not of a linear one
+    found: Any = (None,) * len(xs)
+    if pairs:
+        found = grad([s for s, _ in pairs], xs, [d for _, d in pairs], allow_unused=True)
     filled = tuple(zeros_like(x) if g is None else g for g, x in zip(found, xs))
     return out.detach(), _like_input(filled, inputs)
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import GraphError
 from ..graph import Node
 from ..tensor import Tensor
 from . import entry
@@ -23,9 +24,14 @@ class _Joint:
     """One such hook: hung on every tensor, called when the last gradient has come."""
 
     def __init__(self, tensors: Sequence[Tensor], function: Any, mode: str) -> None:
+        if not callable(function):
+            raise TypeError(f"a hook is a function, not {type(function).__name__}")
         self.function = function
         self.mode = mode
-        self.nodes = [t._gradient_edge()[0] for t in tensors]  # type: ignore[index]
+        edges = [t._gradient_edge() for t in tensors]
+        if None in edges:
+            raise GraphError("a hook for several gradients takes Tensors that require one")
+        self.nodes = [edge[0] for edge in edges if edge is not None]
         self.run = threading.local()
         self.handles = [t.register_hook(self._arrived(i)) for i, t in enumerate(tensors)]
 

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from .. import creation
+from ..dtypes import int64
 from ..errors import ShapeError
 from ..ops import picking, pool
 from ..ops.convolve import size_of
@@ -153,8 +154,10 @@ def mean_of_parts(n: int, count: int) -> Taps:
 def _adaptive_max(n: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
     x, whole, size = _prepared(n, f"adaptive_max_pool{n}d", input, output_size)
     if 0 in size:
-        raise ShapeError(f"adaptive_max_pool{n}d: an output of size {size} has no values")
-    values, indices = picking.adaptive_max_pool(x, size=size)
+        values = x.sum(tuple(range(2, n + 2)), keepdim=True).expand(*x.shape[:2], *size)
+        indices = creation.zeros(values.shape, dtype=int64, device=x.device)
+    else:
+        values, indices = picking.adaptive_max_pool(x, size=size)
     if not whole:
         values, indices = values.squeeze(0), indices.squeeze(0)
     return (values, indices) if return_indices else values

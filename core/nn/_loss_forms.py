@@ -1,6 +1,7 @@
 """_loss_forms: losses in the form that PyTorch gives them outside ``nn.functional``.
 
-There the reduction is a number: 0 for none, 1 for the mean, 2 for the sum.
+There the reduction is a number: 0 for none, 1 for the mean, 2 for the sum. Left out it is 0, as in
+PyTorch, whose signatures say the mean.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def binary_cross_entropy_with_logits(
     target: Tensor,
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
-    reduction: int = 1,
+    reduction: int = 0,
 ) -> Tensor:
     """``nn.functional.binary_cross_entropy_with_logits``."""
     how = _reduction("binary_cross_entropy_with_logits", reduction)
@@ -37,7 +38,7 @@ def binary_cross_entropy_with_logits(
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
     """``nn.functional.cosine_embedding_loss``."""
     how = _reduction("cosine_embedding_loss", reduction)
@@ -50,7 +51,7 @@ def ctc_loss(
     input_lengths: Any,
     target_lengths: Any,
     blank: int = 0,
-    reduction: int = 1,
+    reduction: int = 0,
     zero_infinity: bool = False,
 ) -> Tensor:
     """``nn.functional.ctc_loss``."""
@@ -59,7 +60,7 @@ def ctc_loss(
 
 
 def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 0
 ) -> Tensor:
     """``nn.functional.hinge_embedding_loss``."""
     how = _reduction("hinge_embedding_loss", reduction)
@@ -67,7 +68,7 @@ def hinge_embedding_loss(
 
 
 def kl_div(
-    input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False
+    input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False
 ) -> Tensor:
     """``nn.functional.kl_div``."""
     how = _reduction("kl_div", reduction)
@@ -77,7 +78,7 @@ def kl_div(
 
 
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
     """``nn.functional.margin_ranking_loss``."""
     how = _reduction("margin_ranking_loss", reduction)
@@ -100,7 +101,7 @@ def triplet_margin_loss(
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
-    reduction: int = 1,
+    reduction: int = 0,
 ) -> Tensor:
     """``nn.functional.triplet_margin_loss``."""
     how = _reduction("triplet_margin_loss", reduction)

@@ -8,6 +8,7 @@ from .. import dtypes
 from ..forms import inplace_composite
 from ..op import FLOAT, KEEP, ZERO, op
 from ..out import takes_out
+from ..refusals import refusing
 from ..returned import returned
 from ..samples import unary
 from ..tensor import Tensor
@@ -67,6 +68,7 @@ def _parts(xp: Any, x: Any) -> tuple[Any, Any]:
     return mantissa, xp.astype(xp.where(plain, exponent, 0.0), xp.int32)
 
 
+@refusing
 def frexp(input: Any) -> Any:
     """Mantissa, of magnitude in [0.5, 1), and exponent of two (PyTorch: ``torch.frexp``).
 

@@ -135,6 +135,8 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = [whole(n, "shape") for n in (shape if hasattr(shape, "__iter__") else (shape,))]
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
+    if 0 in sizes and indices.numel():
+        raise ShapeError(f"there is no index into an array of shape {tuple(sizes)}")
     indices, total = indices.long(), math.prod(sizes)
     out = []
     for n in sizes:

@@ -6,6 +6,9 @@ from .. import linalg, sampling
 from ..refusals import refusing
 from ..tensor import Tensor
 
+#: Power iterations; so many that the call ends.
+MOST_ROUNDS = 10_000
+
 
 @refusing
 def svd_lowrank(
@@ -44,6 +47,8 @@ def pca_lowrank(
 
 
 def _lowrank(x: Tensor, q: int, niter: int) -> tuple[Tensor, Tensor, Tensor]:
+    if niter > MOST_ROUNDS:
+        raise ValueError(f"niter is at most {MOST_ROUNDS:,}, and a few are enough; got {niter:,}")
     m, n = x.shape[-2:]
     if m < n:
         v, s, u = _lowrank(x.mH, q, niter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 from ..dtypes import as_dtype, float32
@@ -70,7 +71,7 @@ def vector_norm(
     """
     name = "linalg.vector_norm"
     x = _cast(name, x, dtype)
-    if isinstance(ord, (str, bytes)) or not isinstance(ord, (int, float)):
+    if not isinstance(ord, numbers.Real):  # NumPy's are as well
         raise TypeError(f"{name}(): argument 'ord' must be Number, not {type(ord).__name__}")
     dims = _dims(as_dim(dim), x.ndim)
     lengths = [x.shape[d] for d in (range(x.ndim) if dims is None else dims) if x.ndim]

@@ -368,6 +368,10 @@ def _bce(xp: Any, x: Any, y: Any) -> Any:
             "binary_cross_entropy_with_logits"
         ),
     )
+    backends.by_type[y.__class__].require(
+        (y >= 0) & (y <= 1),
+        lambda: DomainError("all elements of target should be between 0 and 1"),
+    )
     return -(y * log_(x) + (1.0 - y) * xp.maximum(xp.log1p(-x), -100.0))
 
 

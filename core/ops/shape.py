@@ -71,7 +71,7 @@ def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
     elif isinstance(dims, (str, bytes, dict, set)):
         raise TypeError(f"argument 'dim' must be tuple of ints, not {type(dims).__name__}")
     else:
-        dims = (dims.__index__(),) if getattr(dims, "ndim", 1) == 0 else tuple(dims)
+        dims = (index(dims),) if getattr(dims, "ndim", 1) == 0 else tuple(dims)
     span = builtins.max(ndim, 1)
     for d in dims:
         if not -span <= d < span:

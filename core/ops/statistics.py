@@ -290,7 +290,7 @@ def _quantile(
         axis, kept = 0, (1,) * len(shape)
         rows = reshape(x, shape=(1, -1))
     else:
-        axis = axis_of(dim, x.ndim) if x.ndim else 0
+        axis = axis_of(dim, x.ndim or 1)
         kept = tuple(1 if i == axis else n for i, n in enumerate(shape))
         moved = movedim(x, axis, -1) if x.ndim else x
         rows = reshape(moved, shape=(-1, shape[axis] if shape else 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import reprlib
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -147,7 +148,8 @@ def _name_of(op: Any) -> str:
         name = next(given, None)
     if not isinstance(name, str) or name not in table:
         raise ValueError(
-            f"Expected op in `op_list` to be an op of the table but got: {op!r}. What is made of "
+            "Expected op in `op_list` to be an op of the table but got: "
+            f"{reprlib.repr(op)}. What is made of "
             "several ops has none of its own; `debug=True` lists the ops of a segment."
         )
     return name

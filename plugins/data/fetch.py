@@ -8,6 +8,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 
+from .answers import batch_of, collated, iterator
 from .collate import default_collate
 from .dataset import Subset, TensorDataset
 
@@ -25,14 +26,15 @@ class MapFetcher:
     def fetch(self, index: Any) -> Any:
         if not self.together:
             return self.collate(self.dataset[index])
+        batch_of(index)
         if self.collate is default_collate:
             batch = _rows(self.dataset, index)
             if batch is not None:
                 return batch
         several = getattr(self.dataset, "__getitems__", None)
         if several:
-            return self.collate(several(index))
-        return self.collate([self.dataset[i] for i in index])
+            return collated(self.collate, several(index), self.dataset)
+        return collated(self.collate, [self.dataset[i] for i in index], self.dataset)
 
 
 def _rows(dataset: Any, index: Any) -> list[Tensor] | None:
@@ -53,14 +55,23 @@ class IterableFetcher:
     def __init__(
         self, dataset: Any, together: bool, collate: Callable[[Any], Any], drop_last: bool
     ) -> None:
-        self.samples = iter(dataset)
+        self.dataset = dataset
+        self.samples = iterator("data set", dataset, "samples")
         self.together = together
         self.collate = collate
         self.drop_last = drop_last
         self.ended = False
 
     def fetch(self, index: Any) -> Any:
-        return self.collate(self.take(index))
+        return self.put_together(self.take(index))
+
+    def put_together(self, samples: Any) -> Any:
+        """The batch of the samples that were taken, or a sample alone."""
+        return (
+            collated(self.collate, samples, self.dataset)
+            if self.together
+            else (self.collate(samples))
+        )
 
     def take(self, index: Any) -> Any:
         """The samples of the next batch, before they are put together."""

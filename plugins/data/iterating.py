@@ -49,7 +49,7 @@ class Here:
 
     def _begin(self) -> Callable[[], Any]:
         loader = self._loader
-        indices = iter(loader._index_sampler)
+        indices = loader._indices()
         self._fetcher = fetcher(
             loader._iterable, loader.dataset, loader._together, loader.collate_fn, loader.drop_last
         )
@@ -64,7 +64,7 @@ class Here:
         taken = self._pull()
         if self._check is None:
             return self._loader._handed(self._fetcher.fetch(taken))
-        batch = self._fetcher.collate(taken)
+        batch = self._fetcher.put_together(taken)
         self._check.note()
         return self._loader._handed(batch)
 

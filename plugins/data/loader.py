@@ -12,6 +12,7 @@ import anadrome as ad
 from anadrome import sites
 from anadrome.border import Bordered
 
+from .answers import iterator
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -79,6 +80,11 @@ class DataLoader(Bordered, Generic[T_co]):
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
+        for name, function in (("collate_fn", collate_fn), ("worker_init_fn", worker_init_fn)):
+            if function is not None and not callable(function):
+                raise TypeError(
+                    f"DataLoader: {name} must be a function, not {type(function).__name__}"
+                )
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         iterable = isinstance(dataset, IterableDataset)
         if iterable:
@@ -232,6 +238,12 @@ class DataLoader(Bordered, Generic[T_co]):
     @property
     def _index_sampler(self) -> Any:
         return self.batch_sampler if self._together else self.sampler
+
+    def _indices(self) -> Iterator[Any]:
+        """One pass over what the batches, or the samples, are numbered by."""
+        if self._together:
+            return iterator("batch_sampler", self.batch_sampler, "lists of indices")
+        return iterator("sampler", self.sampler, "indices")
 
     def __len__(self) -> int:
         if not self._iterable:

@@ -122,7 +122,7 @@ class InWorkers:
         )
 
     def _begin(self) -> Callable[[], Any]:
-        indices = iter(self._loader._index_sampler)
+        indices = self._loader._indices()
         return lambda: next(indices)
 
     def _hand_out_first(self, saved: Any = None) -> None:

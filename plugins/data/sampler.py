@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 import anadrome as ad
 from anadrome.border import Bordered
 
+from .answers import iterator, length
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -27,10 +29,10 @@ class SequentialSampler(Sampler[int]):
         self.data_source = data_source
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self.data_source)))
+        return iter(range(length(self.data_source)))
 
     def __len__(self) -> int:
-        return len(self.data_source)
+        return length(self.data_source)
 
 
 class RandomSampler(Sampler[int]):
@@ -70,10 +72,10 @@ class RandomSampler(Sampler[int]):
     @property
     def num_samples(self) -> int:
         """How many indices there are in a round."""
-        return len(self.data_source) if self._num_samples is None else self._num_samples
+        return length(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        n = len(self.data_source)
+        n = length(self.data_source)
         generator = self.generator
         if generator is None:  # a stream of its own, whatever else draws in the meantime
             generator = ad.Generator().manual_seed(new_seed(None))
@@ -158,7 +160,7 @@ class BatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
-        indices = iter(self.sampler)
+        indices = iterator("sampler", self.sampler, "indices")
         while batch := list(itertools.islice(indices, self.batch_size)):
             if len(batch) < self.batch_size and self.drop_last:
                 return

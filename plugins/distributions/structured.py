@@ -284,6 +284,11 @@ class CumulativeDistributionTransform(Transform):
 
     def __init__(self, distribution: Any, cache_size: int = 0) -> None:
         super().__init__(cache_size)
+        if not hasattr(distribution, "icdf"):
+            raise TypeError(
+                "CumulativeDistributionTransform takes a distribution, not "
+                f"{type(distribution).__name__}"
+            )
         self.distribution = distribution
 
     @property

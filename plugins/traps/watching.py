@@ -70,6 +70,8 @@ class traps(Mode):
     """
 
     def __init__(self, model: Any = None, optimizer: Any = None) -> None:
+        if model is not None and not hasattr(model, "named_parameters"):
+            raise TypeError(f"traps: model is a Module, not {type(model).__name__}")
         self.model = model
         self.optimizer = optimizer
         #: The messages so far.

@@ -42,7 +42,7 @@ _CLASS = (
 LENIENT = (
     Reason(
         "a sparse Tensor is a dense one here",
-        r"sparse (coordinate )?tensor layout|aten::sparse_mask|dense_dim",
+        r"sparse (coordinate )?tensor layout|aten::sparse_mask|dense_dim|select\(\): index",
     ),
     Reason(
         "a path may be bytes",
@@ -100,7 +100,7 @@ LENIENT = (
         "a list or a range stands for a tuple, and one number for a tuple of one",
         r"element 0 in argument 0, but got list|must be tuple of ints, not (int|range|generator)|"
         r"given inputs has type <class 'list'>|(dim|sections)=(tuple|range|list)|Tensor, range|"
-        r"must be int, not (tuple|list)|"
+        r"must be int, not (tuple|list)|not enough values to unpack|"
         r"received an invalid combination of arguments - got \((Tensor, )?(list|tuple)|"
         r"must be tuple of Tensors, not|tuple of ints, but found",
     ),
@@ -114,7 +114,10 @@ LENIENT = (
         "Python's fractions and decimals are numbers",
         r"(not |\(|=|, )(Fraction|Decimal)\b|instances of Number",
     ),
-    Reason("True is 1 beside numbers", r"`-` operator, with a bool", r"", r"\b(True|False)\b"),
+    Reason(
+        "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
+    ),
+    Reason("Python's types are element types", r"invalid type: '(int|float|bool)'"),
     # other names and places of arguments
     Reason(
         "one function serves as method and function, with out= and names of both, and of nn's twin",
@@ -147,6 +150,7 @@ LENIENT = (
         "an argument that says nothing there: a switch that is off, None",
         r"(keepdim|dim|device)=(bool|NoneType)|got \((Tensor, )?(NoneType|keepdim=bool)|"
         r"unexpected keyword argument 'other'|must be \w+, not NoneType|"
+        r"tuple of ints,but got NoneType|"
         r"None is not a valid value for compute_mode|got an? None|value=NoneType",
     ),
     Reason(
@@ -158,14 +162,15 @@ LENIENT = (
     # kernels, checks and machines of theirs
     Reason(
         "PyTorch has no kernel for the element type",
-        r"not implemented for '\w+'|is not implemented for|is not supported for complex|"
+        r"Integer division with addcdiv|not implemented for '\w+'|is not implemented for|"
+        r"is not supported for complex|"
         r"not yet implemented for|does not support automatic differentiation for outputs with "
         r"complex|could not infer output dtype|unsupported ScalarType|"
         r"requires a floating point input type|"
         r"following scalar types|Unsupported dtype|without narrowing|long, int, byte or bool|"
         r"requires dtype Double|Expected out tensor to have dtype|"
         r"expected type of|same dtype, but found|must have the same dtype|"
-        r"Expected .* to have the same dtype|"
+        r"(Expected .* to|tensors? should) have the same dtype|"
         r"all be instances of Number",
     ),
     Reason(
@@ -189,7 +194,7 @@ LENIENT = (
     Reason(
         "the machine has no GPU, and PyTorch was built without CUDA",
         r"accelerator|not compiled with CUDA|no attribute '_cuda|allocated_bytes|requires CUDA|"
-        r"Expected a cuda device",
+        r"Expected a cuda device|dummy base class _cuda",
     ),
     Reason(
         "names of devices are open (a plugin may serve them), and looked up when used",
@@ -216,8 +221,11 @@ LENIENT = (
         r"got \((dim=Tensor|Tensor, Tensor, Tensor)",
     ),
     Reason("the place of an argument", r"got multiple values for argument 'out'", r"norm$"),
+    Reason("a weight of more dimensions", r"match the broadcast shape", r"binary_cross_entropy"),
+    Reason("of NaN there is NaN", r"not positive-definite", r"cholesky$"),
     Reason("a singular matrix has its LU factors", r"U\[\d+,\d+\] is zero"),
-    Reason("PyTorch's own failure", r"larger than max_size"),
+    Reason("PyTorch's own failure", r"larger than max_size|INTERNAL ASSERT|split_size=-1"),
+    Reason("of levels there is one, so it is not looked at", r"'list' and 'int'", r"unpack_dual"),
     Reason("in place, where nothing is written", r"a leaf Variable that requires grad"),
     Reason("a view sees all of the memory of its base", r"setStorage", r"as_strided"),
     Reason("of NaN or infinity LAPACK's answer is undefined", r"failed to converge"),
@@ -243,7 +251,7 @@ STRICT = (
     ),
     Reason(
         "NumPy has a largest size",
-        r"array is too big|Maximum allowed dimension|too large",
+        r"array is too big|Maximum allowed dimension|too large|maximum supported dimension",
     ),
     Reason(
         "a transform of a function takes a function, and says so when it is called",
@@ -273,6 +281,10 @@ STRICT = (
         "a leaf that requires a gradient is not overwritten, nor an out= that does",
         r"a leaf Variable that requires grad|functions with out=\.\.\. arguments don't support",
     ),
+    Reason("a sparse Tensor's places are looked at", r"1D vector as repeat", r"sparse_\w+_tensor"),
+    Reason("a dual is a Tensor", r"takes a Tensor", r"unpack_dual"),
+    Reason("no derivative, which PyTorch says in backward", r"derivative for", r"geqrf"),
+    Reason("so many rounds do not end", r"niter is at most"),
     Reason("an autograd.Function is not made, but applied", r"Function\(\) takes no arguments"),
     Reason(
         "PyTorch's answer in half precision is not the function's value", r"Low precision dtypes"
@@ -304,7 +316,7 @@ STRICT = (
     Reason(
         "PyTorch's older and undocumented signatures",
         r"positional argument|argument 'mat1'",
-        r"^Tensor\.(__add__|__sub__|add|sub|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
+        r"^(Tensor\.)?(__r?add__|__r?sub__|add|sub|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
         r"Variable$|RemovableHandle$",
     ),
     Reason(

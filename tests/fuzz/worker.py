@@ -51,6 +51,7 @@ def restore() -> None:
     ad.set_printoptions(profile="default")
     settings.use_deterministic_algorithms(False)
     ad.set_grad_enabled(True)
+    ad.autograd.set_detect_anomaly(False)
     ad.distributions.Distribution.set_default_validate_args(__debug__)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ... import creation, dtypes
 from ...backend import by_type
 from ...border import enclose, enclose_functions
-from ...errors import DtypeError
+from ...errors import DtypeError, ShapeError
 from ...ops.joining import cat, stack
 from ...tensor import Tensor, wrap
 
@@ -116,6 +116,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
         return None
     if permutation.dtype not in (dtypes.int64, dtypes.int32):
         raise DtypeError(f"a permutation is of type int64 or int32, not {permutation.dtype.name}")
+    if permutation.ndim > 1:
+        raise ShapeError(f"a permutation has one dimension, not {permutation.ndim}")
     order = permutation._data
     return wrap(by_type[order.__class__].xp.argsort(order))
 
