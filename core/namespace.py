@@ -128,7 +128,7 @@ from .ops.contractions import (
     tensordot,
     trace,
 )
-from .ops.convert import _clone as clone
+from .ops.convert import clone
 from .ops.diagonal import (
     diag,
     diag_embed,

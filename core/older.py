@@ -13,6 +13,7 @@ from .border import enclose_functions
 from .errors import GraphError
 from .functional import copy_
 from .inplace import check_writable
+from .layouts import check
 from .ops.slices import _replaced
 from .ops.splitting import chunk, split, split_with_sizes
 from .ops.strided import as_strided, compact
@@ -61,6 +62,7 @@ def empty_strided(
     requires_grad: bool = False, layout: Any = None, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Without values, of these lengths and strides in elements (``torch.empty_strided``)."""
+    check("empty_strided", "layout", layout)
     if len(size) != len(stride):
         raise RuntimeError(
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides "

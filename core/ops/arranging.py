@@ -82,7 +82,7 @@ def _tiled(xp: Any, x: Any, repeats: Any) -> Any:
 
 
 def _negated(shifts: Any) -> Any:
-    return -shifts if isinstance(shifts, int) else tuple(-s for s in shifts)
+    return tuple(-s for s in _tuple(shifts))
 
 
 def _repeat_rule(g: Any, shape: Any, repeats: Any) -> Any:

@@ -62,6 +62,8 @@ def number_for(name: str, value: Any, x: Tensor) -> Any:
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy through which gradients flow (``torch.clone``)."""
+    if memory_format is not None:
+        check("clone", "memory_format", memory_format)
     return clone_op(input)
 
 
@@ -128,13 +130,6 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     return clone(out) if copy and out is self else out
 
 
-def _clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy, through which the gradient flows (PyTorch: ``torch.clone``)."""
-    if memory_format is not None:
-        check("clone", "memory_format", memory_format)
-    return clone(input)
-
-
 def _caster(name: str, d: dtypes.dtype) -> Any:
     def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
         if memory_format is not None:
@@ -193,8 +188,6 @@ def _install() -> None:
         "cdouble": dtypes.complex128,
     }.items():
         setattr(Tensor, name, _caster(name, d))
-    Tensor.to, Tensor.clone = to, _clone
-
     Tensor.to, Tensor.clone = to, clone  # type: ignore[attr-defined]
     Tensor.type_as, Tensor.cpu, Tensor.cuda = _type_as, _cpu, _cuda
 

@@ -224,8 +224,6 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     axis = axis_of(dim, input.ndim)
-    if n == 0:
-        return input.clone()
     parts = [p for p in (prepend, input, append) if p is not None]
     for p in parts:
         if p.ndim != input.ndim:
@@ -233,6 +231,8 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
                 "diff expects prepend or append to be the same dimension as input; got "
                 f"{p.ndim} and {input.ndim}"
             )
+    if n == 0:
+        return input.clone()
     out = cat(parts, axis) if len(parts) > 1 else input
     before = (slice(None),) * axis
     for _ in range(min(n, out.shape[axis])):

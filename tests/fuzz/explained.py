@@ -31,7 +31,7 @@ class Reason(NamedTuple):
 _SWITCHES = (
     r"(keepdim|unbiased|stable|descending|density|requires_grad|sorted|return_\w+|right|periodic|"
     r"onesided|center|normalized|pin_memory|largest|upper|zero_infinity|hermitian|out_int32|"
-    r"assume_unique|include_last_offset|ceil_mode|log_target|full_matrices|accumulate|copy)"
+    r"assume_unique|check_invariants|is_coalesced|include_last_offset|ceil_mode|log_target|full_matrices|accumulate|copy)"
 )
 _CLASS = (
     r"^((nn|distributions|optim|amp|cuda|profiler)\.(\w+\.)*|(?=GradScaler))"
@@ -42,7 +42,8 @@ _CLASS = (
 LENIENT = (
     Reason(
         "a sparse Tensor is a dense one here",
-        r"sparse (coordinate )?tensor layout|aten::sparse_mask|dense_dim|select\(\): index",
+        r"sparse (coordinate )?tensor layout|aten::sparse_mask|dense_dim|select\(\): index|"
+        r"on sparse tensors",
     ),
     Reason(
         "a path may be bytes",
@@ -101,6 +102,7 @@ LENIENT = (
         r"element 0 in argument 0, but got list|must be tuple of ints, not (int|range|generator)|"
         r"given inputs has type <class 'list'>|(dim|sections)=(tuple|range|list)|Tensor, range|"
         r"must be int, not (tuple|list)|not enough values to unpack|"
+        r"'(list|tuple)' object has no attribute 'device'|tol=(tuple|list)|"
         r"received an invalid combination of arguments - got \((Tensor, )?(list|tuple)|"
         r"must be tuple of Tensors, not|tuple of ints, but found",
     ),
@@ -221,11 +223,15 @@ LENIENT = (
         r"got \((dim=Tensor|Tensor, Tensor, Tensor)",
     ),
     Reason("the place of an argument", r"got multiple values for argument 'out'", r"norm$"),
+    Reason("a number is a Tensor of one", r"got \(Tensor, int\)", r"trapz|trapezoid"),
+    Reason("a number is a gradient", r"'(int|float)' object is not iterable", r"autograd\."),
+    Reason("a device names a device", r"must be str, not torch.device", r"device$"),
+    Reason("nothing is an empty sequence", r"must be tuple of ints, not dict", r"", r"\{\}"),
     Reason("a weight of more dimensions", r"match the broadcast shape", r"binary_cross_entropy"),
     Reason("of NaN there is NaN", r"not positive-definite", r"cholesky$"),
     Reason("a singular matrix has its LU factors", r"U\[\d+,\d+\] is zero"),
     Reason("PyTorch's own failure", r"larger than max_size|INTERNAL ASSERT|split_size=-1"),
-    Reason("of levels there is one, so it is not looked at", r"'list' and 'int'", r"unpack_dual"),
+    Reason("of levels there is one, so it is not looked at", r"and 'int'", r"unpack_dual"),
     Reason("in place, where nothing is written", r"a leaf Variable that requires grad"),
     Reason("a view sees all of the memory of its base", r"setStorage", r"as_strided"),
     Reason("of NaN or infinity LAPACK's answer is undefined", r"failed to converge"),
@@ -246,7 +252,7 @@ STRICT = (
         r"expected a dtype|device\(\) takes|no backend serves|unsupported operand|a module runs|"
         r"has no len|takes integers|not supported between|no value is ambiguous|than one value is|"
         r"could not convert|float\(\) argument|int\(\) argument|Invalid|invalid|dtype|takes|"
-        r"cannot be",
+        r"cannot be|not implemented",
         rf"{_CLASS}|autocast$|^Generator$",
     ),
     Reason(
@@ -284,7 +290,9 @@ STRICT = (
     Reason("a sparse Tensor's places are looked at", r"1D vector as repeat", r"sparse_\w+_tensor"),
     Reason("a dual is a Tensor", r"takes a Tensor", r"unpack_dual"),
     Reason("no derivative, which PyTorch says in backward", r"derivative for", r"geqrf"),
-    Reason("so many rounds do not end", r"niter is at most"),
+    Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
+    Reason("an edge has two fields", r"GradientEdge.__new__"),
+    Reason("a level that PyTorch's earlier call left open", r"no level is open"),
     Reason("an autograd.Function is not made, but applied", r"Function\(\) takes no arguments"),
     Reason(
         "PyTorch's answer in half precision is not the function's value", r"Low precision dtypes"

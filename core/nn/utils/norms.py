@@ -127,6 +127,11 @@ class SpectralNorm:
     _version = 1
 
     def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
+        if n_power_iterations > 10_000:  # so many that the call ends
+            raise ValueError(
+                "n_power_iterations is at most 10,000, and one is enough while training; got "
+                f"{n_power_iterations}"
+            )
         if n_power_iterations <= 0:
             raise ValueError(
                 "Expected n_power_iterations to be positive, but got "

@@ -59,6 +59,11 @@ class _SpectralNorm(Module):
                 f"Dimension out of range (expected to be in range of [-{ndim}, {ndim - 1}] but got "
                 f"{dim})"
             )
+        if n_power_iterations > 10_000:  # so many that the call ends
+            raise ValueError(
+                "n_power_iterations is at most 10,000, and one is enough while training; got "
+                f"{n_power_iterations}"
+            )
         if n_power_iterations <= 0:
             raise ValueError(
                 "Expected n_power_iterations to be positive, but got "
