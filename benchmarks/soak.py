@@ -107,10 +107,10 @@ def checkpoint(ad: ModuleType) -> Step:
 
 
 def loader(ad: ModuleType) -> Step:
-    """Batches of a DataLoader in this process, shuffled, epoch after epoch."""
+    """Batches of a DataLoader in this process, shuffled; PERIOD is a number of whole epochs."""
     net, _, _ = model(ad)
     optimizer = ad.optim.SGD(net.parameters(), lr=1e-3)
-    data = ad.utils.data.TensorDataset(ad.randn(64, 8), ad.randn(64, 1))
+    data = ad.utils.data.TensorDataset(ad.randn(60, 8), ad.randn(60, 1))
     batches = ad.utils.data.DataLoader(data, batch_size=4, shuffle=True)
     endless: Iterator[Any] = itertools.chain.from_iterable(itertools.repeat(batches))
 
