@@ -46,9 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
     nightly = config.getoption("--nightly")
     hypothesis.settings.load_profile("nightly" if nightly else "default")
     strict_backend.load()
-    # Its dtype objects and NumPy's meet in one dictionary; that they are unequal is what we rely
-    # on.
-    config.addinivalue_line("filterwarnings", "ignore:You are comparing a array_api_strict dtype")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
