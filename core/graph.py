@@ -73,7 +73,8 @@ class Packed:
         self.shape, self.dtype = value._data.shape, value._data.dtype
         self.handle = hooks.pack(value)
         self.unpack = hooks.unpack
-        self.edge = edge
+        #: Of an op's value: its place in the graph. A Function notes a number of its own there.
+        self.edge: Any = edge
 
     def restored(self, node: Node) -> Any:
         """The array that the hook gives back for a value of ``node``."""

@@ -23,7 +23,7 @@ def made(args: tuple[Any, ...], kind: dtypes.dtype, device: Any = None) -> Tenso
                     f"expected a Tensor of {kind.name}, not of {data.dtype.name}; convert it with "
                     f"`.to({kind!r})`"
                 )
-            return wrap(data._data)
+            return wrap(data._data) if data._edge is None else data.view_as(data)
         if isinstance(data, float):
             raise TypeError("new(): data must be a sequence (got float); write tensor(...)")
         return from_data(data, dtype=kind, device=device)

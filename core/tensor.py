@@ -67,8 +67,9 @@ class Tensor(Values, Operators):
         from .legacy import made
 
         kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
-        self._data = made(data, kind, device)._data
-        self._edge = None
+        found = made(data, kind, device)
+        self._data = found._data
+        self._edge = found._edge
 
     # -- what it is -------------------------------------------------------------------------
     @property

@@ -308,3 +308,11 @@ def test_arrays_mapped_from_a_file(tmp_path):
         L.as_tensor(tokens)[0] = 8
         assert tokens[0] == 8
         assert L.arange(6)[tokens[1:3]].tolist() == [1, 2]
+
+
+def test_a_tensor_of_a_tensor_keeps_its_graph() -> None:
+    for L in (ad, torch):
+        x = L.ones(2, requires_grad=True)
+        (L.Tensor(x) * 3).sum().backward()
+        assert x.grad.tolist() == [3.0, 3.0]
+        assert not L.Tensor(L.ones(2)).requires_grad

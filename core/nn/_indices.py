@@ -18,7 +18,7 @@ def _pool(n: int) -> Any:
         padding: Any = 0,
         dilation: Any = 1,
         ceil_mode: bool = False,
-        return_indices: bool = True,
+        return_indices: bool = False,
     ) -> tuple[Tensor, Tensor]:
         return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
@@ -29,7 +29,7 @@ def _adaptive(n: int) -> Any:
     pool = getattr(F, f"adaptive_max_pool{n}d")
 
     def function(
-        input: Tensor, output_size: Any, return_indices: bool = True
+        input: Tensor, output_size: Any, return_indices: bool = False
     ) -> tuple[Tensor, Tensor]:
         return pool(input, output_size, True)
 
@@ -44,7 +44,7 @@ def _fractional(n: int) -> Any:
         kernel_size: Any,
         output_size: Any = None,
         output_ratio: Any = None,
-        return_indices: bool = True,
+        return_indices: bool = False,
         _random_samples: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         return pool(input, kernel_size, output_size, output_ratio, True, _random_samples)
@@ -54,6 +54,7 @@ def _fractional(n: int) -> Any:
 
 def _named(function: Any, name: str) -> Any:
     function.__name__ = function.__qualname__ = f"{name}_with_indices"
+    # As in PyTorch, what `return_indices` says changes nothing.
     function.__doc__ = f"``{name}`` with ``return_indices=True``."
     return function
 

@@ -1,8 +1,9 @@
 """The `data` plugin: ``utils.data``, PyTorch's data sets, samplers and loader.
 
 Reading order: ``dataset``, ``sampler``, ``collate`` (samples to a batch), ``fetch`` (indices to a
-batch), ``loader`` (the options), ``iterating`` (in this process), ``parallel`` (in worker
-processes, as the parent sees it), ``worker`` (as a worker does).
+batch), ``answers`` (what users' own functions returned), ``loader`` (the options), ``iterating``
+(in this process), ``parallel`` (in worker processes, as the parent sees it), ``worker`` (as a
+worker does).
 """
 
 from __future__ import annotations
