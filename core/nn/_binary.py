@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DtypeError, ShapeError
-from ..ops import losses as ops
+from ..ops import binary as ops
 from ..ops.activation import floating
 from ..refusals import refusing
 from ..tensor import Tensor
