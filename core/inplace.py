@@ -180,8 +180,12 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
             if a._data.__class__ is not data.__class__ or a._data.dtype != data.dtype:
                 return False
             a = a._data
-        elif not isinstance(a, (int, float)) or not target.dtype.is_floating_point:
-            return False
+        else:
+            kind = target.dtype
+            if not isinstance(a, (int, float)) or not kind.is_floating_point:
+                return False
+            if kind.itemsize == 2:
+                a = backend.number(a, data.dtype)
         others.append(a)
     try:
         kernel(data, *others, out=data)

@@ -52,11 +52,33 @@ def normalized(x: Tensor, index: Any) -> tuple[Any, Any]:
                 )
             arrays = arrays or hasattr(i, "dtype")
             out.append(i)
-    if not arrays:
-        if Ellipsis not in out:
-            out.append(Ellipsis)  # so that a single element too is an array, and a view
-        return tuple(out), None
-    return _parted(x, out)
+    if arrays:
+        return _parted(x, _one_ellipsis(x, out))
+    count = out.count(Ellipsis)
+    if count > 1:
+        out = _one_ellipsis(x, out)
+    elif not count:
+        out.append(Ellipsis)  # so that a single element too is an array, and a view
+    return tuple(out), None
+
+
+def _one_ellipsis(x: Tensor, index: list[Any]) -> list[Any]:
+    """Each ellipsis leaves alone as many dimensions as the first; beyond the last there are none.
+
+    So a further one may stand at the end, or anywhere if it stands for nothing.
+    """
+    places = [k for k, i in enumerate(index) if i is Ellipsis]
+    if len(places) < 2:
+        return index
+    used = sum(
+        1 for i in index if i is not Ellipsis and i is not None and i.__class__ is not _Truth
+    )
+    if x.ndim > used and any(i is not Ellipsis for i in index[places[1] :]):
+        raise IndexError(
+            f"too many indices for tensor of dimension {x.ndim}: each '...' of {len(places)} "
+            f"stands for {x.ndim - used}; write it once"
+        )
+    return [i for k, i in enumerate(index) if i is not Ellipsis or k == places[0]]
 
 
 def _is_tuple_in_disguise(index: Any) -> bool:

@@ -30,6 +30,8 @@ LISTS = [
     "x[:, range(3)]", "x[[True, False, True]]", "x[(0, 1), ]", "x[[L.tensor(0), L.tensor(1)]]",
     "x[slice(0, 2), [1, 0]]", "x[:, [1, 0], 2:4]", "x[[0], :, [1]]", "x[0, [0, 1], 1]", "x[[]]",
     "x[0, :, None, [0, 1]]",
+    "x[..., ...]", "x[..., 0, ...]", "x[0, ..., ...]", "x[..., ..., 0, 1, 2, ...]",
+    "x[None, ..., ...]", "x[..., [0, 1], ...]", "x[..., True, ...]", "x[None, ..., None, ...]",
 ]  # fmt: skip
 TENSORS = [
     "x[L.tensor([0, 2])]", "x[L.tensor([0, 2]), 1]", "x[1, :, L.tensor([0, 2])]",
@@ -81,6 +83,7 @@ def test_bytes_are_masks_and_arrays_are_indices() -> None:
     ("x[3]", "index 3 is out of bounds for dimension 0 with size 3"),
     ("x[0, -5]", "index -5 is out of bounds for dimension"),
     ("x[0, 0, 0, 0]", "too many indices for tensor of dimension 3"),
+    ("x[..., ..., 0]", "stands for 2; write it once"), ("x[..., [0], ..., [1]]", "write it once"),
     ("x[L.tensor([3])]", "index 3 is out of bounds for dimension 0 with size 3"),
     ("x[:, L.tensor([5])]", "index 5 is out of bounds for dimension"),
     ("x[L.tensor(3)]", "index 3 is out of bounds"), ("x[::-1]", "step must be greater than zero"),

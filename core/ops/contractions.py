@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import bool_, float32
+from ..dtypes import bool_, float32, result_type
 from ..errors import UnsupportedError
 from ..out import takes_out
 from ..refusals import refusing
@@ -34,7 +34,10 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: fl
 
 @takes_out
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * outer(vec1, vec2)`` (PyTorch: ``torch.addr``)."""
+    """``beta * input + alpha * outer(vec1, vec2)`` (PyTorch: ``torch.addr``).
+
+    Of their common type; of booleans ``&`` and ``|`` take the place of product and sum.
+    """
     for label, x in (("vec1", vec1), ("vec2", vec2)):
         if x.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {label}, but got {x.ndim}-D")
@@ -45,7 +48,17 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
                     f"For integral input tensors, argument {label} must not be a floating point "
                     "number."
                 )
-    return _blended(input, products.outer(vec1, vec2), beta, alpha)
+    kind = result_type([(x.dtype, 2 if x.ndim else 1) for x in (input, vec1, vec2)])
+    input, vec1, vec2 = input.to(kind), vec1.to(kind), vec2.to(kind)
+    product = products.outer(vec1, vec2)
+    if kind is bool_:
+        expandable(input, tuple(product.shape))
+        product = product & bool(alpha)
+        return product | input if beta else product
+    for label, value in (("beta", beta), ("alpha", alpha)):
+        if isinstance(value, bool):
+            raise RuntimeError(f"Boolean {label} only supported for Boolean results.")
+    return _blended(input, product, beta, alpha)
 
 
 @takes_out

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import int64
 from ..errors import ShapeError
 from ..tensor import Tensor
+from .products import same_dtype
 
 #: A letter; or, for the dimensions that ``...`` stands for, their place counted from the right.
 Label = Any
@@ -159,11 +159,16 @@ def _summed(x: Any, labels: list[Label], needed: set[Label]) -> tuple[Any, list[
 def _pair(
     a: Any, has_a: list[Label], b: Any, has_b: list[Label], needed: set[Label], sizes: Any
 ) -> tuple[Any, list[Label]]:
-    """Two operands joined by one batched matrix product."""
+    """Two operands joined by one batched matrix product, or by a plain one where nothing is summed.
+
+    As in PyTorch the second takes operands of different types, the first does not.
+    """
     a, has_a = _summed(a, has_a, needed | set(has_b))
     b, has_b = _summed(b, has_b, needed | set(has_a))
-    if a.dtype is not b.dtype and a.dtype.category == b.dtype.category == int64.category:
-        a, b = a.long(), b.long()  # as sums of small integers are
+    for label in [k for k in has_a if k in has_b and k not in needed]:
+        if 1 in (_size(a, has_a, label), _size(b, has_b, label)):
+            a, has_a = _dropped(a, has_a, label)
+            b, has_b = _dropped(b, has_b, label)
     both = [label for label in has_a if label in has_b]
     batch = [label for label in both if label in needed]
     contracted = [label for label in both if label not in needed]
@@ -171,7 +176,9 @@ def _pair(
     only_b = [label for label in has_b if label not in both]
     left = _arranged(a, has_a, (batch, only_a, contracted), both, sizes)
     right = _arranged(b, has_b, (batch, contracted, only_b), both, sizes)
-    out = left.bmm(right)
+    if contracted:
+        same_dtype("expected scalar type of both operands to be the same", a, b)
+    out = left.bmm(right) if contracted else left * right
     labels = [*batch, *only_a, *only_b]
     widths = [
         *(sizes[k] for k in batch),
@@ -179,6 +186,13 @@ def _pair(
         *(_size(b, has_b, k) for k in only_b),
     ]
     return out.reshape(tuple(widths)), labels
+
+
+def _dropped(x: Any, labels: list[Label], label: Label) -> tuple[Any, list[Label]]:
+    """A label that the other operand does not need: one of them has it once."""
+    i = labels.index(label)
+    x = x.squeeze(i) if x.shape[i] == 1 else x.sum(i)
+    return x, [k for k in labels if k != label]
 
 
 def _size(x: Any, labels: list[Label], label: Label) -> int:

@@ -171,7 +171,8 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         assign(region, value.to(self.dtype), "setitem")
         return
     if value.dtype is not self.dtype:
-        if value.numel() != 1 or not _is_mask(advanced):
+        # The whole, or one value where a mask says, is copied, and so cast.
+        if not (index is True or index is False or (value.numel() == 1 and _is_mask(advanced))):
             raise DtypeError(
                 "Index put requires the source and destination dtypes match, got "
                 f"{self.dtype.name} for the destination and {value.dtype.name} for the source; "

@@ -11,8 +11,11 @@ from ..errors import LinAlgError
 from ..tensor import Tensor
 
 
-def floating(name: str, *tensors: Tensor) -> None:
-    """Raise unless all are of one floating or complex type that factorisations exist for."""
+def floating(name: str, *tensors: Tensor, half: bool = False) -> None:
+    """Raise unless all are of one floating or complex type that factorisations exist for.
+
+    ``half``: half precision too.
+    """
     for x in tensors:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}(): expected a Tensor, not {type(x).__name__}")
@@ -21,7 +24,7 @@ def floating(name: str, *tensors: Tensor) -> None:
                 f"{name}: Expected a floating point or complex tensor as input. Got "
                 f"{x.dtype.name}; write e.g. `x.float()`"
             )
-        if x.dtype in (float16, bfloat16):
+        if x.dtype in (float16, bfloat16) and not half:
             raise RuntimeError(
                 f"{name}: Low precision dtypes not supported. Got {x.dtype.name}; "
                 "write e.g. `x.float()`"
@@ -31,9 +34,9 @@ def floating(name: str, *tensors: Tensor) -> None:
         raise RuntimeError(f"{name}: Expected all inputs to have the same dtype, but got {kinds}")
 
 
-def matrices(name: str, *tensors: Tensor, label: str = "A") -> None:
+def matrices(name: str, *tensors: Tensor, label: str = "A", half: bool = False) -> None:
     """Raise unless all have at least two dimensions, and a type as in ``floating``."""
-    floating(name, *tensors)
+    floating(name, *tensors, half=half)
     for x in tensors:
         if x.ndim < 2:
             raise RuntimeError(
@@ -42,9 +45,9 @@ def matrices(name: str, *tensors: Tensor, label: str = "A") -> None:
             )
 
 
-def square(name: str, x: Tensor, label: str = "A") -> None:
+def square(name: str, x: Tensor, label: str = "A", half: bool = False) -> None:
     """Raise unless ``x`` is a square matrix, or a batch of them."""
-    matrices(name, x, label=label)
+    matrices(name, x, label=label, half=half)
     m, n = x._data.shape[-2:]
     if m != n:
         raise RuntimeError(
