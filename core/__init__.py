@@ -19,7 +19,8 @@ Read it in this order; each file is one idea:
    our words; ``rerun``: code run again, without a trace
 9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
    left of a backward that raised; ``conjugate``: the gradients of complex values
-10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``incomplete``, ``bessel``: the table,
+10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``incomplete``, ``bessel``,
+    ``cylinder``, ``macdonald``, ``airy``, ``orthogonal``: the table,
     a file a family
 11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,
     and the public functions

@@ -54,8 +54,8 @@ _FAR_1 = (
 )  # fmt: skip
 
 
-def _series(t: Any, coefficients: tuple[float, ...]) -> Any:
-    """Clenshaw's recurrence."""
+def series(t: Any, coefficients: tuple[float, ...]) -> Any:
+    """A Chebyshev series, by Clenshaw's recurrence."""
     a, b = t * 0.0, t * 0.0
     for c in coefficients[:0:-1]:
         a, b = t * 2.0 * a - b + c, a
@@ -66,9 +66,9 @@ def _series(t: Any, coefficients: tuple[float, ...]) -> Any:
 def i0e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I0(x)``."""
     size = xp.abs(x)
-    near = _series(xp.where(size < 8.0, size, 8.0) * 0.25 - 1.0, _NEAR_0)
+    near = series(xp.where(size < 8.0, size, 8.0) * 0.25 - 1.0, _NEAR_0)
     far = xp.where(size < 8.0, 8.0, size)
-    return xp.where(size < 8.0, near, _series(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
+    return xp.where(size < 8.0, near, series(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
 
 
 @in_double
@@ -76,9 +76,9 @@ def i1e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I1(x)``."""
     size = xp.abs(x)
     inside = xp.where(size < 8.0, size, 8.0)
-    near = _series(inside * 0.25 - 1.0, _NEAR_1) * inside
+    near = series(inside * 0.25 - 1.0, _NEAR_1) * inside
     far = xp.where(size < 8.0, 8.0, size)
-    out = xp.where(size < 8.0, near, _series(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
+    out = xp.where(size < 8.0, near, series(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
     return xp.where(x < 0, -out, out)
 
 
