@@ -41,7 +41,7 @@ _HOMES = {
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
     "anadrome.foreach": " ".join(FOREACH),
-    "anadrome.places.compiler": "_assert _check compile",
+    "anadrome.places.compiler": "_assert _assert_async _check compile",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_deterministic_debug_mode "
         "get_float32_matmul_precision "

@@ -13,6 +13,10 @@ from anadrome.places import missing
 
 #: Modules of PyTorch's, and names that programs import from them.
 PATHS = {
+    "_C": "DispatchKey DispatchKeySet DisableTorchFunctionSubclass _get_tracing_state "
+    "_log_api_usage_once",
+    "_dynamo.utils": "is_compile_supported",
+    "ao.quantization": "DeQuantStub QuantStub QuantWrapper",
     "amp.autocast_mode": "autocast",
     "amp.grad_scaler": "GradScaler",
     "autograd": "Function Variable backward functional grad gradcheck graph no_grad profiler",
@@ -36,8 +40,15 @@ PATHS = {
     "distributions.relaxed_categorical": "RelaxedOneHotCategorical",
     "fft": "fft",
     "func": "functional_call jvp linearize stack_module_state vmap",
-    "hub": "download_url_to_file get_dir load load_state_dict_from_url set_dir",
+    "fx": "Graph GraphModule Node Proxy Tracer symbolic_trace wrap",
+    "fx.graph_module": "_CodeOnlyModule _USER_PRESERVED_ATTRIBUTES_KEY _copy_attr",
+    "fx.node": "Argument Target",
+    "fx.proxy": "Proxy",
+    "hub": "HASH_REGEX _get_torch_home download_url_to_file get_dir load load_state_dict_from_url "
+    "set_dir urlparse",
     "jit": "Final ScriptModule export ignore is_scripting script script_method trace unused",
+    "jit.annotations": "BroadcastingList2 BroadcastingList3 List",
+    "library": "Library custom_op define impl register_autograd register_fake register_kernel",
     "linalg": "norm",
     "multiprocessing": "Process Queue get_context set_sharing_strategy set_start_method spawn",
     "nn.common_types": "_ratio_2_t _size_1_t _size_2_t _size_3_t _size_any_t _tensor_list_t",
@@ -80,7 +91,8 @@ PATHS = {
     "nn.utils.rnn": "PackedSequence pack_padded_sequence pad_packed_sequence pad_sequence",
     "nn.utils.spectral_norm": "remove_spectral_norm spectral_norm",
     "nn.utils.weight_norm": "remove_weight_norm weight_norm",
-    "onnx": "export",
+    "onnx": "export register_custom_op_symbolic",
+    "onnx.symbolic_helper": "parse_args",
     "optim.adadelta": "Adadelta",
     "optim.adagrad": "Adagrad",
     "optim.adam": "Adam",
@@ -90,7 +102,9 @@ PATHS = {
     "optim.lbfgs": "LBFGS",
     "optim.lr_scheduler": "CosineAnnealingLR LRScheduler LambdaLR ReduceLROnPlateau _LRScheduler",
     "optim.nadam": "NAdam",
-    "optim.optimizer": "Optimizer required",
+    "optim.optimizer": "Optimizer ParamsT _default_to_fused_or_foreach "
+    "_get_capturable_supported_devices _get_scalar_dtype _get_value "
+    "_to_scalar _use_grad_for_differentiable _view_as_real required",
     "optim.radam": "RAdam",
     "optim.rmsprop": "RMSprop",
     "optim.rprop": "Rprop",
@@ -111,7 +125,7 @@ PATHS = {
     "utils.data.sampler": "BatchSampler Sampler SubsetRandomSampler WeightedRandomSampler",
     "utils.dlpack": "from_dlpack to_dlpack",
     "utils.hooks": "RemovableHandle",
-    "utils.model_zoo": "load_url",
+    "utils.model_zoo": "load_url tqdm",
 }
 
 
@@ -167,7 +181,7 @@ def test_a_function_and_a_module_of_one_name_are_both() -> None:
         ("import anadrome.utils.tensorboard", "write with the tensorboardX package"),
         ("from anadrome.quantization import quantize_dynamic", "there are no quantized types"),
         ("import anadrome.distributed.fsdp", "anadrome trains in one process"),
-        ("from anadrome.fx import symbolic_trace", "there is no compiler of graphs here"),
+        ("from anadrome.export import export", "there is no compiler of graphs here"),
         ("from anadrome._six import string_classes", "PyTorch itself has removed it"),
     ],
 )

@@ -85,3 +85,13 @@ __all__ = [
     "statistics",
     "strided",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """A namespace of ops that a program has named, as in ``torch.ops``: see ``places.library``."""
+    if not name.startswith("_"):
+        from ..places.library import ops
+
+        if name in dir(ops):
+            return getattr(ops, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

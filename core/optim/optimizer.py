@@ -18,6 +18,7 @@ from ..graph import RemovableHandle
 from ..op import KEEP, NONE, op
 from ..tensor import Tensor
 from .stepping import with_hooks
+from .written import *
 
 StateDict = dict[str, Any]
 

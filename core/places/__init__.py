@@ -5,10 +5,11 @@ PyTorch's programs also import from the files of its packages (``torch.nn.module
 name is looked up here after Python has found no module of that name, so nothing is loaded, and
 nothing slower, for whoever does not ask.
 
-Reading order: ``table`` (which module stands for which), then those that are only places: ``jit``,
-``compiler`` and ``compiler_settings``, ``hub``, ``onnx``, ``types``, ``multiprocessing``,
-``trees``, ``overrides``, ``environment``, ``absent`` (devices that cannot be there); ``missing``
-(names that are nowhere, with what to write instead).
+Reading order: ``table`` (which module stands for which), then those that are only places: ``jit``
+and ``annotations``, ``compiler`` and ``compiler_settings``, ``fx``, ``quantization``, ``private``,
+``hub``, ``onnx``, ``types``, ``multiprocessing``, ``trees``, ``overrides``, ``environment``,
+``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names);
+``missing`` (names that are nowhere, with what to write instead).
 """
 
 from __future__ import annotations

@@ -86,6 +86,17 @@ def _check(cond: Any, message: Callable[[], str] | None = None) -> None:
         raise RuntimeError(message() if message is not None else "Expected cond to be True")
 
 
+def _assert_async(condition: Any, message: str = "") -> None:
+    """Raises RuntimeError unless a Tensor of one element is true (``torch._assert_async``)."""
+    if not condition:
+        raise RuntimeError(message or "Expected Tensor with single nonzero value, but got zero")
+
+
+def is_compile_supported(device_type: str) -> bool:
+    """False (``torch._dynamo.utils.is_compile_supported``)."""
+    return False
+
+
 def is_compiling() -> bool:
     """False (``torch.compiler.is_compiling``)."""
     return False

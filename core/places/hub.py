@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlparse
 
 from ..serialization import load as _load
 
@@ -16,16 +16,21 @@ __all__ = [
     "download_url_to_file", "get_dir", "load", "load_state_dict_from_url", "load_url", "set_dir",
 ]  # fmt: skip
 
+#: The digest in a file's name, as in ``resnet18-bfd8deac.pth``.
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
+
 _dir: str | None = None
 
 
 def get_dir() -> str:
     """The folder (``torch.hub.get_dir``): ``$TORCH_HOME/hub``, or ``~/.cache/torch/hub``."""
-    if _dir is not None:
-        return _dir
+    return _dir if _dir is not None else os.path.join(_get_torch_home(), "hub")
+
+
+def _get_torch_home() -> str:
+    """The folder of PyTorch's caches: ``$TORCH_HOME``, or ``~/.cache/torch``."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return os.path.join(os.path.expanduser(home), "hub")
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -70,7 +75,7 @@ def load_state_dict_from_url(
     """
     folder = model_dir or os.path.join(get_dir(), "checkpoints")
     os.makedirs(folder, exist_ok=True)
-    name = file_name or os.path.basename(urllib.parse.urlparse(url).path)
+    name = file_name or os.path.basename(urlparse(url).path)
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         found = re.search(r"-([a-f0-9]{8,})\.", name) if check_hash else None
@@ -87,3 +92,12 @@ def load(repo_or_dir: Any, model: Any = None, *args: Any, **options: Any) -> NoR
         f"hub.load({repo_or_dir!r}): anadrome runs no code from the network; write or install the "
         "model, and fetch its weights with hub.load_state_dict_from_url"
     )
+
+
+def __getattr__(name: str) -> Any:
+    """``tqdm``: the progress bar, which programs take from here, where it is installed."""
+    if name == "tqdm":
+        import tqdm
+
+        return tqdm.tqdm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

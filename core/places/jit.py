@@ -47,7 +47,8 @@ def script(obj: T, *args: Any, **options: Any) -> T:
     return obj
 
 
-script_if_tracing = script_method = export = interface = script
+script_if_tracing = _script_if_tracing = script_method = export = interface = script
+_overload = _overload_method = script
 
 
 def trace(func: T, example_inputs: Any = None, *args: Any, **options: Any) -> T:

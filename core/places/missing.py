@@ -5,8 +5,10 @@ A name below one of these is absent with it. Whoever finds a name missing asks `
 
 from __future__ import annotations
 
+from .table import MODULES
+
 _ONE_PROCESS = "anadrome trains in one process; wrap the model in nn.parallel.DataParallel, or not"
-_EAGER = "there is no compiler of graphs here; call the function itself, or anadrome.capture it"
+EAGER = "there is no compiler of graphs here; call the function itself, or anadrome.capture it"
 _SPARSE = (
     "tensors are dense here, those of sparse_coo_tensor and sparse_csr_tensor too; use these, or "
     "index_add, scatter_add, and indices and values as two tensors"
@@ -15,12 +17,15 @@ _QUANTIZED = (
     "there are no quantized types; train in float32, or in half precision with amp.autocast"
 )
 _NESTED = "use nn.utils.rnn.pad_sequence or pack_padded_sequence, and a mask, for uneven lengths"
-_PRIVATE = "it is private to PyTorch; use the public names"
+PRIVATE = "it is private to PyTorch; use the public names"
+ONLY_NAMED = (
+    "only ops that library.custom_op or library.define named are there; call PyTorch's own as the "
+    "functions of that name"
+)
 _GONE = "PyTorch itself has removed it"
 
 #: What to do instead, by name below ``anadrome``.
 NAMES = {
-    "ao": _QUANTIZED,
     "quantization": _QUANTIZED,
     "nn.quantized": _QUANTIZED,
     "nn.quantizable": _QUANTIZED,
@@ -41,13 +46,9 @@ NAMES = {
     "sparse_bsr_tensor": _SPARSE,
     "sparse_bsc_tensor": _SPARSE,
     "sparse_compressed_tensor": _SPARSE,
-    "export": _EAGER,
-    "fx": _EAGER,
+    "export": EAGER,
     "package": "save the weights with torch.save, and the code with the program",
-    "library": "write an autograd.Function, or declare an op with anadrome.op",
-    "ops": "call the function of that name in anadrome or anadrome.nn.functional",
-    "_C": _PRIVATE,
-    "_functorch": f"{_PRIVATE} in anadrome.func",
+    "_functorch": f"{PRIVATE} in anadrome.func",
     "_six": f"{_GONE}; use str, bytes and collections.abc",
     "contrib": _GONE,
     "symeig": f"{_GONE}; use linalg.eigh",
@@ -59,7 +60,7 @@ NAMES = {
         "write with the tensorboardX package, whose SummaryWriter takes the same calls and numbers"
     ),
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
-    "utils.mobile_optimizer": _EAGER,
+    "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
     "nn.attention.flex_attention": (
         "give the scores' change to nn.functional.scaled_dot_product_attention as attn_mask"
@@ -72,6 +73,15 @@ NAMES = {
 }
 
 
+#: The same for whatever is asked below a module that is there in part.
+BELOW = {
+    "ao": _QUANTIZED,
+    "_C": PRIVATE,
+    "fx": EAGER,
+    "library": "write library.custom_op, or an autograd.Function",
+}
+
+
 def advice(name: str) -> str | None:
     """What to do instead of a dotted name, with or without ``anadrome.``; None if nobody knows."""
     parts = name.removeprefix("anadrome.").split(".")
@@ -79,7 +89,8 @@ def advice(name: str) -> str | None:
         found = NAMES.get(".".join(parts[:count]))
         if found is not None:
             return found
-    return None
+    below = len(parts) > 1 and ".".join(parts) not in MODULES
+    return BELOW.get(parts[0]) if below else None
 
 
 def missing(module: str, name: str) -> AttributeError:

@@ -41,8 +41,11 @@ FILES = {
 
 #: Modules that are only places, and the module with their names.
 MODULES = {
+    "_C": "anadrome.places.private",
+    "_custom_ops": "anadrome.places.library",
     "_dynamo": "anadrome.places.compiler",
     "_dynamo.config": "anadrome.places.compiler_settings",
+    "_dynamo.utils": "anadrome.places.compiler",
     "_inductor": "anadrome.places.compiler",
     "_inductor.config": "anadrome.places.compiler_settings",
     "_tensor": "anadrome.tensor",
@@ -51,14 +54,24 @@ MODULES = {
         "anadrome.backends.libraries",
     ),
     "compiler": "anadrome.places.compiler",
+    "ao": "anadrome.places.quantization",
+    "ao.nn": "anadrome.places.quantization",
+    "ao.quantization": "anadrome.places.quantization",
+    **dict.fromkeys(
+        ("fx", "fx.graph", "fx.graph_module", "fx.node", "fx.proxy"), "anadrome.places.fx"
+    ),
     "hub": "anadrome.places.hub",
     "jit": "anadrome.places.jit",
-    "jit.annotations": "typing",
+    "jit.annotations": "anadrome.places.annotations",
+    "library": "anadrome.places.library",
     "mps": "anadrome.places.absent",
     "mtia": "anadrome.places.absent",
     "multiprocessing": "anadrome.places.multiprocessing",
     "nn.common_types": "anadrome.places.types",
-    "onnx": "anadrome.places.onnx",
+    **dict.fromkeys(
+        ("onnx", "onnx.operators", "onnx.symbolic_helper", "onnx.symbolic_opset11"),
+        "anadrome.places.onnx",
+    ),
     "overrides": "anadrome.places.overrides",
     "return_types": "anadrome.returned",
     "torch_version": "anadrome.version",

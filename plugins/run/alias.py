@@ -15,13 +15,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import anadrome
-from anadrome.places import package_of
+from anadrome.places import library, package_of
 from anadrome.places.missing import advice
 
 from .coverage import names, torch_version
 
 #: Names that differ from those of the module that an alias stands for.
-OWN = {"__version__": f"{torch_version()}+anadrome{anadrome.__version__.split('+')[-1]}"}
+OWN = {
+    "__version__": f"{torch_version()}+anadrome{anadrome.__version__.split('+')[-1]}",
+    "ops": library.ops,
+}
 
 #: The names that were used: whether they are there. Kept for `--report`.
 used: dict[str, bool] = {}
