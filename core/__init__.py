@@ -25,7 +25,8 @@ Read it in this order; each file is one idea:
 11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,
     and the public functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``older``, ``exchange``: Tensors of numbers;
-    ``random``, ``sampling``, ``filling``: of chance; ``facts``, ``storage``, ``printing``: what
+    ``random``, ``sampling``, ``counts``, ``filling``: of chance; ``facts``, ``storage``,
+    ``printing``: what
     they tell of themselves;
     ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
     ``randomness``: the random numbers of a program, to be kept

@@ -34,6 +34,7 @@ FOREACH += [f"_foreach_{n}_" for n in _EACH_IN_PLACE.split()]
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
     "anadrome.storage": "TypedStorage UntypedStorage resize_as_",
+    "anadrome.counts": "binomial poisson",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.sparse": "sparse_coo sparse_coo_tensor sparse_csr sparse_csr_tensor",
     "anadrome.exchange": "frombuffer to_dlpack",

@@ -20,6 +20,9 @@ from .ops.linalg_checks import (
     zero_pivot,
 )
 from .ops.linalg_exp import matrix_exp as matrix_exp
+from .ops.linalg_ldl import ldl_factor as ldl_factor
+from .ops.linalg_ldl import ldl_factor_ex as ldl_factor_ex
+from .ops.linalg_ldl import ldl_solve as ldl_solve
 from .ops.linalg_lu import lu as lu
 from .ops.linalg_lu import lu_factor as lu_factor
 from .ops.linalg_lu import lu_factor_ex as lu_factor_ex

@@ -12,7 +12,7 @@ from anadrome.nn import functional as F
 from . import constraints
 from .base import Distribution
 from .location import uniform_like
-from .sampling import binomial, poisson, standard_gamma
+from .sampling import standard_gamma
 from .values import (
     binary_entropy,
     broadcast_all,
@@ -189,7 +189,7 @@ class Binomial(_Coin):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with ad.no_grad():
-            return binomial(self.total_count, self.probs, shape)
+            return ad.binomial(self.total_count.expand(shape), self.probs.expand(shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         value, n = self._checked(value), self.total_count
@@ -252,7 +252,7 @@ class NegativeBinomial(_Coin):
         shape = self._extended_shape(sample_shape)
         with ad.no_grad():
             rate = standard_gamma(self.total_count.expand(shape)) * self.logits.exp()
-            return poisson(rate)
+            return ad.poisson(rate)
 
     def log_prob(self, value: Tensor) -> Tensor:
         value, n = self._checked(value), self.total_count
@@ -285,7 +285,7 @@ class Poisson(Distribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with ad.no_grad():
-            return poisson(self.rate.expand(plain(self._extended_shape(sample_shape))))
+            return ad.poisson(self.rate.expand(plain(self._extended_shape(sample_shape))))
 
     def log_prob(self, value: Tensor) -> Tensor:
         rate, value = broadcast_all(self.rate, self._checked(value))
