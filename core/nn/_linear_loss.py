@@ -27,14 +27,17 @@ def linear_cross_entropy(
     ``input``: (N, features) or (features,); ``linear_weight``: (C, features), or (C, d1, ..., dK,
     features) for a loss over K further dimensions. The other arguments are those of
     ``cross_entropy``; ``ignore_index=None`` is -100. ``options``, by which PyTorch saves memory,
-    are accepted.
+    are accepted. Raises RuntimeError for shapes that do not go together.
 
     >>> import anadrome as ad
     >>> x, w = ad.ones(2, 3), ad.zeros(4, 3)
     >>> ad.nn.functional.linear_cross_entropy(x, w, ad.tensor([0, 1]))
     tensor(1.3863)
     """
+    _check_shapes(input, linear_weight, linear_bias)
     classes, *more, features = linear_weight.shape
+    if ignore_index is not None and target.shape == (*input.shape[:-1], classes, *more):
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     flat = linear_weight.reshape((-1, features)) if more else linear_weight
     bias = linear_bias.reshape((-1,)) if linear_bias is not None and more else linear_bias
     logits = F.linear(input, flat, bias)
@@ -44,3 +47,26 @@ def linear_cross_entropy(
         logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index,
         reduction=reduction, label_smoothing=label_smoothing,
     )  # fmt: skip
+
+
+def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if weight.ndim < 2:
+        raise RuntimeError(
+            f"expected linear_weight with dimensionality at least 2, got {weight.ndim}"
+        )
+    if input.shape[-1] != weight.shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {weight.shape[-1]}, respectively"
+        )
+    if bias is not None and bias.shape != weight.shape[:-1]:
+        raise RuntimeError(
+            f"expected linear_bias shape {tuple(weight.shape[:-1])}, got {tuple(bias.shape)}"
+        )
+    if weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(weight.shape)} requires "
+            f"batched input, (N, {input.shape[-1]}), got shape {tuple(input.shape)}"
+        )

@@ -83,11 +83,13 @@ def multi_head_attention_forward(
         k = cat([k, bias_k.expand((1, count, width))])
         v = cat([v, bias_v.expand((1, count, width))])
         mask, padding = _one_more(mask), _one_more(padding)
-    heads = (-1, count, num_heads, width // num_heads)
+    heads = (count, num_heads, width // num_heads)
     # (N, heads, length, width of a head)
-    q = q.reshape(heads).permute((1, 2, 0, 3))
+    q = q.reshape((length, *heads)).permute((1, 2, 0, 3))
     k, v = (
-        x.reshape(heads).permute((1, 2, 0, 3)) if fixed is None else _static(fixed, x, heads)
+        x.reshape((x.shape[0], *heads)).permute((1, 2, 0, 3))
+        if fixed is None
+        else _static(fixed, heads)
         for x, fixed in ((k, static_k), (v, static_v))
     )
     if add_zero_attn:
@@ -217,8 +219,8 @@ def _one_more(mask: Tensor | None) -> Tensor | None:
     return cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
 
 
-def _static(fixed: Tensor, x: Tensor, heads: tuple[int, ...]) -> Tensor:
-    _, count, number, width = heads
+def _static(fixed: Tensor, heads: tuple[int, ...]) -> Tensor:
+    count, number, width = heads
     if fixed.shape[0] != count * number:
         raise AssertionError(
             f"expecting static key and value of {count * number} rows, but got {fixed.shape[0]}"
@@ -227,7 +229,7 @@ def _static(fixed: Tensor, x: Tensor, heads: tuple[int, ...]) -> Tensor:
         raise AssertionError(
             f"expecting static key and value of width {width}, but got {fixed.shape[2]}"
         )
-    return fixed.reshape((count, number, -1, width))
+    return fixed.reshape((count, number, fixed.shape[1], width))
 
 
 def _merged(mask: Tensor | None, padding: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:

@@ -55,7 +55,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     maps = []
     for i, (before, after) in enumerate(each):
         dim = ndim - 1 - i
-        _check(input, dim, before, after, mode)
+        _check(input, dim, before, after, mode, len(each))
         if before or after:
             maps.append((dim, _around(input.shape[dim], before, after, mode)))
     return resample(input, maps=tuple(maps)) if maps else input.clone()
@@ -76,7 +76,9 @@ def _constant(input: Tensor, each: list[tuple[int, int]], value: float | None) -
     return pad_constant(input, padding=full, value=number)
 
 
-def _check(input: Tensor, dim: int, before: int, after: int, mode: str) -> None:
+def _check(
+    input: Tensor, dim: int, before: int, after: int, mode: str, spatial: int
+) -> None:  # fmt: skip
     n = input.shape[dim]
     if n + before + after <= 0:
         raise ShapeError(
@@ -96,6 +98,12 @@ def _check(input: Tensor, dim: int, before: int, after: int, mode: str) -> None:
     if n == 0:
         raise ShapeError(
             f"Expected a spatial dimension to be non-zero for {mode} padding, but got input "
+            f"{list(input.shape)}"
+        )
+    if mode != "circular" and 0 in input.shape[input.ndim - spatial - 1 :]:
+        raise ShapeError(
+            f"Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with possibly 0 batch "
+            "size and other non-zero dimensions for input, but got: "
             f"{list(input.shape)}"
         )
 

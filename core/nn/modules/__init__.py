@@ -133,6 +133,7 @@ _names, __getattr__, __dir__ = later(
     "TransformerEncoderLayer",
     rnn="GRU LSTM RNN RNNBase",
     rnn_cell="GRUCell LSTMCell RNNCell RNNCellBase",
+    linear_loss="LinearCrossEntropyLoss LinearCrossEntropyOptions",
     margins="CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss KLDivLoss "
     "MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss "
     "PoissonNLLLoss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",

@@ -13,6 +13,7 @@ from .module import Module
 # PyTorch has these in its module of this name; ours are loaded when asked for.
 _, __getattr__, __dir__ = later(
     __name__,
+    linear_loss="LinearCrossEntropyLoss LinearCrossEntropyOptions",
     margins="CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss KLDivLoss "
     "MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss "
     "PoissonNLLLoss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",
@@ -181,6 +182,7 @@ class BCEWithLogitsLoss(_Loss):
 # PyTorch has these in this module too.
 _, __getattr__, __dir__ = later(
     __name__,
+    linear_loss="LinearCrossEntropyLoss LinearCrossEntropyOptions",
     margins="CTCLoss CosineEmbeddingLoss GaussianNLLLoss HingeEmbeddingLoss KLDivLoss "
     "MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss MultiMarginLoss "
     "PoissonNLLLoss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",
