@@ -11,7 +11,8 @@ Read it in this order; each file is one idea:
 4. ``graph``: nodes, edges, saved values, writes; ``forking``: locks that a child finds free
 5. ``tensor``, ``values``, ``operators``: an array plus its place in the graph; its values on
    their way out; its operators
-6. ``op``, ``rules``: declare a primitive once; how its rules are played
+6. ``op``, ``rules``, ``naming``: declare a primitive once; how its rules are played; PyTorch's
+   names of its nodes
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:

@@ -153,9 +153,18 @@ class Node:
     code: CodeType
     instruction: int
 
+    def seen(self) -> Node:
+        """Itself, under PyTorch's name (``naming``); whoever hands a node to a user calls it."""
+        return self
+
+    @property
+    def kind(self) -> Any:
+        """What it is a call of: the same for any two calls of one op."""
+        return self.__class__
+
     def name(self) -> str:
         """PyTorch's name of the node, such as ``MulBackward0``."""
-        return type(self).__name__
+        return type(self.seen()).__name__
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -163,7 +172,13 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where the inputs came from; ``(None, 0)`` for one that needs no gradient."""
-        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+        return tuple(
+            (None, 0) if edge is None else (edge[0].seen(), edge[1]) for edge in self.shown()
+        )
+
+    def shown(self) -> tuple[Edge | None, ...]:
+        """Those of its edges that PyTorch has, in PyTorch's order."""
+        return self.edges
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from .errors import AnadromeError, DeclarationError, DomainError, DtypeError, RangeError, ShapeError
-from .refusals import BOOLEAN, mismatch, of_op
+from . import naming
+from .errors import AnadromeError, DeclarationError
+from .refusals import BOOLEAN, CLASSES, describe_argument, mismatch, of_op
 from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, play_word, player
 from .tensor import Tensor
 
@@ -81,6 +82,8 @@ class Op:
         refuses: Mapping[str, str],
         samples: Any,
         node: str | None,
+        named: Callable[..., str] | None,
+        shown: Callable[..., Any] | None,
         doc: str | None,
     ) -> None:
         self.name = name
@@ -109,6 +112,12 @@ class Op:
         self.node_name = node or f"{camel}Backward0"
         self.has_rules = joint is not None or any(r is not NONE for r in self.rules)
         self._compile_rules()
+        self.named = named
+        self.shown = shown
+        if named is not None:
+            naming.check(self, named)
+        #: The classes of its nodes with other names, by name.
+        self.node_types: dict[str, type[OpNode]] = {}
         self.implementations: dict[type, Callable[..., Any]] = _Implementations(self)
         #: The class of its nodes; made with the first one, since most ops are never recorded.
         self.node_type: type[OpNode] | None = None
@@ -234,7 +243,7 @@ class Op:
         for theirs, ours in BOOLEAN.items():
             if theirs in str(error):
                 text = f"{ours}: {self.name}({told})"
-        for theirs, ours in _EXPLAINED:
+        for theirs, ours in CLASSES:
             if isinstance(error, theirs):
                 return ours(text)
         return None
@@ -248,24 +257,6 @@ class Op:
         if self.variadic:
             return (f"{self.inputs[0]}[{i}]" for i in range(1000))
         return self.inputs
-
-
-#: An array library's errors, and PyTorch's for the same.
-_EXPLAINED: tuple[tuple[Any, Any], ...] = (
-    (IndexError, RangeError),
-    (TypeError, DtypeError),
-    (ValueError, ShapeError),
-    (ArithmeticError, DomainError),
-)
-
-
-def describe_argument(a: Any) -> str:
-    """``float32 (3, 4) on cpu``: an argument as error messages show it."""
-    if isinstance(a, Tensor):
-        return f"{a.dtype.name} {tuple(a.shape)} on {a.device}"
-    if hasattr(a, "shape") and hasattr(a, "dtype"):
-        return f"{a.dtype} {tuple(a.shape)}"
-    return repr(a)
 
 
 class _Implementations(dict):
@@ -323,6 +314,8 @@ def op(
     refuses: Mapping[str, str] | Sequence[str] = (),
     samples: Any = None,
     node: str | None = None,
+    named: Callable[..., str] | None = None,
+    shown: Callable[..., Any] | None = None,
     method: bool = True,
     inplace: bool = False,
     doc: str | None = None,
@@ -344,7 +337,9 @@ def op(
     ``refuses``: categories of element types (``"bool"``, ``"int"``, ``"complex"``) that it does not
     take, nor, with ``"any bool"``, beside others; as a mapping, with PyTorch's words for it.
     ``samples``: sample calls, from which tests and the reference page are made.
-    ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``.
+    ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``. ``named``: the name
+    from what rules save, where it depends on the call. ``shown``: of its edges those that PyTorch
+    has, in PyTorch's order, where these are not all that have a rule.
     ``method``: also a Tensor method. ``inplace``: also a method with a trailing underscore.
     Raises ``DeclarationError`` for a declaration that contradicts itself or a name already taken.
     """
@@ -375,6 +370,8 @@ def op(
         refuses=refuses if isinstance(refuses, Mapping) else dict.fromkeys(refuses, ""),
         samples=samples,
         node=node,
+        named=named,
+        shown=shown,
         doc=doc,
     )
     call = build(declared)

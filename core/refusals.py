@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from .border import on_purpose, translated
 from .dtypes import dtype as dtype_class
-from .errors import ArgumentError
+from .errors import ArgumentError, DomainError, DtypeError, RangeError, ShapeError
 from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -265,3 +265,21 @@ def mismatch(arrays: Any) -> str:
                     f"at non-singleton dimension {longest - place}"
                 )
     return ""
+
+
+#: An array library's errors, and PyTorch's for the same.
+CLASSES: tuple[tuple[Any, Any], ...] = (
+    (IndexError, RangeError),
+    (TypeError, DtypeError),
+    (ValueError, ShapeError),
+    (ArithmeticError, DomainError),
+)
+
+
+def describe_argument(a: Any) -> str:
+    """``float32 (3, 4) on cpu``: an argument as error messages show it."""
+    if isinstance(a, Tensor):
+        return f"{a.dtype.name} {tuple(a.shape)} on {a.device}"
+    if hasattr(a, "shape") and hasattr(a, "dtype"):
+        return f"{a.dtype} {tuple(a.shape)}"
+    return repr(a)

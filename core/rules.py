@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .backend import by_type
 from .errors import NoDerivativeError
 from .graph import Edge, Node, Owed, Packed, PackedRows, Writes, stale
+from .naming import settled
 from .tensor import Tensor, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ class OpNode(Node):
 
     __slots__ = ()
     op: Op
+
+    def seen(self) -> Node:
+        return settled(self)
+
+    @property
+    def kind(self) -> Any:
+        return self.op
+
+    def shown(self) -> tuple[Edge | None, ...]:
+        op = self.op
+        if op.shown is not None:
+            return op.shown(self.edges)
+        if op.together:
+            return self.edges
+        return tuple(e for e, rule in zip(self.edges, op.rules) if rule is not NONE)
 
     def apply(self, grad: Any, create_graph: bool) -> Any:
         saved = self.saved

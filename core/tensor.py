@@ -162,7 +162,7 @@ class Tensor(Values, Operators):
     def grad_fn(self) -> Node | None:
         """The node that made this Tensor; None for leaves."""
         edge = self._edge
-        return None if edge is None or edge is LEAF else edge[0]
+        return None if edge is None or edge is LEAF else edge[0].seen()
 
     @property
     def output_nr(self) -> int:

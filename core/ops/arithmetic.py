@@ -8,6 +8,7 @@ from typing import Any
 from ..backend import by_type
 from ..dtypes import bool_, float32, from_native, get_default_dtype
 from ..errors import DomainError, DtypeError, UnsupportedError
+from ..naming import was_tensor
 from ..op import EQUAL, FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
 from ..out import takes_out
 from ..refusals import BOOLEAN
@@ -36,12 +37,14 @@ div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZER
                method=False, node="DivBackward2", refuses=("bool",),
                samples=binary(1.1, 1.9))
 remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(a, b)),
-               a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b), node="RemainderBackward1",
+               a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b),
+               named=lambda b=None: f"RemainderBackward{int(b is not None)}",
                refuses=("bool",),
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
 pow_tensor = op("pow_tensor", lambda xp, a, b: _raised(xp, a, b),
                 a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
                 b=lambda g, a, b, out: _exponent_rule(g, a, b, out),
+                named=lambda a: f"PowBackward{2 - was_tensor(a)}",
                 amp=FULL, node="PowBackward1", method=False, samples=binary(0.4, 2))
 pow_number = op("pow_number", lambda xp, x, *, exponent: _power(xp, x, exponent),
                 x=lambda g, x, exponent: _power_rule(g, x, exponent),
@@ -75,14 +78,15 @@ where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a
            samples=call(Arr((3, 4), kind="bool"), Arr((3, 4)), Arr((4,)))
            + call(Arr((4,), kind="bool"), Arr(()), Arr((3, 1))))
 clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, max),
-           x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True,
+           x=lambda g, x, min, max: _inside(g, x, min, max), inplace=True, node="ClampBackward1",
            refuses={"complex": "clamp is not supported for complex types"},
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
 lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight), dtype=EQUAL,
           only_tensors=("input", "end"),
           input=lambda g, weight: g * (1.0 - weight), end=lambda g, weight: g * weight,
-          weight=lambda g, input, end: g * (end - input), inplace=True, node="LerpBackward1",
+          weight=lambda g, input, end: g * (end - input), inplace=True,
+          named=lambda weight=True: f"LerpBackward{int(was_tensor(weight))}",
           samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0, 1))
           + call(Arr((3, 4)), Arr((4,)), 0.25))
 addcmul = op("addcmul", lambda xp, input, tensor1, tensor2, *, value=1:
@@ -304,7 +308,9 @@ def _install_operators() -> None:
     }
     for name, function in forward.items():
         setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", _reflected(function))
+        # What commutes has the Tensor first, as in PyTorch.
+        turned = function if name in ("add", "mul") else _reflected(function)
+        setattr(Tensor, f"__r{name}__", turned)
     for name, function in {"add": add, "sub": sub, "mul": mul, "truediv": div}.items():
         op_name = function.op.name
         setattr(Tensor, f"__i{name}__", getattr(Tensor, op_name + "_"))

@@ -28,7 +28,7 @@ diagonal_backward = op("diagonal_backward", lambda xp, g, *, shape, offset=0, di
                            _on_diagonal(xp, g, shape, offset, dim1, dim2),
                        g=lambda g, offset, dim1, dim2: diagonal_op(
                            g, offset=offset, dim1=dim1, dim2=dim2),
-                       dtype=KEEP, method=False,
+                       dtype=KEEP, method=False, node="DiagEmbedBackward0",
                        samples=[Sample((Arr((3,)),), {"shape": (3, 4), "offset": o})
                                 for o in (0, 1)])
 # fmt: on

@@ -67,6 +67,22 @@ def _is_mask(index: tuple[Any, ...]) -> bool:
     return len(index) == 1 and str(getattr(index[0], "dtype", "")).endswith("bool")
 
 
+def _name_of(index: tuple[Any, ...]) -> str:
+    """PyTorch's name of what it does last of an index, which it reads from left to right."""
+    if not is_basic(index):
+        return "IndexBackward0"
+    parts = [i for i in index if i is not Ellipsis]
+    name = "AliasBackward0"
+    for i in parts:
+        if i is None:
+            name = "UnsqueezeBackward0"
+        elif not isinstance(i, slice):
+            name = "SelectBackward0"
+        elif len(parts) == 1 or i != slice(None):
+            name = "SliceBackward0"
+    return name
+
+
 def _index_rule(g: Any, shape: Any, index: tuple[Any, ...]) -> Any:
     if isinstance(g, Tensor):
         return index_backward(g, shape=tuple(shape), index=index)
@@ -77,6 +93,7 @@ def _index_rule(g: Any, shape: Any, index: tuple[Any, ...]) -> Any:
 getitem = op("getitem", lambda xp, x, *, index: x[index],
              x=lambda g, x_shape, index: _index_rule(g, x_shape, index),
              dtype=KEEP, view=True, method=False, node="SliceBackward0",
+             named=lambda index: _name_of(index),
              samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])
 index_backward = op("index_backward", lambda xp, g, *, shape, index: _scatter(xp, g, shape, index),
                     g=lambda g, index: getitem(g, index=index), dtype=KEEP, method=False,

@@ -27,6 +27,8 @@ def _each(*args: Any, **keywords: Any) -> list[Any]:
 
 
 # fmt: off
+#: What PyTorch does last for the absolute error.
+_LAST = {"none": "Abs", "mean": "Mean", "sum": "Sum"}
 # -- regression ---------------------------------------------------------------------------------
 mse = op("mse_loss", lambda xp, x, y, *, reduction:
              _reduced(xp, _square(floating("mse_loss", x - y)), reduction),
@@ -37,6 +39,7 @@ mse = op("mse_loss", lambda xp, x, y, *, reduction:
 l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), reduction),
         x=lambda g, x, y, reduction: sgn(x - y) * _shared(g, x - y, reduction),
         y=lambda g, x, y, reduction: sgn(y - x) * _shared(g, x - y, reduction),
+        named=lambda reduction: f"{_LAST[reduction]}Backward0",
         amp=FULL, method=False, holomorphic=False,
         samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))
 smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
@@ -114,6 +117,7 @@ cross_entropy = op(
     amp=FULL,
     method=False,
     node="NllLossBackward0",
+    named=lambda target: "NllLoss2DBackward0" if len(target.shape) > 1 else "NllLossBackward0",
     samples=_each(Arr((4, 3)), Arr((4,), 0, 3, "int"), None, ignore_index=-100)
     + _each(Arr((2, 3, 2)), Arr((2, 2), 0, 3, "int"), Arr((3,), 0.5, 1), ignore_index=1),
 )

@@ -14,7 +14,8 @@ _BITS = {"uint8": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64}
 
 # fmt: off
 fmod = op("fmod", lambda xp, a, b: _fmod(xp, a, b),
-          a=lambda g: g, b=lambda g, a, b: -g * div_trunc(a, b), node="FmodBackward1", inplace=True,
+          a=lambda g: g, b=lambda g, a, b: -g * div_trunc(a, b), inplace=True,
+          named=lambda b=None: f"FmodBackward{int(b is not None)}",
           only_tensors=("a",), refuses=("complex",),
           samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4))
           + call(Arr((2, 4), -3.9, -3.1), Arr((4,), 1.1, 1.4)))

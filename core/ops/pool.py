@@ -25,7 +25,8 @@ max_pool = op("max_pool",
                   _first(g), chosen, shape=tuple(x_shape), kernel=kernel, stride=stride,
                   padding=padding, dilation=dilation),
               outputs=("values", "chosen"), differentiable=1, method=False,
-              node="MaxPool2DWithIndicesBackward0",
+              node="MaxPool2DWithIndicesBackward0", named=lambda kernel: _name_of(
+                  "MaxPool{}DWithIndicesBackward0", len(kernel)),
               samples=[Sample((Arr((2, 3, 4, 4), distinct=True),), {**_WINDOW, **_CLOSE}),
                        Sample((Arr((1, 2, 5, 5), distinct=True),), {**_OVERLAP, **_CLOSE}),
                        Sample((Arr((1, 2, 6, 5), distinct=True),), {**_CEIL, **_CLOSE}),
@@ -58,6 +59,7 @@ avg_pool = op("avg_pool",
                       g, shape=tuple(x_shape), kernel=kernel, stride=stride, padding=padding,
                       ceil_mode=ceil_mode, count_pad=count_pad, divisor=divisor),
               dtype=FLOAT, method=False, node="AvgPool2DBackward0",
+              named=lambda kernel: _name_of("AvgPool{}DBackward0", len(kernel)),
               samples=[Sample((Arr((2, 3, 4, 4)),), _WINDOW),
                        Sample((Arr((1, 2, 5, 5)),), _OVERLAP),
                        Sample((Arr((1, 2, 5, 5)),), {**_OVERLAP, "count_pad": False}),
@@ -76,6 +78,11 @@ avg_pool_backward = op("avg_pool_backward",
                                        {"shape": (1, 2, 5, 5), **_OVERLAP, "ceil_mode": False,
                                         "count_pad": False, "divisor": None})])
 # fmt: on
+
+
+def _name_of(name: str, spatial: int) -> str:
+    """PyTorch's name: one dimension is pooled as two, and what was added squeezed away."""
+    return "SqueezeBackward1" if spatial == 1 else name.format(spatial)
 
 
 def _first(g: Any) -> Any:

@@ -70,6 +70,8 @@ linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bi
             weight=lambda g, x: mm(swap(_rows(g)), _rows(x)),
             bias=lambda g: g,
             dtype=EQUAL, amp=HALF, method=False, node="AddmmBackward0",
+            named=lambda shape, edges: _linear_name(len(shape), edges[2] is not None),
+            shown=lambda edges: (edges[2], *edges[:2]) if edges[2] is not None else edges[:2],
             samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))
 #: Of vectors of three, along ``dim``.
 linalg_cross = op("linalg_cross", lambda xp, a, b, *, dim=-1: _cross(xp, a, b, dim),
@@ -96,6 +98,15 @@ def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
     if beta == 0:  # whatever x holds
         return out
     return out + (x if beta == 1 else x * factor(x, beta))
+
+
+def _linear_name(ndim: int, biased: bool) -> str:
+    """PyTorch's name of the last thing that it does for ``linear``."""
+    if ndim == 2:
+        return "AddmmBackward0" if biased else "MmBackward0"
+    if biased:
+        return "ViewBackward0"
+    return "SqueezeBackward4" if ndim == 1 else "UnsafeViewBackward0"
 
 
 def _linear(xp: Any, x: Any, weight: Any, bias: Any) -> Any:

@@ -116,14 +116,17 @@ def _mean(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
 # fmt: off
 sum = op("sum", lambda xp, x, *, dim=None, keepdim=False: _sum(xp, x, dim, keepdim),
          x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
+         named=lambda dim: f"SumBackward{int(dim is not None)}",
          amp=FULL, method=False, samples=unary() + each("2,3,4", *_DIMS))
 mean = op("mean", lambda xp, x, *, dim=None, keepdim=False: _mean(xp, x, dim, keepdim),
           x=lambda g, x_shape, dim, keepdim:
               spread(g / (count_of(x_shape, dim) or math.nan), x_shape, dim, keepdim),
+          named=lambda dim: f"MeanBackward{int(dim is not None)}",
           method=False, samples=each("2,3,4", *_DIMS) + each("-", {}))
 prod_op = op("prod", lambda xp, x, *, dim=None, keepdim=False:
                  xp.prod(_long(xp, x), axis=_axis(dim, x), keepdims=keepdim),
              x=lambda g, x, dim, keepdim: _prod_rule(g, x, dim, keepdim),
+             named=lambda dim: f"ProdBackward{int(dim is not None)}",
              amp=FULL, method=False, samples=each("2,3", *_DIMS, low=0.5, high=2))
 all_op = op("all", lambda xp, x, *, dim=None, keepdim=False: _truth(xp, xp.all, x, dim, keepdim),
             x=NONE, method=False, samples=each("3,4", {}, {"dim": 0}))

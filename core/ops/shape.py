@@ -104,7 +104,8 @@ transpose = op("transpose", lambda xp, x, *, dim0, dim1: _swapped(xp, x, dim0, d
 t = op("t", lambda xp, x: _transposed(xp, x), x=lambda g: t(g),
        dtype=KEEP, view=True, samples=shapes("2,3", "4", "-"))
 squeeze = op("squeeze", lambda xp, x, *, dim=None: _squeezed(xp, x, dim),
-             x=lambda g, x_shape: reshape(g, shape=tuple(x_shape)), dtype=KEEP, view=True,
+             x=lambda g, x_shape, dim: reshape(g, shape=tuple(x_shape)), dtype=KEEP, view=True,
+             named=lambda dim: f"SqueezeBackward{0 if dim is None else 1 + isinstance(dim, tuple)}",
              samples=each("1,3,1", {}, {"dim": 0}, {"dim": 1}, {"dim": (0, 2)}))
 unsqueeze = op("unsqueeze", lambda xp, x, *, dim: xp.expand_dims(x, axis=_new_axis(dim, x.ndim)),
                x=lambda g, dim: squeeze(g, dim=dim), dtype=KEEP, view=True,

@@ -116,7 +116,7 @@ class Segment(saved_tensors_hooks):
     def twin(self, owed: Owed, node: Any) -> Any:
         """The node of the second run that corresponds to ``node`` of the first."""
         twin = self._recomputed(owed.index)
-        if twin.__class__ is node.__class__:
+        if twin.kind is node.kind:
             for mine, other in zip(node.edges, twin.edges):
                 if other is None and mine is not None:
                     break

@@ -11,7 +11,7 @@ from typing import Any
 
 from anadrome import Mode, Tensor, sites
 from anadrome.general import replayed, uncomputed
-from anadrome.op import describe_argument
+from anadrome.refusals import describe_argument
 from anadrome.rerun import first_written
 
 from .comparing import CheckpointError
