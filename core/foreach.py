@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .device import device as Device
+from .dtypes import dtype as Dtype
 from .later import FOREACH
 from .tensor import Tensor
 
@@ -67,3 +69,51 @@ def _install() -> None:
 
 
 _install()
+
+Group = tuple[list[list[Any]], list[int]]
+
+
+def _group_tensors_by_device_and_dtype(
+    tensorlistlist: list[list[Any]], with_indices: bool = False
+) -> dict[tuple[Device, Dtype], Group]:
+    """Lists of one length, parted by the device and dtype of the first one's Tensors.
+
+    For each pair of these: the parts of all the lists, where None may stand for a Tensor, and (if
+    ``with_indices``) where their items were. PyTorch: ``torch.utils._foreach_utils``.
+    """
+    first, *others = tensorlistlist
+    if any(len(other) != len(first) for other in others):
+        raise RuntimeError(
+            "_group_tensors_by_device_and_dtype(): Tensor lists must have the same number of "
+            f"tensors, got {[len(tensors) for tensors in tensorlistlist]}"
+        )
+    groups: dict[tuple[Device, Dtype], Group] = {}
+    for i, tensor in enumerate(first):
+        key = tensor.device, tensor.dtype
+        lists, indices = groups.setdefault(key, ([[] for _ in tensorlistlist], []))
+        for part, whole in zip(lists, tensorlistlist):
+            part.append(whole[i])
+        if with_indices:
+            indices.append(i)
+    return groups
+
+
+def _get_foreach_kernels_supported_devices() -> list[str]:
+    """Types of devices, beside the CPU, whose lists the functions of lists take."""
+    return ["cuda"]
+
+
+def _get_fused_kernels_supported_devices() -> list[str]:
+    """Types of devices whose optimizers may be asked to be ``fused``."""
+    return ["cuda", "cpu"]
+
+
+def _device_has_foreach_support(device: Device) -> bool:
+    return device.type in ("cpu", *_get_foreach_kernels_supported_devices())
+
+
+def _has_foreach_support(tensors: list[Tensor], device: Device) -> bool:
+    """Whether all are plain Tensors, on a device whose lists the functions take."""
+    return _device_has_foreach_support(device) and all(
+        t is None or type(t) is Tensor for t in tensors
+    )

@@ -260,11 +260,14 @@ def explained(
             d += i.ndim
             continue
         n = lengths[d] if d < len(lengths) else 0
-        wrong = (i < -n) | (i >= n)
+        numbers = i
+        while hasattr(numbers, "mapped"):  # under vmap: those of all examples
+            numbers = numbers.array
+        wrong = (numbers < -n) | (numbers >= n)
         if bool(wrong.any()):
             return RangeError(
-                f"index {int(i[wrong].reshape(-1)[0])} is out of bounds for dimension {d} with "
-                f"size {n}"
+                f"index {int(numbers[wrong].reshape(-1)[0])} is out of bounds for dimension {d} "
+                f"with size {n}"
             )
         arrays.append(list(i.shape))
         d += 1

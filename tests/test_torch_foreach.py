@@ -53,3 +53,26 @@ def test_lists_of_two_lengths_are_refused() -> None:
     for L in (ad, torch):
         with pytest.raises(RuntimeError, match="same number of tensors"):
             L._foreach_add([L.ones(1)], [L.ones(1), L.ones(1)])
+
+
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_lists_are_parted_by_dtype(L: Any) -> None:
+    import importlib
+
+    place = importlib.import_module(f"{L.__name__}.utils._foreach_utils")
+    tensors = [L.ones(1), L.ones(2, dtype=L.float64), L.zeros(3)]
+    cpu = L.device("cpu")
+    parts = place._group_tensors_by_device_and_dtype([tensors], True)
+    assert set(parts) == {(cpu, L.float32), (cpu, L.float64)}
+    (found,), indices = parts[cpu, L.float32]
+    assert indices == [0, 2] and found[0] is not None
+    found[0].add_(1)  # what is in the parts is what was given
+    assert tensors[0].item() == 2.0
+    plain = place._group_tensors_by_device_and_dtype([tensors, [None, None, None]])
+    assert [len(t) for t in plain[cpu, L.float64][0]] == [1, 1] and plain[cpu, L.float64][1] == []
+    assert plain[cpu, L.float64][0][1] == [None]
+    assert place._has_foreach_support(tensors, cpu)
+    assert not place._has_foreach_support([L.nn.Parameter(L.ones(1))], cpu)
+    assert {"cpu", "cuda"} <= set(place._get_fused_kernels_supported_devices())
+    with pytest.raises(RuntimeError):
+        place._group_tensors_by_device_and_dtype([tensors, tensors[:1]])

@@ -177,3 +177,33 @@ def test_small_things_that_programs_write(L: Any) -> None:
         L._assert(x.shape[0] == 3, "not fine")
     with pytest.raises(RuntimeError, match="neither"):
         L._check(False, lambda: "neither")
+
+
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_a_function_that_draws_the_same_numbers_again(L: Any) -> None:
+    from importlib import import_module
+
+    place = import_module(f"{L.__name__}.utils.checkpoint")
+
+    class Again(L.autograd.Function):  # type: ignore[misc, name-defined]
+        @staticmethod
+        def forward(ctx: Any, x: Any, seen: list[Any]) -> Any:
+            ctx.seen, ctx.at = seen, L.get_rng_state()
+            ctx.devices, ctx.states = place.get_device_states(x, {"also": [x, 1]})
+            ctx.save_for_backward(x)
+            seen.append(L.rand(3))
+            return x * seen[0]
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            with L.random.fork_rng(devices=ctx.devices, enabled=True):
+                L.set_rng_state(ctx.at)
+                place.set_device_states(ctx.devices, ctx.states)
+                ctx.seen.append(L.rand(3))
+            return g * ctx.seen[1], None
+
+    seen: list[Any] = []
+    x = L.ones(3, requires_grad=True)
+    Again.apply(x, seen).sum().backward()
+    assert L.equal(seen[0], seen[1]) and L.equal(x.grad, seen[0])
+    assert place.get_device_states(x) == ([], [])

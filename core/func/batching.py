@@ -13,6 +13,7 @@ from typing import Any
 from ..align import as_array
 from ..backend import by_type
 from ..op import Op, table
+from . import indexed
 from .batched import Batched, BatchedBackend
 from .batchrules import RULES, Undecided, rule_for
 
@@ -21,6 +22,7 @@ def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
     """What runs the op over the backend's arrays."""
     cls: Any = backend.array_type
     rule = rule_for(op)
+    by_example = indexed.RULES.get(op.name)
     if op.mutates:
         raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")
 
@@ -30,12 +32,14 @@ def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
         ):
             lowered = [a.array if isinstance(a, cls) else a for a in arrays]
             return raised(cls, _inner(op, lowered)(*lowered, **lower(keywords, cls, None)), False)
-        if rule is not None and not _mapped_in(keywords, cls):
-            plain = lower(keywords, cls, None)
-            try:
-                return rule(op, cls, arrays, plain)
-            except Undecided:
-                pass
+        try:
+            if _mapped_in(keywords, cls):
+                if by_example is not None:
+                    return by_example(op, cls, arrays, keywords)
+            elif rule is not None:
+                return rule(op, cls, arrays, lower(keywords, cls, None))
+        except Undecided:
+            pass
         return looped(cls, None, arrays, keywords, op.name, op)
 
     return run
@@ -152,8 +156,11 @@ def scattered(target: Any, index: Any, source: Any) -> None:
     if not target.mapped:
         inner.scatter_add(target.array, lower(index, cls, None), lower(source, cls, None))
         return
-    for i in range(target.array.shape[0]):
-        inner.scatter_add(target.array[i], lower(index, cls, i), lower(source, cls, i))
+    try:
+        indexed.added(target, index, source)
+    except Undecided:
+        for i in range(target.array.shape[0]):
+            inner.scatter_add(target.array[i], lower(index, cls, i), lower(source, cls, i))
 
 
 def _as_tuple(index: Any) -> tuple[Any, ...]:

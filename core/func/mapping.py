@@ -14,7 +14,8 @@ from ..border import bordered
 from ..tensor import Tensor, wrap
 from . import tree
 from .batched import Batched, batching
-from .batchrules import EachKey
+from .batchrules import EachKey, Undecided
+from .indexed import places
 
 #: The sizes of the batches that are mapped over here, outermost first, and how each draws.
 _levels: contextvars.ContextVar[tuple[tuple[int, str], ...]] = contextvars.ContextVar(
@@ -99,7 +100,7 @@ def _moved(array: Any, source: int, to: int) -> Any:
 def lifted(given: Tensor, cls: Any) -> Tensor:
     """A Tensor of a lower level beside batched ones: the same for each example."""
     data = given._data
-    while data.__class__ is not cls:
+    while getattr(data.__class__, "level", 0) < cls.level:
         step = by_type[data.__class__]
         level = getattr(data.__class__, "level", 0) + 1
         given = _Enter.apply(given, batching(step, level).array_type, None)
@@ -112,8 +113,13 @@ def inside(value: Tensor) -> Tensor:
     return _at_level(value, len(_levels.get()))
 
 
-def _holds(index: Any, cls: type) -> bool:
-    return any(isinstance(p, cls) for p in (index if isinstance(index, tuple) else (index,)))
+def _level(value: Tensor) -> int:
+    return getattr(value._data.__class__, "level", 0)
+
+
+def _holds(index: Any, cls: type, mapped: bool = False) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(p, cls) and (p.mapped or not mapped) for p in parts)
 
 
 class _Mapping(modes.Mode):
@@ -126,10 +132,26 @@ class _Mapping(modes.Mode):
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         index = kwargs.get("index")
         if index is not None and _holds(index, self.cls):  # metadata that differs by example
+            if op.op.name == "getitem" and _level(args[0]) < self.cls.level:
+                try:
+                    return self.picked(op, args[0], index)
+                except Undecided:
+                    pass
             args = tuple([lifted(a, self.cls) if isinstance(a, Tensor) else a for a in args])
         if self.randomness == "different" and type(kwargs.get("key")) is tuple:
             kwargs = {**kwargs, "key": EachKey(kwargs["key"])}
         return op(*args, **kwargs)
+
+    def picked(self, op: Any, x: Tensor, index: Any) -> Tensor:
+        """Parts of what is the same for each example: one op of the level below, as its backward.
+
+        So what is picked from has one gradient, not one for each example.
+        """
+        found = places(index, self.cls)
+        out = op(x, index=found.parts)
+        if not _holds(index, self.cls, mapped=True):
+            return out
+        return _Enter.apply(_at_level(out, self.cls.level - 1), self.cls, found.lead)
 
     def serve(self, backend: Any) -> Any:
         if self.randomness != "different" or backend is not self.cls.backend.inner:

@@ -76,6 +76,7 @@ MODULES = {
     "return_types": "anadrome.returned",
     "torch_version": "anadrome.version",
     "types": "anadrome.places.types",
+    "utils._foreach_utils": "anadrome.foreach",
     "utils._pytree": "anadrome.places.trees",
     "utils.collect_env": "anadrome.places.environment",
     "utils.hooks": "anadrome.graph",

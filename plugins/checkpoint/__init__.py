@@ -3,7 +3,7 @@
 Reading order: `checkpointing` (the two public functions), `segment` (one checkpointed call, the
 values it owes and how it is run again), `inputs` (its arguments), `comparing` (the two runs),
 `watching` (the modes that see its ops), `keeping`, `policies` and `budget` (results that are kept),
-`reentrant` (the older form, a Function).
+`reentrant` (the older form, a Function), `devices` (for Functions that do it themselves).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def register_exports() -> Mapping[str, Any]:
                 "set_checkpoint_early_stop",
             ),
             "comparing": ("CheckpointError",),
+            "devices": ("get_device_states", "set_device_states"),
             "policies": (
                 "CheckpointPolicy",
                 "SelectiveCheckpointContext",
