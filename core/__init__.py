@@ -36,9 +36,9 @@ Read it in this order; each file is one idea:
 14. ``capturing``, with ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``:
     a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
-    ``later``, ``linalg``, ``fft``, ``special``, ``sparse``, ``settings``, ``accelerator``,
-    ``version``: what is imported when first asked for; ``places/``: where else PyTorch's programs
-    import from
+    ``later``, ``linalg``, ``fft``, ``signal/``, ``special``, ``sparse``, ``settings``,
+    ``accelerator``, ``version``: what is imported when first asked for; ``places/``: where else
+    PyTorch's programs import from
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 

@@ -13,7 +13,8 @@ from .places import MODULES
 from .tensor import Tensor
 
 _MODULES = (
-    "func", "linalg", "fft", "accelerator", "special", "sparse", "version", "nn.attention",
+    "func", "linalg", "fft", "accelerator", "signal", "special", "sparse", "version",
+    "nn.attention",
 )  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.

@@ -1,4 +1,4 @@
-"""``poisson`` and ``binomial``: how often each number comes, the edges and refusals of PyTorch's."""
+"""``poisson`` and ``binomial``: how often each number comes, edges and refusals."""
 
 from __future__ import annotations
 

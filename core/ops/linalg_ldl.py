@@ -211,7 +211,7 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
 def _unpacked(pivots: Tensor) -> list[Tensor]:
     """What the exchanges come to, for each matrix.
 
-    ``order``: which row of B comes where. ``rows``: which row of LD each entry of L is in; ``keep``:
+    ``order``: which row of B comes where. ``rows``: which row of LD an entry of L is in; ``keep``:
     whether it is one of L. ``partner``: the row that a row of D belongs to, itself if alone;
     ``beside``: the place in LD of what is between the two, -1 if alone.
     """

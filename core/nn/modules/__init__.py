@@ -129,6 +129,7 @@ _names, __getattr__, __dir__ = later(
     "LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear",
     parameters="ParameterDict ParameterList",
     multihead="MultiheadAttention",
+    neighbours="CrossMapLRN2d",
     transformer="Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder "
     "TransformerEncoderLayer",
     rnn="GRU LSTM RNN RNNBase",
