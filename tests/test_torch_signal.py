@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 OPTIONS: dict[str, Any] = {
-    **dict.fromkeys(["bartlett", "blackman", "cosine", "hamming", "hann", "nuttall"], [{}]),
+    **{n: [{}] for n in ("bartlett", "blackman", "cosine", "hamming", "hann", "nuttall")},
     "exponential": [{}, {"tau": 3.0}, {"tau": 2.0, "center": 1.5, "sym": False}],
     "gaussian": [{}, {"std": 2.5}],
     "kaiser": [{}, {"beta": 0.0}, {"beta": 5.0}],
