@@ -62,6 +62,7 @@ def test_backwards_of_elementwise(shape: Any, dtype: Any, a: str, b: str, seed: 
     check("gelu_backward", g, x, approximate="tanh", tolerance=2)
     check("silu_backward", g, x, tolerance=2)
     check("sigmoid_backward", g, x)
+    check("tanh_backward", g, x)
     check("threshold_backward", made(rng, shape, dtype, a, "nan inf"), x)
     zeros = np.where(x < 0, np.zeros((), dtype), x)
     check("threshold_backward", made(rng, shape, dtype, a, "nan inf"), zeros)

@@ -10,7 +10,7 @@ from ..dtypes import bool_, finfo, from_native
 from ..errorfunction import erf_composed
 from ..errors import ArgumentError
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
-from ..samples import unary
+from ..samples import Arr, call, unary
 from .arithmetic import _power, where
 
 # fmt: off
@@ -62,8 +62,12 @@ sinh = op("sinh", lambda xp, x: xp.sinh(x), x=lambda g, x: g * cosh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
 cosh = op("cosh", lambda xp, x: xp.cosh(x), x=lambda g, x: g * sinh(x),
           dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
-tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: g - g * out * out,
+tanh = op("tanh", lambda xp, x: xp.tanh(x), x=lambda g, out: tanh_backward(g, out),
           dtype=FLOAT, samples=unary(-3, 3), inplace=True)
+tanh_backward = op("tanh_backward", lambda xp, grad, y: grad * (1.0 - y * y),
+                   grad=lambda g, y: tanh_backward(g, y),
+                   y=lambda g, grad, y: g * grad * y * -2.0,
+                   dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), -0.9, 0.9)))
 erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
          dtype=FLOAT, refuses=("complex",),
          samples=unary(-3, 3), inplace=True)

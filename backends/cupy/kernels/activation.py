@@ -43,6 +43,9 @@ _silu_slope = elementwise(
     "silu_slope", "T grad, T x",
     _X + _SIGMOID + "out = (T)((wide<T>::type)grad * s * (1 + v * (1 - s)));",
 )  # fmt: skip
+_tanh_slope = elementwise(
+    "tanh_slope", "T grad, T x", _X + "out = (T)((wide<T>::type)grad * (1 - v * v));"
+)
 _threshold = elementwise(
     "threshold", "T grad, T y", "out = (wide<T>::type)y <= 0 ? (T)(wide<T>::type)0 : grad;"
 )
@@ -93,5 +96,6 @@ MAKERS: dict[str, Maker] = {
     "sigmoid_backward": _of_two(_sigmoid_slope),
     "silu": _of_one(_silu),
     "silu_backward": _of_two(_silu_slope),
+    "tanh_backward": _of_two(_tanh_slope),
     "threshold_backward": _of_two(_threshold),
 }

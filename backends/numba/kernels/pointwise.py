@@ -48,22 +48,24 @@ def _gelu_backward(before: Any, spread: Any) -> Any:
     return gelu_backward
 
 
-def _threshold_backward(before: Any, spread: Any) -> Any:
-    def threshold_backward(grad: Any, y: Any) -> Any:
-        if not large(y, grad) or grad.shape != y.shape:
-            return before(grad, y)
-        from ..loops import pointwise
+def _slope(name: str) -> Callable[[Any, Any], Any]:
+    """The maker for a function of a gradient and one array."""
 
-        out = np.empty_like(y)
-        g, source, target = (a.reshape(-1) for a in (grad, y, out))
-        spread(
-            lambda part: pointwise.threshold_backward(g[part], source[part], target[part]),
-            y.size,
-            y.size,
-        )
-        return out
+    def make(before: Any, spread: Any) -> Any:
+        def kernel(grad: Any, y: Any) -> Any:
+            if not large(y, grad) or grad.shape != y.shape:
+                return before(grad, y)
+            from ..loops import pointwise
 
-    return threshold_backward
+            function = getattr(pointwise, name)
+            out = np.empty_like(y)
+            g, source, target = (a.reshape(-1) for a in (grad, y, out))
+            spread(lambda part: function(g[part], source[part], target[part]), y.size, y.size)
+            return out
+
+        return kernel
+
+    return make
 
 
 MAKERS: dict[str, Maker] = {
@@ -71,7 +73,9 @@ MAKERS: dict[str, Maker] = {
     "gelu_backward": _gelu_backward,
     "relu": _pointwise("relu"),
     "sigmoid": _pointwise("sigmoid"),
+    "sigmoid_backward": _slope("sigmoid_backward"),
     "silu": _pointwise("silu"),
     "tanh": _pointwise("tanh"),
-    "threshold_backward": _threshold_backward,
+    "tanh_backward": _slope("tanh_backward"),
+    "threshold_backward": _slope("threshold_backward"),
 }

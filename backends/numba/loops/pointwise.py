@@ -45,6 +45,20 @@ def sigmoid(x, out):
 
 
 @compiled
+def sigmoid_backward(grad, y, out):
+    wide()
+    for i in range(y.size):
+        out[i] = grad[i] * (_ONE - y[i]) * y[i]
+
+
+@compiled
+def tanh_backward(grad, y, out):
+    wide()
+    for i in range(y.size):
+        out[i] = grad[i] * (_ONE - y[i] * y[i])
+
+
+@compiled
 def silu(x, out):
     wide()
     for i in range(x.size):

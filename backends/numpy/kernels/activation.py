@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import blas
 from ..parallel import side_by_side
 from .common import BLAS, F32, HALVES, buffer, declared, in_float32, ones, spans
 from .masking import without
@@ -128,6 +129,19 @@ def _sigmoid_slope(grad: Any, y: Any, out: Any) -> None:
     _multiply(out, y, out)
 
 
+def tanh_backward(grad: Any, y: Any) -> Any:
+    """``grad * (1 - y * y)``."""
+    if y.size < _SMALL and y.dtype is F32:
+        return grad * (_ONE - y * y)
+    return _in_blocks(_tanh_slope, "tanh_backward", grad, y)
+
+
+def _tanh_slope(grad: Any, y: Any, out: Any) -> None:
+    _multiply(y, y, out)
+    _subtract(_ONE, out, out)
+    _multiply(out, grad, out)
+
+
 def silu_backward(grad: Any, x: Any) -> Any:
     """``grad * s * (1 + x * (1 - s))``, s the sigmoid of ``x``."""
     return _in_blocks(_silu_slope, "silu_backward", grad, x)
@@ -184,9 +198,9 @@ def softmax(x: Any, *, dim: int) -> Any:
             source, block = rows[span], target[span]
             _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
             np.exp(block, block)
-            _multiply(block, (1.0 / np.vecdot(block, summing))[:, None], block)
+            _multiply(block, (1.0 / block.dot(summing))[:, None], block)
 
-    side_by_side(piece, len(rows), rows.size)
+    blas.side_by_side(piece, len(rows), rows.size)
     return out
 
 
@@ -207,9 +221,9 @@ def log_softmax_rows(rows: Any) -> Any:
         for span in spans(part, rows.size, rows.shape[1]):
             source, block = rows[span], out[span]
             _subtract(source, np.maximum.reduce(source, 1, keepdims=True), block)
-            block -= np.log(np.vecdot(np.exp(block), summing))[:, None]
+            block -= np.log(np.exp(block).dot(summing))[:, None]
 
-    side_by_side(piece, len(rows), rows.size)
+    blas.side_by_side(piece, len(rows), rows.size)
     return out
 
 
@@ -242,6 +256,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "sigmoid_backward": sigmoid_backward,
     "silu": silu,
     "silu_backward": silu_backward,
+    "tanh_backward": tanh_backward,
     "softmax": softmax,
     "softmax_backward": softmax_backward,
     "log_softmax": log_softmax,

@@ -24,7 +24,7 @@ HALVES = frozenset({np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)})
 BLOCK = 32768
 #: The same where threads work side by side: each pass over a block takes the interpreter's lock
 #: once, and in shorter passes the threads spend their time waiting for it.
-WIDE_BLOCK = 4 * BLOCK
+WIDE_BLOCK = 8 * BLOCK
 
 #: Elements of the largest buffer that a thread keeps.
 _KEPT = 2**21

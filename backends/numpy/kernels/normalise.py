@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..parallel import side_by_side
+from ..blas import side_by_side
 from .common import BLAS, HALVES, buffer, declared, in_float32, ones, spans
 from .reduce import total
 
@@ -35,7 +35,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
     def piece(part: slice) -> None:
         for span in spans(part, source.size, width):
             block, result, r = source[span], results[span], scales[span]
-            centred = _subtract(block, (np.vecdot(block, averaging) / width)[:, None], result)
+            centred = _subtract(block, (block.dot(averaging) / width)[:, None], result)
             r[:, 0] = np.vecdot(centred, centred)
             r /= width
             r += eps
@@ -105,7 +105,7 @@ def _along_rows(grad: Any, normal: Any, scale: Any, width: int) -> Any:
             g, h, result = factor[span], standard[span], target[span]
             _multiply(h, (np.vecdot(g, h) / width)[:, None], result)
             _subtract(g, result, result)
-            _subtract(result, (np.vecdot(g, averaging) / width)[:, None], result)
+            _subtract(result, (g.dot(averaging) / width)[:, None], result)
             _multiply(result, r[span], result)
 
     side_by_side(piece, len(factor), factor.size)
@@ -133,19 +133,18 @@ def layer_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int
     def piece(part: slice) -> None:
         of_weight, of_bias = totals = np.zeros((2, width), grad.dtype)
         for span in spans(part, factor.size, width):
-            g, block, result = factor[span], source[span], target[span]
-            h, room = buffer(2 * g.size, grad.dtype).reshape(2, *g.shape)
-            _subtract(block, (np.vecdot(block, averaging) / width)[:, None], h)
-            _multiply(h, r[span], h)
-            _multiply(g, flat, result)
-            along = np.vecdot(result, h) / width
-            _subtract(result, (np.vecdot(result, averaging) / width)[:, None], result)
-            _multiply(h, along[:, None], room)
-            _subtract(result, room, result)
-            _multiply(result, r[span], result)
-            _multiply(g, h, room)
-            _add(of_weight, _add.reduce(room, 0), of_weight)
-            _add(of_bias, _add.reduce(g, 0), of_bias)
+            g, block, slope = factor[span], source[span], r[span, 0]
+            centred, room = buffer(2 * g.size, grad.dtype).reshape(2, *g.shape)
+            _subtract(block, (block.dot(averaging) / width)[:, None], centred)
+            _multiply(g, centred, room)
+            _add(of_weight, slope.dot(room), of_weight)
+            _add(of_bias, ones(len(g), grad.dtype).dot(g), of_bias)
+            # In brackets: grad * weight, less its mean, less what it has in common with the row.
+            _multiply(centred, (room.dot(flat) * slope * slope / width)[:, None], centred)
+            _add(centred, (g.dot(flat) / width)[:, None], centred)
+            _multiply(g, flat, room)
+            _subtract(room, centred, room)
+            _multiply(room, r[span], target[span])
         sums.append((part.start, totals))
 
     side_by_side(piece, len(factor), factor.size)
