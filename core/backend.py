@@ -1,7 +1,7 @@
 """backend: the adapter to one array library, and the registry of those there are.
 
-A backend is a namespace ``xp``, shaped like the Python array API standard, plus about ten members.
-Ops call only ``xp``; what a backend does better than ``xp`` goes into ``kernels``.
+A backend is a namespace ``xp``, shaped like the Python array API standard, which ops call, plus
+about ten members; what it does better than ``xp`` goes into ``kernels``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Backend:
     out_kernels: dict[str, Callable[..., Any]] = {}
     #: Elements that fit the cache: large updates are done in blocks of it. None: all at once.
     block: int | None = None
+    #: Smaller parameters are gathered into one, also where a kernel updates many at once.
+    gathered_below: int = 0
     #: Names of our dtypes that the library lacks.
     unsupported_dtypes: frozenset[str] = frozenset()
     #: Whether what ``number`` returns may be kept, and be an operand again and again.
@@ -119,8 +121,7 @@ class Backend:
     def require(self, holds: Any, error: Callable[[], Exception]) -> None:
         """Raise ``error()`` unless every value of ``holds`` is true: indices in range, and so on.
 
-        This waits for the values. A backend whose device runs ahead of Python overrides it with a
-        check that the device makes, so that a step never waits.
+        This waits for the values. A device that runs ahead of Python makes the check itself.
         """
         if not bool(self.xp.all(holds)):
             raise error()

@@ -52,18 +52,20 @@ class Ahead:
     def __enter__(self) -> None:
         self.backend = ad.backend.get("numpy")
         self.names = ("adam_updates", "sgd_updates")
+        self.kernels = self.backend.kernels
         self.backend.kernels = {
             **self.backend.kernels,
             **{name: self.backend.composed(table[name]) for name in self.names},
         }
+        self.backend.gathered_below = 0
         self.backend.arriving = Late  # type: ignore[method-assign,assignment]
         Late.now = Late.lag = Late.waited = 0
 
     def __exit__(self, *exc: Any) -> None:
+        self.backend.kernels = self.kernels
         for name in self.names:
-            del self.backend.kernels[name]
             table[name].implementations.clear()
-        del self.backend.arriving
+        del self.backend.arriving, self.backend.gathered_below
 
 
 @pytest.fixture

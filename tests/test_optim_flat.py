@@ -192,11 +192,15 @@ def test_the_declared_rule_and_the_kernel_agree(make):
     """The strict backend runs the rules as they are declared; NumPy has kernels for them."""
     strict_backend.load()
     rng = np.random.default_rng(0)
-    values = [rng.standard_normal(s) for s in ((3, 4), (5,), (), (130, 140))]
+    # Gathered; side by side, in parts that end in the middle of one; and of strides of its own.
+    shapes = ((3, 4), (5,), (), (130, 140), (600, 500), (20000,), (140, 130))
+    values = [rng.standard_normal(s) for s in shapes]
     grads = [[rng.standard_normal(v.shape) for v in values] for _ in range(4)]
     ends = []
     for device in ("cpu", "strict"):
-        params = [ad.tensor(v, device=device, requires_grad=True) for v in values]
+        params = [ad.tensor(v, device=device, requires_grad=True) for v in values[:-1]]
+        turned = ad.tensor(np.ascontiguousarray(values[-1].T), device=device).t()
+        params.append(turned.requires_grad_())
         optimizer = make(params)
         for step in grads:
             for p, g in zip(params, step):

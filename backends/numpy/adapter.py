@@ -45,6 +45,7 @@ class NumpyBackend(Backend):
     kernels = KERNELS
     out_kernels = OUT_KERNELS
     block = WIDE_BLOCK
+    gathered_below = 16384
     # Each zero-dimensional result pays for it.
     from_scalar = staticmethod(np.asarray)  # type: ignore[assignment]
 

@@ -138,8 +138,9 @@ class FlatOptimizer(Optimizer):
             return False
         for group in self.param_groups:
             params = group["params"]
-            if any(name not in p._backend.kernels for p in params):
-                return False
+            for backend in {p._backend for p in params}:
+                if name not in backend.kernels or backend.gathered_below:
+                    return False
             if group.get("differentiable") or len({id(p) for p in params}) < len(params):
                 return False
             if self.numbers_uncounted(group) is None:

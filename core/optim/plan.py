@@ -264,7 +264,10 @@ def _buckets(
     found: dict[Any, list[Tensor]] = {}
     alone = []
     for p in params:
-        way = "together" if many in p._backend.kernels and not repeated else "flat"
+        backend = p._backend
+        way = "flat"
+        if many in backend.kernels and not repeated and p.numel() >= backend.gathered_below:
+            way = "together"
         if repeated or (p.numel() >= SMALL and way == "flat"):
             alone.append((("alone", id(p), keeps_state), [p]))
             continue

@@ -1,7 +1,7 @@
 """optimizers: updates that keep their temporaries in one block of scratch memory.
 
 The pieces that ``blocks`` gives fit the cache together with the scratch; half precision arrives as
-float32. A large parameter is updated in parts, side by side.
+float32. Large parameters are updated side by side, all of a group in one call.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from anadrome.optim import blocks
+from anadrome.optim.together import rows
 
 from ..parallel import LARGE, side_by_side
+from .common import declared
+
+Update = Callable[..., None]
 
 
 def flat_gather(*tensors: Any) -> Any:
@@ -29,10 +33,19 @@ def flat_scatter(*tensors: Any) -> None:
         start = stop
 
 
-def sgd_update(
-    param: Any,
-    grad: Any,
-    momentum_buffer: Any = None,
+def sgd_update(param: Any, grad: Any, momentum_buffer: Any = None, **numbers: Any) -> None:
+    _side_by_side(_sgd(**numbers), [(param, momentum_buffer, grad)])
+
+
+def sgd_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> None:
+    if flagged:
+        declared("sgd_updates")(*tensors, count=count, flagged=True, **numbers)
+        return
+    given = [(p, *(state or (None,)), g) for p, g, *state in rows(tensors, count)]
+    _side_by_side(_sgd(**numbers), given)
+
+
+def _sgd(
     *,
     lr: float,
     weight_decay: float | None,
@@ -41,7 +54,7 @@ def sgd_update(
     share: float | None,
     nesterov: bool,
     maximize: bool,
-) -> None:
+) -> Update:
     def update(*arrays: Any) -> None:
         *updated, grad = arrays
         t = None
@@ -64,15 +77,26 @@ def sgd_update(
                 np.multiply(b, lr, t)
             np.subtract(p, t, p)
 
-    _in_parts(update, param, momentum_buffer, grad)
+    return update
 
 
 def adam_update(
-    param: Any,
-    grad: Any,
-    exp_avg: Any,
-    exp_avg_sq: Any,
-    max_exp_avg_sq: Any = None,
+    param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, max_exp_avg_sq: Any = None, **numbers: Any
+) -> None:
+    _side_by_side(_adam(**numbers), [(param, exp_avg, exp_avg_sq, max_exp_avg_sq, grad)])
+
+
+def adam_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> None:
+    if flagged:
+        declared("adam_updates")(*tensors, count=count, flagged=True, **numbers)
+        return
+    given = [
+        (p, m, v, *(largest or (None,)), g) for p, g, m, v, *largest in rows(tensors, count)
+    ]
+    _side_by_side(_adam(**numbers), given)
+
+
+def _adam(
     *,
     beta1: float,
     rest1: float,
@@ -84,7 +108,7 @@ def adam_update(
     decay: float | None,
     weight_decay: float | None,
     maximize: bool,
-) -> None:
+) -> Update:
     # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the arrays.
     eps = eps * root
     step_size = step_size * root
@@ -114,22 +138,36 @@ def adam_update(
             np.multiply(t, step_size, t)
             np.subtract(p, t, p)
 
-    _in_parts(update, param, exp_avg, exp_avg_sq, max_exp_avg_sq, grad)
+    return update
 
 
-def _in_parts(update: Callable[..., None], *arrays: Any) -> None:
-    """``update(*arrays)``, which is elementwise, for parts of large arrays at once."""
-    arrays = _rows(*arrays)
-    first = arrays[0]
-    if first.size < LARGE:
-        update(*arrays)
-        return
-    side_by_side(
-        lambda part: update(*[a if a is None else a[part] for a in arrays]), len(first), first.size
-    )
+def _side_by_side(update: Update, given: list[tuple[Any, ...]]) -> None:
+    """``update``, which is elementwise, of each row of arrays, the last of which it reads.
+
+    The threads share all values as if they lay in one row: none waits for a large parameter.
+    """
+    cut: list[tuple[int, Any]] = []
+    total = 0
+    for arrays in given:
+        arrays = _as_rows(*arrays)
+        first = arrays[0]
+        if first.size >= LARGE or (len(given) > 1 and first.ndim == 1):
+            cut.append((total, arrays))
+            total += len(first)
+        else:
+            update(*arrays)
+
+    def piece(part: slice) -> None:
+        for start, arrays in cut:
+            first, last = max(part.start - start, 0), min(part.stop - start, len(arrays[0]))
+            if first < last:
+                update(*[a if a is None else a[first:last] for a in arrays])
+
+    if cut:
+        side_by_side(piece, total, sum(arrays[0].size for _, arrays in cut))
 
 
-def _rows(*arrays: Any) -> Any:
+def _as_rows(*arrays: Any) -> Any:
     """The same memory as one long row, where all of them allow it: the quickest to walk along."""
     if arrays[0].ndim == 1 or not all(a is None or a.flags.c_contiguous for a in arrays):
         return arrays
@@ -153,5 +191,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "flat_gather": flat_gather,
     "flat_scatter": flat_scatter,
     "sgd_update": sgd_update,
+    "sgd_updates": sgd_updates,
     "adam_update": adam_update,
+    "adam_updates": adam_updates,
 }
