@@ -230,16 +230,23 @@ def cnn_separable(fw: ModuleType) -> Step:
     return _classifying(fw, model)
 
 
-def residual_training(fw: ModuleType, run: models.Run = models.directly) -> tuple[Step, Step]:
-    """The residual stack at batch 128: its whole step, and its forward and backward alone.
+def residual_training(
+    fw: ModuleType,
+    run: models.Run = models.directly,
+    *,
+    depth: int = 32,
+    width: int = 256,
+    batch: int = 128,
+) -> tuple[Step, Step]:
+    """The residual stack: its whole step, and its forward and backward alone.
 
     The second accumulates into the gradients there are, and leaves the parameters alone.
     """
     fw.manual_seed(0)
-    model = models.residual_mlp(fw, depth=32, width=256, run=run)
+    model = models.residual_mlp(fw, depth=depth, width=width, run=run)
     optimizer = fw.optim.Adam(model.parameters(), lr=1e-4)
-    x = fw.randn(128, 256)
-    y = fw.randn(128, 256)
+    x = fw.randn(batch, width)
+    y = fw.randn(batch, width)
 
     def gradients() -> Any:
         loss = fw.nn.functional.mse_loss(model(x), y)
