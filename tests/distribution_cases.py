@@ -151,4 +151,26 @@ CASES = {
         (R(2, 3), R(3, 2, seed=1), P(3)),
         R(4, 2, 3, seed=2),
     ),
+    "ContinuousBernoulli": (
+        lambda D, p: D.ContinuousBernoulli(p),
+        (np.array([0.1, 0.4995, 0.5, 0.8]),),
+        U(2, 4),
+    ),
+    "ContinuousBernoulli-logits": (lambda D, z: D.ContinuousBernoulli(logits=z), (R(3),), U(2, 3)),
+    "FisherSnedecor": (
+        lambda D, a, b: D.FisherSnedecor(a, b),
+        (3.0 + P(3), 5.0 + P(3, seed=2)),
+        P(2, 3, seed=1),
+    ),
+    "Wishart": (lambda D, n, V: D.Wishart(n, V), (3.5 + P(2), spd(3)), np.stack([spd(3)] * 2)),
+    "Wishart-precision": (
+        lambda D, V: D.Wishart(4.0, precision_matrix=V),
+        (spd(3),),
+        np.stack([spd(3)] * 2),
+    ),
+    "Wishart-factor": (
+        lambda D, V: D.Wishart(5.0, scale_tril=V),
+        (np.linalg.cholesky(spd(2)),),
+        np.stack([spd(2)] * 2),
+    ),
 }

@@ -42,7 +42,7 @@ def test_draws_have_the_moments(name):
         mean, variance = y.mean(0), y.var(0)
     tolerance = 6 * np.sqrt(variance / 20_000) + 1e-3
     assert (np.abs(x.mean(0) - mean) < tolerance + (0.02 if "Trans" in name else 0)).all()
-    if name not in ("LogNormal", "Pareto"):  # heavy tails
+    if name not in ("LogNormal", "Pareto", "FisherSnedecor"):  # heavy tails
         np.testing.assert_allclose(x.var(0), variance, rtol=0.15, atol=1e-3)
 
 

@@ -38,10 +38,12 @@ def test_windows(name: str, sym: bool) -> None:
 
 
 @pytest.mark.parametrize("call", [
-    lambda w, L: w.hann(-1), lambda w, L: w.hann(3, dtype=L.float16), lambda w, L: w.kaiser(3, beta=-1),
+    lambda w, L: w.hann(-1), lambda w, L: w.hann(3, dtype=L.float16),
+    lambda w, L: w.kaiser(3, beta=-1),
     lambda w, L: w.gaussian(3, std=0), lambda w, L: w.exponential(3, tau=0.0),
     lambda w, L: w.exponential(3, center=1.0), lambda w, L: w.general_cosine(3, a=[]),
-    lambda w, L: w.general_cosine(3, a=2), lambda w, L: w.cosine(3, std=2), lambda w, L: w.hann(3, layout=2),
+    lambda w, L: w.general_cosine(3, a=2), lambda w, L: w.cosine(3, std=2),
+    lambda w, L: w.hann(3, layout=2),
 ])  # fmt: skip
 def test_refused_windows(call: Any) -> None:
     refuse(lambda L: call(L.signal.windows, L))

@@ -5,7 +5,8 @@ Reading order: ``constraints`` (what values are allowed), ``values`` (parameters
 ``counts``, ``categorical``, ``multivariate``; ``sampling`` and ``incomplete`` (draws and a
 distribution function that are not one formula), ``transforms`` and ``structured``, ``registry``
 (from constraints to them), ``composed``, ``derived``, ``mixture``, ``relaxed`` (made of others),
-``lowrank``, ``kl``.
+``lowrank``, ``continuous``, ``tails``, ``circular``, ``family``, ``wishart``, ``correlations``,
+``kl`` and ``kl_mixed``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,18 @@ _NAMES = {
     "multivariate": ("MultivariateNormal",),
     "composed": ("Independent", "LogNormal", "TransformedDistribution"),
     "mixture": ("MixtureSameFamily",),
-    "relaxed": ("RelaxedBernoulli", "RelaxedOneHotCategorical"),
+    "family": ("ExponentialFamily",),
+    "continuous": ("ContinuousBernoulli",),
+    "tails": ("FisherSnedecor", "GeneralizedPareto"),
+    "circular": ("VonMises",),
+    "wishart": ("Wishart",),
+    "correlations": ("CorrCholeskyTransform", "LKJCholesky"),
+    "relaxed": (
+        "ExpRelaxedCategorical",
+        "LogitRelaxedBernoulli",
+        "RelaxedBernoulli",
+        "RelaxedOneHotCategorical",
+    ),
     "transforms": (
         "AbsTransform",
         "AffineTransform",
@@ -65,6 +77,9 @@ _NAMES = {
 #: Helpers that programs take from ``distributions.utils``.
 _UTILS = {
     "broadcast_all": "broadcast_all",
+    "clamp_probs": "clamp_probs",
+    "tril_matrix_to_vec": "tril_matrix_to_vec",
+    "vec_to_tril_matrix": "vec_to_tril_matrix",
     "lazy_property": "lazy_property",
     "logits_to_probs": "to_probs",
     "probs_to_logits": "to_logits",
@@ -72,7 +87,10 @@ _UTILS = {
 
 _CONSTRAINTS = (
     "Constraint",
+    "MixtureSameFamilyConstraint",
     "boolean",
+    "cat",
+    "corr_cholesky",
     "dependent",
     "dependent_property",
     "greater_than",
@@ -92,9 +110,12 @@ _CONSTRAINTS = (
     "positive",
     "positive_definite",
     "positive_integer",
+    "positive_semidefinite",
     "real",
     "real_vector",
     "simplex",
+    "square",
+    "stack",
     "symmetric",
     "unit_interval",
 )
@@ -112,6 +133,7 @@ def register_exports() -> Mapping[str, Any]:
         ("constraints", "constraints", _CONSTRAINTS),
         ("transforms", "transforms", _NAMES["transforms"]),
         ("transforms", "structured", _NAMES["structured"]),
+        ("transforms", "correlations", ("CorrCholeskyTransform",)),
         ("constraint_registry", "registry", ("ConstraintRegistry", *_NAMES["registry"])),
         ("kl", "kl", _NAMES["kl"]),
         ("distribution", "base", _NAMES["base"]),

@@ -240,6 +240,112 @@ class _PositiveDefinite(_Symmetric):
         return found.info == 0
 
 
+class _CorrCholesky(_LowerCholesky):
+    def check(self, value: Tensor) -> Tensor:
+        near = ad.finfo(value.dtype).eps * value.shape[-1] * 10
+        length = ad.linalg.norm(value.detach(), dim=-1)
+        return super().check(value) & ((length - 1).abs() <= near).all(-1)
+
+
+class _Square(Constraint):
+    event_dim = 2
+
+    def check(self, value: Tensor) -> Tensor:
+        fits = value.shape[-2] == value.shape[-1]
+        return ad.full(value.shape[:-2], fits, dtype=ad.bool, device=value.device)
+
+
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value: Tensor) -> Tensor:
+        symmetric = super().check(value)
+        if not bool(symmetric.all()):
+            return symmetric
+        return (ad.linalg.eigvalsh(value) >= 0).all(-1)
+
+
+class MixtureSameFamilyConstraint(Constraint):
+    """Another constraint, of all parts of a mixture, along the last batch dimension."""
+
+    def __init__(self, base_constraint: Constraint) -> None:
+        _all_constraints([base_constraint])
+        self.base_constraint = base_constraint
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return self.base_constraint.event_dim
+
+    def check(self, value: Tensor) -> Tensor:
+        if value.ndim < self.event_dim:
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
+        result = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
+        kept = value.ndim - self.event_dim
+        return result.reshape((*result.shape[:kept], -1)).all(-1)
+
+    def __repr__(self) -> str:
+        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
+
+
+class _Several(Constraint):
+    """Constraints of parts along a dimension."""
+
+    def __init__(self, cseq: Any, dim: int = 0) -> None:
+        self.cseq = list(cseq)
+        _all_constraints(self.cseq)
+        self.dim = dim
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return any(c.is_discrete for c in self.cseq)
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return max(c.event_dim for c in self.cseq)
+
+    def _reaches(self, value: Tensor) -> None:
+        if not -value.ndim <= self.dim < value.ndim:
+            raise AssertionError(
+                f"dim {self.dim} out of range for value with {value.ndim} dimensions"
+            )
+
+
+class _Cat(_Several):
+    def __init__(self, cseq: Any, dim: int = 0, lengths: Any = None) -> None:
+        super().__init__(cseq, dim)
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            raise AssertionError(
+                f"lengths ({len(self.lengths)}) must match cseq ({len(self.cseq)})"
+            )
+
+    def check(self, value: Tensor) -> Tensor:
+        self._reaches(value)
+        starts = [sum(self.lengths[:k]) for k in range(len(self.lengths))]
+        parts = [value.narrow(self.dim, s, n) for s, n in zip(starts, self.lengths)]
+        return ad.cat([c.check(v) for c, v in zip(self.cseq, parts)], self.dim)
+
+
+class _Stack(_Several):
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        most = max(c.event_dim for c in self.cseq)
+        return most + (self.dim + most < 0)
+
+    def check(self, value: Tensor) -> Tensor:
+        self._reaches(value)
+        parts = value.unbind(self.dim)
+        return ad.stack([c.check(v) for v, c in zip(parts, self.cseq)], self.dim)
+
+
+def _all_constraints(given: Any) -> None:
+    for c in given:
+        if not isinstance(c, Constraint):
+            raise AssertionError(f"a Constraint is needed, not {type(c).__name__}")
+
+
 def _diagonal(value: Tensor) -> Tensor:
     return ad.diagonal(value, dim1=-2, dim2=-1)
 
@@ -266,3 +372,8 @@ lower_triangular = _LowerTriangular()
 lower_cholesky = _LowerCholesky()
 symmetric = _Symmetric()
 positive_definite = _PositiveDefinite()
+positive_semidefinite = _PositiveSemidefinite()
+square = _Square()
+corr_cholesky = _CorrCholesky()
+cat = _Cat
+stack = _Stack

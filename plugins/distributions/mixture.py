@@ -13,31 +13,6 @@ from .base import Distribution
 from .categorical import Categorical
 
 
-class _OfAnyPart(constraints.Constraint):
-    """Allowed if every part of the mixture allows it."""
-
-    def __init__(self, base_constraint: Any) -> None:
-        self.base_constraint = base_constraint
-
-    @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
-        return self.base_constraint.is_discrete
-
-    @property
-    def event_dim(self) -> int:  # type: ignore[override]
-        return self.base_constraint.event_dim
-
-    def check(self, value: Tensor) -> Tensor:
-        if value.ndim < self.event_dim:
-            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
-        result = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
-        kept = value.ndim - self.event_dim
-        return result.reshape((*result.shape[:kept], -1)).all(-1)
-
-    def __repr__(self) -> str:
-        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
-
-
 class MixtureSameFamily(Distribution):
     """A value of one of several distributions, which ``mixture_distribution`` (a ``Categorical``)
     chooses along the last batch dimension of ``component_distribution``.
@@ -92,7 +67,7 @@ class MixtureSameFamily(Distribution):
 
     @constraints.dependent_property
     def support(self) -> Any:  # type: ignore[override]
-        return _OfAnyPart(self.component_distribution.support)
+        return constraints.MixtureSameFamilyConstraint(self.component_distribution.support)
 
     @property
     def _axis(self) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import constraints, structured, transforms
+from . import constraints, correlations, structured, transforms
 
 Factory = Callable[[Any], Any]
 
@@ -87,14 +87,26 @@ def _install() -> None:
         ):
             registry.register(example, factory)
         registry.register(constraints.independent, _of_independent(registry))
+        registry.register(constraints.corr_cholesky, lambda c: correlations.CorrCholeskyTransform())
+        registry.register(constraints.cat, _of_parts(registry))
+        registry.register(constraints.stack, _of_layers(registry))
     biject_to.register(constraints.simplex, lambda c: structured.StickBreakingTransform())
     for_parameters: tuple[tuple[Any, Factory], ...] = (
         (constraints.simplex, lambda c: structured.SoftmaxTransform()),
         (constraints.lower_cholesky, lambda c: structured.LowerCholeskyTransform()),
         (constraints.positive_definite, lambda c: structured.PositiveDefiniteTransform()),
+        (constraints.positive_semidefinite, lambda c: structured.PositiveDefiniteTransform()),
     )
     for allowed, factory in for_parameters:
         transform_to.register(allowed, factory)
+
+
+def _of_parts(registry: ConstraintRegistry) -> Factory:
+    return lambda c: structured.CatTransform([registry(p) for p in c.cseq], c.dim, c.lengths)
+
+
+def _of_layers(registry: ConstraintRegistry) -> Factory:
+    return lambda c: structured.StackTransform([registry(p) for p in c.cseq], c.dim)
 
 
 def _of_independent(registry: ConstraintRegistry) -> Factory:

@@ -58,8 +58,7 @@ def to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
 
 def to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
     """The reverse, with probabilities kept off 0 and 1."""
-    eps = ad.finfo(probs.dtype).eps
-    clamped = ad.clamp(probs, eps, 1 - eps)
+    clamped = clamp_probs(probs)
     return ad.log(clamped) - ad.log1p(-clamped) if is_binary else ad.log(clamped)
 
 
@@ -82,3 +81,38 @@ def size_of(shape: Any) -> Size:
 
 def plain(shape: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
+
+
+def clamp_probs(probs: Tensor) -> Tensor:
+    """Probabilities kept off 0 and 1."""
+    eps = ad.finfo(probs.dtype).eps
+    return probs.clamp(eps, 1 - eps)
+
+
+def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
+    """The entries of (..., n, n) on and below a diagonal, row by row."""
+    n = mat.shape[-1]
+    if not -n <= diag < n:
+        raise ValueError(f"diag ({diag}) provided is outside [{-n}, {n - 1}].")
+    rows, columns = ad.tril_indices(n, n, diag)
+    return mat[..., rows, columns]
+
+
+def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
+    """The reverse: (..., n, n), zero above the diagonal."""
+    n = 0
+    while _entries(n, diag) < vec.shape[-1]:
+        n += 1
+    if _entries(n, diag) != vec.shape[-1]:
+        raise ValueError(
+            f"The size of last dimension is {vec.shape[-1]} which cannot be expressed as the lower "
+            "triangular part of a square D x D matrix."
+        )
+    rows, columns = ad.tril_indices(n, n, diag)
+    flat = ad.zeros((*vec.shape[:-1], n * n), dtype=vec.dtype, device=vec.device)
+    place = (rows * n + columns).expand(vec.shape)
+    return flat.scatter(-1, place, vec).reshape((*vec.shape[:-1], n, n))
+
+
+def _entries(n: int, diag: int) -> int:
+    return sum(min(max(row + diag + 1, 0), n) for row in range(n))
