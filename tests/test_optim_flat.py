@@ -252,4 +252,13 @@ def test_an_error_names_the_update():
     x = leaf(2)
     x.grad.data = ad.ones(3)
     with pytest.raises(RuntimeError, match=r"sgd_update\(param: float32 \(2,\) on cpu, grad: .*3"):
-        ad.optim.SGD([x], lr=0.1).step()
+        ad.optim.SGD([x], lr=0.1, momentum=0.9).step()
+
+
+@pytest.mark.parametrize("size", [2, SMALL])
+def test_a_gradient_of_another_shape_is_seen_before_anything_is_written(size):
+    x, y = leaf(size), leaf(size)
+    y.grad.data = ad.ones(1)  # which would be broadcast
+    with pytest.raises(RuntimeError, match=rf"shape \({size},\) has the shape \(1,\), so no param"):
+        ad.optim.SGD([x, y], lr=0.1).step()
+    assert x.tolist() == y.tolist() == [1.0] * size

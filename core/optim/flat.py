@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import modes, sites
-from ..errors import CaptureError
+from ..errors import CaptureError, ShapeError
 from ..graph import tick
 from ..op import KEEP, NONE, op
 from ..ops.complex import view_as_real
@@ -169,6 +169,7 @@ class FlatOptimizer(Optimizer):
             for unit in self._plan(number, group, params, flag is not None).units:
                 grads = [p._grad for p in unit.params]
                 if unit.together:
+                    _check_shapes(unit.params, grads)
                     work.append((group, unit, grads))
                     gradients += map(unwrap, grads)
                     continue
@@ -315,6 +316,17 @@ class _OnCopies:
 
         function = getattr(anadrome, name)
         return lambda *args: function(*[a.clone() if isinstance(a, Tensor) else a for a in args])
+
+
+def _check_shapes(params: list[Tensor], grads: list[Any]) -> None:
+    """Raise before anything is written if a gradient was made another shape behind our back."""
+    for p, g in zip(params, grads):
+        if p._data.shape != g._data.shape:
+            raise ShapeError(
+                f"the gradient of a parameter of shape {tuple(p.shape)} has the shape "
+                f"{tuple(g.shape)}, so no parameter was updated; was `grad.data` assigned? Assign "
+                "`grad`, which checks the shape"
+            )
 
 
 def _tell(error: BaseException, made: int, units: list[Unit]) -> None:

@@ -266,8 +266,10 @@ def _buckets(
     for p in params:
         backend = p._backend
         way = "flat"
-        if many in backend.kernels and not repeated and p.numel() >= backend.gathered_below:
-            way = "together"
+        if many in backend.kernels and not repeated:
+            # Without state there is less to do for each than to gather and scatter it.
+            if not names or p.numel() >= backend.gathered_below:
+                way = "together"
         if repeated or (p.numel() >= SMALL and way == "flat"):
             alone.append((("alone", id(p), keeps_state), [p]))
             continue

@@ -15,9 +15,13 @@ from anadrome.optim import blocks
 from anadrome.optim.together import rows
 
 from ..parallel import LARGE, side_by_side
-from .common import declared
+from .common import BLAS, declared
 
 Update = Callable[..., None]
+
+#: Below this many elements there is nothing to divide, nor to keep in the cache.
+_SMALL = 16384
+_subtract = np.subtract
 
 
 def flat_gather(*tensors: Any) -> Any:
@@ -41,8 +45,27 @@ def sgd_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> Non
     if flagged:
         declared("sgd_updates")(*tensors, count=count, flagged=True, **numbers)
         return
-    given = [(p, *(state or (None,)), g) for p, g, *state in rows(tensors, count)]
-    _side_by_side(_sgd(**numbers), given)
+    if len(tensors) == 2 * count and numbers["weight_decay"] is None and not numbers["maximize"]:
+        tensors, count = _plain_steps(tensors, count, numbers["lr"])
+    if count:
+        given = [(p, *(state or (None,)), g) for p, g, *state in rows(tensors, count)]
+        _side_by_side(_sgd(**numbers), given)
+
+
+def _plain_steps(tensors: Any, count: int, lr: float) -> tuple[Any, int]:
+    """Make the steps of small parameters, which are two calls each; returns what is left."""
+    kind = tensors[0].dtype
+    if kind not in BLAS:
+        return tensors, count
+    rate = np.array(lr, kind)
+    large = []
+    for i in range(count):
+        p = tensors[i]
+        if p.size < _SMALL:
+            _subtract(p, tensors[count + i] * rate, p)
+        else:
+            large.append(i)
+    return [tensors[n + i] for n in (0, count) for i in large], len(large)
 
 
 def _sgd(
