@@ -141,4 +141,4 @@ def _waves(xp: Any, x: Any, p: Any, q: Any, order: float) -> Any:
 
 
 def _from_zero(xp: Any, x: Any, out: Any) -> Any:
-    return xp.where(x > 0.0, out, xp.where(x == 0.0, -math.inf, math.nan))
+    return xp.where(x > 0.0, out, xp.log(x))  # at zero -inf, below it NaN

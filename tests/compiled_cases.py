@@ -43,7 +43,7 @@ def pointwise() -> dict[str, list[Case]]:
         name: [((x,), {})] for name in ("gelu", "relu", "sigmoid", "silu", "tanh")
     }
     x[::3, ::2] = 0
-    for name in ("gelu_backward", "threshold_backward"):
+    for name in ("gelu_backward", "threshold_backward", "sigmoid_backward", "tanh_backward"):
         out[name] = [((g, x), {})]
     return out
 

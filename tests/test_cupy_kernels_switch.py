@@ -24,8 +24,8 @@ NAMES = (
     "softmax", "softmax_backward", "log_softmax", "log_softmax_backward", "layer_norm",
     "layer_norm_backward", "rms_norm", "rms_norm_backward", "cross_entropy",
     "cross_entropy_backward", "nll_loss", "nll_backward", "gelu", "gelu_backward", "silu",
-    "silu_backward", "sigmoid", "sigmoid_backward", "tanh_backward", "threshold_backward", "erf", "dropout",
-    "embedding", "embedding_backward", "max_pool", "max_pool_backward", "avg_pool",
+    "silu_backward", "sigmoid", "sigmoid_backward", "tanh_backward", "threshold_backward", "erf",
+    "dropout", "embedding", "embedding_backward", "max_pool", "max_pool_backward", "avg_pool",
     "avg_pool_backward",
 )  # fmt: skip
 

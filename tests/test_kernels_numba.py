@@ -24,7 +24,7 @@ from anadrome.op import table
 pytestmark = pytest.mark.numba
 
 NAMES = sorted(compiled.MAKERS)
-MUTATING = {"adam_update"}
+MUTATING = {"adam_update", "adam_updates"}
 CALLS = calls()
 
 
@@ -103,17 +103,20 @@ def test_adam(options: dict[str, Any], always: None) -> None:
     if "decoupled_weight_decay" in options:
         options = {"weight_decay": 0.1, **options}
 
-    def train(dtype: Any) -> Any:
-        x = ad.tensor(made(50).tolist(), dtype=dtype, requires_grad=True)
-        optimizer = ad.optim.Adam([x], lr=0.1, **options)
+    def train(dtype: Any, *sizes: int) -> Any:
+        values = [ad.tensor(made(n).tolist(), dtype=dtype, requires_grad=True) for n in sizes]
+        optimizer = ad.optim.Adam(values, lr=0.1, **options)
         for _ in range(5):
             optimizer.zero_grad()
-            (x * x).sum().backward()
+            for x in values:
+                (x * x).sum().backward()
             optimizer.step()
-        return x.detach().numpy()
+        return np.concatenate([x.detach().numpy() for x in values])
 
-    # float64 takes NumPy's path.
-    np.testing.assert_allclose(train(ad.float32), train(ad.float64), rtol=1e-4, atol=1e-5)
+    # float64 takes NumPy's path. Small ones are gathered; of the others each is a part of a row.
+    for sizes in ((50,), (16384, 20001, 50)):
+        found, wanted = train(ad.float32, *sizes), train(ad.float64, *sizes)
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def in_fresh_python(code: str, **environment: str) -> str:

@@ -103,19 +103,3 @@ def test_matrix_exp_in_half_precision(kind: str) -> None:
         assert f.dtype.name == kind
         near = 2.0 ** (-10 if kind == "float16" else -7)
         np.testing.assert_allclose(f.float().detach().numpy(), w.detach().numpy(), rtol=near)
-
-
-@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-@pytest.mark.parametrize("number", [0.3, -0.013, 77.77, 2.0, 3])
-def test_a_number_beside_half_precision(kind: str, number: float) -> None:
-    """Products and quotients take it as it is, all else rounded."""
-    x = numbers(500, low=0.1, high=10.0).astype("float32")
-
-    def call(L: Any, x: Any) -> Any:
-        x = x.to(getattr(L, kind))
-        written = [x.clone().mul_(number), x.clone().div_(number), x.clone().add_(number)]
-        computed = [x * number, number * x, x / number, x + number, number - x, x % number]
-        told = [x >= number, x == number, x.clamp(min=number), x[0] * number, x[:0] * number]
-        return [t.float() if t.is_floating_point() else t for t in written + computed + told]
-
-    agree(call, x, gradients=False, rtol=0, atol=0)

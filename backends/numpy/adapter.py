@@ -12,9 +12,9 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
-from . import blas, halves, namespace, parallel, scatter
+from . import blas, namespace, parallel, scatter
 from .kernels import KERNELS, OUT_KERNELS
-from .kernels.common import HALVES, WIDE_BLOCK
+from .kernels.common import WIDE_BLOCK
 
 _CPU = device("cpu")
 
@@ -70,8 +70,6 @@ class NumpyBackend(Backend):
             out = np.array(float(value), dtype)
         except OverflowError:  # such as -1 beside uint8, where PyTorch's numbers wrap round
             out = np.array(value % 2**64, np.uint64).astype(dtype)
-        if value.__class__ is float and dtype in HALVES and float(out) != value:
-            out = halves.remembering(out, value)
         out.flags.writeable = False
         return out
 

@@ -20,6 +20,29 @@ def rows(arrays: Any, count: int) -> Iterator[tuple[Any, ...]]:
     return zip(*(arrays[i : i + count] for i in range(0, len(arrays), count)))
 
 
+def end_to_end(
+    update: Callable[..., None], given: list[tuple[Any, ...]]
+) -> tuple[Callable[[slice], None], int]:
+    """``update`` of each row of flat arrays, as one function of a part of them all; their length.
+
+    So threads can share the values as if they lay in one array: none waits for a large parameter.
+    A row may hold None.
+    """
+    starts = []
+    total = 0
+    for arrays in given:
+        starts.append(total)
+        total += len(arrays[0])
+
+    def piece(part: slice) -> None:
+        for start, arrays in zip(starts, given):
+            first, last = max(part.start - start, 0), min(part.stop - start, len(arrays[0]))
+            if first < last:
+                update(*[a if a is None else a[first:last] for a in arrays])
+
+    return piece, total
+
+
 def each(
     xp: Any,
     rule: Callable[..., None],

@@ -4,51 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from anadrome.optim.together import end_to_end, rows
 
-from .common import Maker, large
+from .common import F32, Maker, large
 
 
 def _adam_update(before: Any, spread: Any) -> Any:
-    def adam_update(
-        param: Any,
-        grad: Any,
-        exp_avg: Any,
-        exp_avg_sq: Any,
-        max_exp_avg_sq: Any = None,
-        **numbers: Any,
-    ) -> None:
-        arrays = (param, grad, exp_avg, exp_avg_sq)
-        if max_exp_avg_sq is not None or not large(*arrays):
-            before(*arrays, max_exp_avg_sq, **numbers)
+    def adam_update(*arrays: Any, **numbers: Any) -> None:
+        if (len(arrays) > 4 and arrays[4] is not None) or not large(*arrays[:4]):
+            before(*arrays, **numbers)
             return
-        from ..loops import updates
-
-        p, g, m, v = (a.reshape(-1) for a in arrays)
-        # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the loop.
-        root = numbers["root"]
-        decay, weight_decay = numbers["decay"], numbers["weight_decay"]
-        constants = [
-            np.float32(c)
-            for c in (
-                numbers["beta1"],
-                numbers["rest1"],
-                numbers["beta2"],
-                numbers["rest2"],
-                numbers["step_size"] * root,
-                numbers["eps"] * root,
-                1.0 if decay is None else decay,
-                0.0 if weight_decay is None else weight_decay,
-                -1.0 if numbers["maximize"] else 1.0,
-            )
-        ]
-        spread(
-            lambda part: updates.adam(p[part], g[part], m[part], v[part], *constants),
-            p.size,
-            p.size,
-        )
+        _update([arrays[:4]], spread, numbers)
 
     return adam_update
 
 
-MAKERS: dict[str, Maker] = {"adam_update": _adam_update}
+def _adam_updates(before: Any, spread: Any) -> Any:
+    def adam_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> None:
+        given = list(rows(tensors, count))
+        if flagged or len(given[0]) > 4 or not all(large(*arrays) for arrays in given):
+            before(*tensors, count=count, flagged=flagged, **numbers)
+            return
+        _update(given, spread, numbers)
+
+    return adam_updates
+
+
+def _update(given: list[tuple[Any, ...]], spread: Any, numbers: dict[str, Any]) -> None:
+    """Rows of a parameter, its gradient and both averages."""
+    from ..loops import updates
+
+    # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the loop.
+    root = numbers["root"]
+    decay, weight_decay = numbers["decay"], numbers["weight_decay"]
+    constants = [
+        F32.type(c)
+        for c in (
+            numbers["beta1"],
+            numbers["rest1"],
+            numbers["beta2"],
+            numbers["rest2"],
+            numbers["step_size"] * root,
+            numbers["eps"] * root,
+            1.0 if decay is None else decay,
+            0.0 if weight_decay is None else weight_decay,
+            -1.0 if numbers["maximize"] else 1.0,
+        )
+    ]
+    flat = [tuple(a.reshape(-1) for a in arrays) for arrays in given]
+    piece, total = end_to_end(lambda *arrays: updates.adam(*arrays, *constants), flat)
+    spread(piece, total, total)
+
+
+MAKERS: dict[str, Maker] = {"adam_update": _adam_update, "adam_updates": _adam_updates}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anadrome.optim import blocks
-from anadrome.optim.together import rows
+from anadrome.optim.together import end_to_end, rows
 
 from ..parallel import LARGE, side_by_side
 from .common import BLAS, declared
@@ -113,9 +113,7 @@ def adam_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> No
     if flagged:
         declared("adam_updates")(*tensors, count=count, flagged=True, **numbers)
         return
-    given = [
-        (p, m, v, *(largest or (None,)), g) for p, g, m, v, *largest in rows(tensors, count)
-    ]
+    given = [(p, m, v, *(largest or (None,)), g) for p, g, m, v, *largest in rows(tensors, count)]
     _side_by_side(_adam(**numbers), given)
 
 
@@ -165,29 +163,17 @@ def _adam(
 
 
 def _side_by_side(update: Update, given: list[tuple[Any, ...]]) -> None:
-    """``update``, which is elementwise, of each row of arrays, the last of which it reads.
-
-    The threads share all values as if they lay in one row: none waits for a large parameter.
-    """
-    cut: list[tuple[int, Any]] = []
-    total = 0
+    """``update``, which is elementwise, of each row of arrays, the last of which it reads."""
+    cut = []
     for arrays in given:
         arrays = _as_rows(*arrays)
-        first = arrays[0]
-        if first.size >= LARGE or (len(given) > 1 and first.ndim == 1):
-            cut.append((total, arrays))
-            total += len(first)
+        if arrays[0].ndim == 1 and (len(given) > 1 or arrays[0].size >= LARGE):
+            cut.append(arrays)
         else:
             update(*arrays)
-
-    def piece(part: slice) -> None:
-        for start, arrays in cut:
-            first, last = max(part.start - start, 0), min(part.stop - start, len(arrays[0]))
-            if first < last:
-                update(*[a if a is None else a[first:last] for a in arrays])
-
     if cut:
-        side_by_side(piece, total, sum(arrays[0].size for _, arrays in cut))
+        piece, total = end_to_end(update, cut)
+        side_by_side(piece, total, total)
 
 
 def _as_rows(*arrays: Any) -> Any:
