@@ -86,7 +86,7 @@ def test_linear_is_one_node_whose_weight_gradient_has_the_weights_layout() -> No
     out = layer(x)
     assert out.grad_fn.name() == "AddmmBackward0"
     assert [n[0] and n[0].name() for n in out.grad_fn.next_functions] == [
-        None, "AccumulateGrad", "AccumulateGrad",
+        "AccumulateGrad", None, "AccumulateGrad",  # the bias first, as in PyTorch
     ]  # fmt: skip
     out.sum().backward()
     assert layer.weight.grad._data.flags.c_contiguous

@@ -102,4 +102,6 @@ def test_a_kill_in_a_call_of_every_kind_loses_no_earlier_save(name, number, left
     assert process.returncode == -signal.SIGKILL or (name == "link" and process.returncode == 0)
     assert finished(tmp_path) >= 8
     assert (tmp_path / "final.safetensors").read_bytes() == left_alone[0]
-    assert sorted(p.name for p in tmp_path.iterdir()) == LEFT
+    # Killed in its last save, it leaves to the next one to give the file before its number.
+    there = {p.name for p in tmp_path.iterdir()}
+    assert {*LEFT[:2]} < there <= {*LEFT, "run.safetensors.0"}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from anadrome import Tensor, cuda
-from anadrome.utils._pytree import tree_leaves
+from anadrome.places.trees import tree_leaves
 
 
 def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:

@@ -65,6 +65,7 @@ OURS = {
             "threshold_backward",
             "gelu_backward",
             "sigmoid_backward",
+            "tanh_backward",
             "silu_backward",
             "softmax_backward",
             "log_softmax_backward",

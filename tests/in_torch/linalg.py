@@ -23,6 +23,7 @@ OURS = {
             "lu_factor",
         )
     },
+    "linalg_ldl_factor": "in test_torch_ldl.py",
     "matrix_exp": _WHERE,
     "cofactors": "only rules call it; through `linalg.det`",
     "cofactors_backward": "only rules call it; through `linalg.det`",
