@@ -19,11 +19,16 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 
 def grid(L: Any, *shape: int) -> Any:
-    """Values from 0.1 up, all different."""
+    """Values from 0.1 up, all different.
+
+    A square matrix has more on its diagonal: rows of numbers in equal steps are singular, and whether
+    rounding leaves a pivot of exactly zero is then up to each library's LAPACK.
+    """
     count = 1
     for n in shape:
         count *= n
-    return (L.arange(count, dtype=L.float64) / 8 + 0.1).reshape(shape)
+    out = (L.arange(count, dtype=L.float64) / 8 + 0.1).reshape(shape)
+    return out + 3 * L.eye(3, dtype=L.float64) if shape == (3, 3) else out
 
 
 #: Functions of one Tensor; after colons, the numbers that follow it (``!``: it is square).
@@ -139,6 +144,7 @@ TENSORS: dict[str, Damage] = {
     "one dimension less": lambda L, x: x[0].clone(),
     "shorter": lambda L, x: x[..., :-1].clone(),
     "far off": lambda L, x: x + 1000,
+    "a row of zeros": lambda L, x: L.cat([L.zeros_like(x[:1]), x[1:]]),  # exactly singular
 }
 #: And to a number.
 OTHERS: dict[str, Damage] = {
