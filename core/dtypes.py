@@ -222,7 +222,7 @@ def of_python(value: Any) -> dtype:
         return _default
     if isinstance(value, complex):
         return complex128 if _default is float64 else complex64
-    if hasattr(value, "item"):  # NumPy's
+    if getattr(value, "size", 0) == 1 and hasattr(value, "item"):  # NumPy's
         return of_python(value.item())
     raise TypeError(f"expected a number, got {type(value).__name__}")
 

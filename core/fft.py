@@ -143,7 +143,7 @@ def _to_real(
 # -- several dimensions -----------------------------------------------------------------------
 def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list[Any], list[int]]:
     """The lengths (None: as they are) and the dimensions meant."""
-    sizes = None if s is None else [s] if isinstance(s, int) else list(s)
+    sizes = None if s is None else [s] if isinstance(s, int) else [whole(n, "s") for n in s]
     if dim is None:
         dim = default
     if dim is None:
@@ -344,16 +344,17 @@ def fftshift(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.fft.fftshift(ad.tensor([0.0, 1.0, -2.0, -1.0])).tolist()
     [-2.0, -1.0, 0.0, 1.0]
     """
-    return _shifted(input, dim, lambda n: n // 2)
+    return _shifted("fftshift", input, dim, lambda n: n // 2)
 
 
 @refusing
 def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
     """The inverse of ``fftshift`` (PyTorch: ``torch.fft.ifftshift``)."""
-    return _shifted(input, dim, lambda n: (n + 1) // 2)
+    return _shifted("ifftshift", input, dim, lambda n: (n + 1) // 2)
 
 
-def _shifted(input: Tensor, dim: Any, by: Any) -> Tensor:
+def _shifted(name: str, input: Tensor, dim: Any, by: Any) -> Tensor:
+    _prepared(name, input, None)
     if dim is None:
         dims = tuple(range(input.ndim))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from . import backend as backends
@@ -59,10 +60,11 @@ def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
         raise TypeError(f"a shape is made of integers, not of {type(size[0]).__name__}")
     if len(size) == 1 and hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) != 0:
         size = tuple(size[0])
-    for n in size:
-        if isinstance(n, float) or (isinstance(n, Tensor) and n.dtype.is_floating_point):
-            raise TypeError(f"a shape is made of integers, not of {type(n).__name__} {n}")
-    out = tuple(int(n) for n in size)
+    try:
+        out = tuple([index(n) for n in size])
+    except TypeError:
+        told = ", ".join(f"{type(n).__name__} {n}" for n in size if not isinstance(n, int))
+        raise TypeError(f"a shape is made of integers, not of {told[:100]}") from None
     if any(n < 0 for n in out):
         raise RuntimeError(f"Trying to create tensor with negative dimension: {list(out)}")
     return out

@@ -27,7 +27,7 @@ from .tensor import Tensor
 def set_(
     self: Tensor,
     source: Any = None,
-    storage_offset: int = 0,
+    storage_offset: int | None = None,
     size: Any = None,
     stride: Any = None,
 ) -> Tensor:
@@ -47,9 +47,11 @@ def set_(
             f"Could not set tensor of type {whole.dtype.name} to a tensor of type {self.dtype.name}"
         )
     view = whole.detach()
+    if size is None and (storage_offset, stride) != (None, None):
+        raise TypeError("set_() takes 'storage_offset' and 'stride' beside 'size' only")
     if size is not None:
         lengths = (size,) if isinstance(size, int) else tuple(size)
-        view = as_strided(view, lengths, stride or compact(lengths), storage_offset)
+        view = as_strided(view, lengths, stride or compact(lengths), storage_offset or 0)
     elif isinstance(source, UntypedStorage):
         view = view.reshape((-1,))
     self.data = view

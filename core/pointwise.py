@@ -12,7 +12,6 @@ from .forms import inplace_composite
 from .inplace import inplace_form
 from .op import table
 from .ops import arithmetic, elementary, elementwise, pairs, special
-from .ops.reduce import whole
 from .out import takes_out
 from .refusals import BOOLEAN, refusing
 from .tensor import Tensor
@@ -84,7 +83,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     >>> ad.polygamma(1, ad.tensor([1.0, 2.0]))
     tensor([1.6449, 0.6449])
     """
-    return special.polygamma(input, n=whole(n, "n"))
+    return special.polygamma(input, n=n)
 
 
 @takes_out
@@ -106,20 +105,26 @@ def _double(x: Tensor) -> Any:
 
 
 @takes_out
-def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    """``log2(2 ** input + 2 ** other)`` without overflow (``torch.logaddexp2``)."""
-    base = math.log(2)
-    return arithmetic.logaddexp(input * base, other * base) / base
-
-
-@takes_out
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """``input * 2 ** other`` (``torch.ldexp``)."""
+    """``input * 2 ** other`` (``torch.ldexp``).
+
+    Beside whole exponents the type is that of ``input``, which need not hold ``2 ** other``.
+    """
     if not isinstance(input, Tensor):
         raise ArgumentError(
             f"ldexp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
-    return input * arithmetic.pow(2.0, other)
+    if not isinstance(other, Tensor) or other.dtype.category != dtypes.int64.category:
+        return input * arithmetic.pow(2.0, other)
+    given = (
+        input.dtype if input.dtype.category > dtypes.int64.category else dtypes.get_default_dtype()
+    )
+    kind = dtypes.float32 if given.itemsize == 2 else given
+    third = other // 3
+    out = input.to(kind)
+    for part in (third, third, other - 2 * third):
+        out = out * arithmetic.pow(2.0, part.to(kind))
+    return out.to(given)
 
 
 @takes_out
@@ -193,7 +198,7 @@ def _install() -> None:
                  "lcm"):  # fmt: skip
         setattr(Tensor, name, globals()[name])
         setattr(Tensor, name + "_", inplace_composite(globals()[name]))
-    for name in ("positive", "isposinf", "isneginf", "logaddexp2", "rsub"):
+    for name in ("positive", "isposinf", "isneginf", "rsub"):
         setattr(Tensor, name, globals()[name])
     for name in _IN_PLACE:
         if name in table and not hasattr(Tensor, name + "_"):

@@ -169,6 +169,10 @@ def to_sparse(
     dense_dim: int | None = None,
 ) -> Tensor:
     """The Tensor itself: it stays dense (``Tensor.to_sparse``)."""
+    if isinstance(sparse_dim, int) and not min(self.ndim, 1) <= sparse_dim <= self.ndim:
+        raise RuntimeError(
+            f"to_sparse: sparse_dim must be in [{min(self.ndim, 1)}, {self.ndim}], not {sparse_dim}"
+        )
     return self
 
 

@@ -14,7 +14,7 @@ from . import backend as backends
 from . import dtypes, modes
 from .device import device
 from .dtypes import dtype, from_native
-from .errors import GraphError
+from .errors import ArgumentError, GraphError
 from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
 from .operators import Operators
 from .size import Size as Size
@@ -250,6 +250,8 @@ class Tensor(Values, Operators):
 
     def detach_(self) -> Tensor:
         """Cut this Tensor itself off from the graph; returns self."""
+        if not isinstance(self, Tensor):  # as the function of that name: of the class it is a slot
+            raise ArgumentError(f"argument 'input' must be Tensor, not {type(self).__name__}")
         if self._base is not None:
             raise GraphError("Can't detach views in-place: use `detach()` instead")
         self._edge = None

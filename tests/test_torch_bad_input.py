@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 def grid(L: Any, *shape: int) -> Any:
     """Values from 0.1 up, all different.
 
-    A square matrix has more on its diagonal: rows of numbers in equal steps are singular, and whether
-    rounding leaves a pivot of exactly zero is then up to each library's LAPACK.
+    A square matrix has more on its diagonal: rows of numbers in equal steps are singular, and
+    whether rounding leaves a pivot of exactly zero is then up to each library's LAPACK.
     """
     count = 1
     for n in shape:

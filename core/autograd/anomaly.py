@@ -84,6 +84,8 @@ def is_anomaly_check_nan_enabled() -> bool:
     return is_anomaly_enabled()
 
 
-def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
     """Switch the search on or off (``torch.set_anomaly_enabled``)."""
-    entry.observer = _check if mode and check_nan else None
+    on = switch(enabled, "set_anomaly_enabled", "enabled")
+    looking = switch(check_nan, "set_anomaly_enabled", "check_nan")
+    entry.observer = _check if on and looking else None

@@ -154,6 +154,9 @@ def rrelu(
     Otherwise with the mean slope. PyTorch: ``torch.nn.functional.rrelu``; arXiv:1505.00853.
     """
     lower, upper = number(lower, "rrelu's lower"), number(upper, "rrelu's upper")
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if not math.isfinite(bound):
+            raise RuntimeError(f"rrelu: {name} bound must be finite, got {bound}")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training or lower == upper:

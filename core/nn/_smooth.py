@@ -9,6 +9,7 @@ from ..creation import arange
 from ..dtypes import finfo
 from ..errors import ShapeError, UnsupportedError
 from ..inplace import assign, check_writable, inplace_form
+from ..making import number
 from ..ops import activation, piecewise
 from ..ops.activation import floating
 from ..ops.elementwise import log
@@ -59,6 +60,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
     PyTorch: ``torch.nn.functional.celu``. Raises RuntimeError for an ``alpha`` of 0.
     """
+    alpha = number(alpha, "celu's alpha")
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return (_elu_ if inplace else activation.elu)(input, alpha=alpha, input_scale=1.0 / alpha)

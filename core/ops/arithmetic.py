@@ -15,6 +15,8 @@ from ..refusals import BOOLEAN
 from ..samples import Arr, Sample, binary, call
 from ..tensor import Tensor
 
+LOG2 = math.log(2.0)
+
 # fmt: off
 add = op("add", lambda xp, a, b: a + b, a=lambda g: g, b=lambda g: g,
          samples=binary(), inplace=True, method=False)
@@ -71,6 +73,12 @@ logaddexp = op("logaddexp", lambda xp, a, b: log_of_sum(xp, a, b),
                a=lambda g, a, b: g * sigmoid(a - b), b=lambda g, a, b: g * sigmoid(b - a),
                dtype=FLOAT, only_tensors=("a", "b"), refuses=("bool", "int"),
                samples=binary())
+#: Of halves it is computed in float32, and rounded once, as all that is declared.
+logaddexp2 = op("logaddexp2", lambda xp, a, b: log_of_sum(xp, a * LOG2, b * LOG2) / LOG2,
+                a=lambda g, a, b: g * sigmoid((a - b) * LOG2),
+                b=lambda g, a, b: g * sigmoid((b - a) * LOG2),
+                dtype=FLOAT, only_tensors=("a", "b"), refuses=("bool", "int"),
+                samples=binary())
 where = op("where", lambda xp, condition, a, b: xp.where(condition, *alike(xp, a, b)),
            condition=NONE, a=lambda g, condition: where(condition, g, 0.0),
            b=lambda g, condition: where(condition, 0.0, g),

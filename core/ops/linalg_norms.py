@@ -217,6 +217,12 @@ def matrix_rank(
     matrices("linalg.matrix_rank", A, label="input")
     A = A.detach()
     atol = tol if atol is None else atol
+    for given in (atol, rtol):
+        if not (given is None or hasattr(given, "__float__") or hasattr(given, "__index__")):
+            raise TypeError(
+                "linalg.matrix_rank(): arguments 'atol' and 'rtol' must be Tensor or float, not "
+                f"{type(given).__name__}"
+            )
     if hermitian:
         square("linalg.matrix_rank", A)
         values = linalg_spectral.eigh(A)[0].abs()

@@ -41,14 +41,15 @@ def _eigh(xp: Any, x: Any, UPLO: str) -> Any:
     if UPLO in "uU":  # the libraries read the lower half
         x = xp.linalg.matrix_transpose(x)
         x = xp.conj(x) if is_complex(x) else x
-    if not is_finite(xp, x):
-        vectors = xp.full_like(x, math.nan)
-        return xp.abs(vectors[..., 0]), vectors
     # The libraries may read both halves: make them agree.
     half = xp.tril(x, k=-1)
     other = xp.linalg.matrix_transpose(half)
     other = xp.conj(other) if is_complex(x) else other
-    out = converged(xp.linalg.eigh, xp, half + other + xp.tril(xp.triu(x)), "linalg.eigh")
+    x = half + other + xp.tril(xp.triu(x))
+    if not is_finite(xp, x):
+        vectors = xp.full_like(x, math.nan)
+        return xp.abs(vectors[..., 0]), vectors
+    out = converged(xp.linalg.eigh, xp, x, "linalg.eigh")
     return out[0], out[1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ShapeError
 from ..forms import inplace_composite
 from ..out import takes_out
 from ..refusals import refusing
@@ -136,10 +137,11 @@ def _pieces(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Tensor:
         raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
     if isinstance(dx, Tensor) and dx.ndim:
         raise TypeError(f"{name}(): argument 'dx' must be float, not Tensor; write x=")
+    if isinstance(x, Tensor) and x.ndim == 0:
+        raise ShapeError(f"{name}: x has no dimensions; a distance is dx=, a number")
     if not isinstance(x, Tensor):  # the second argument may be the distance
         dx = 1 if dx is None and x is None else (x if dx is None else dx)
-        pairs = y.narrow(dim, 1, length) + y.narrow(dim, 0, length)
-        return pairs * dx / 2.0
+        return (_last(y, dim) + y.narrow(dim, 0, length)) * dx / 2.0
     if dx is not None:
         raise RuntimeError(f"{name}(): give x or dx, not both")
     if x.ndim == 1:
@@ -151,8 +153,14 @@ def _pieces(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Tensor:
         x = x.reshape(tuple(-1 if d == dim else 1 for d in range(y.ndim)))
     back = x.ndim - (y.ndim - dim)
     count = max(x.shape[back] - 1, 0)
-    apart = x.narrow(back, 1, count) - x.narrow(back, 0, count)
-    return (y.narrow(dim, 1, length) + y.narrow(dim, 0, length)) * apart / 2.0
+    apart = _last(x, back) - x.narrow(back, 0, count)
+    return (_last(y, dim) + y.narrow(dim, 0, length)) * apart / 2.0
+
+
+def _last(x: Tensor, dim: int) -> Tensor:
+    """All but the first along ``dim``, of which there may be none."""
+    n = x.shape[dim]
+    return x.narrow(dim, min(1, n), max(n - 1, 0))
 
 
 @takes_out
@@ -165,7 +173,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     axis = axis_of(dim, input.ndim)
     if p <= 0:
         raise RuntimeError("renorm: non-positive norm not supported")
-    if maxnorm < 0:
+    if not maxnorm >= 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     others = tuple(d for d in range(input.ndim) if d != axis)
     size = vector_norm(input, p, others, True)

@@ -43,6 +43,8 @@ def _refuse_whole(x: Any) -> None:
 
 def _norm2(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     _refuse_whole(x)
+    if math.prod(x.shape) == 1:  # whose square may be more than the type holds
+        return _sum(xp, xp.abs(x), dim, keepdim)
     squares = xp.real(x * xp.conj(x)) if from_native[x.dtype].is_complex else x * x
     return xp.sqrt(_sum(xp, squares, dim, keepdim))
 
@@ -58,7 +60,11 @@ def _norm_p(xp: Any, x: Any, p: float, dim: Any, keepdim: bool) -> Any:
     if p == 0:
         return _sum(xp, xp.astype(size != 0, size.dtype), dim, keepdim)
     total = _sum(xp, size**p, dim, keepdim)
-    return total if p == 1 else total ** (1.0 / p)
+    if p == 1:
+        return total
+    if math.prod(total.shape) == math.prod(size.shape):  # of one value each: its size, in any order
+        return _sum(xp, size, dim, keepdim)
+    return total ** (1.0 / p)
 
 
 def _norm_p_rule(g: Any, x: Any, out: Any, p: float, dim: Any, keepdim: bool) -> Any:

@@ -247,7 +247,7 @@ def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Any:
     anadrome.Size([2, 2, 3])
     """
     d = _normal(dim, input.ndim)[0]
-    sizes = tuple(int(n) for n in sizes)
+    sizes = tuple([index(n) for n in sizes])
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     n = input.shape[d] if input.ndim else 1

@@ -10,6 +10,7 @@ from ..gamma import digamma_composed, lgamma_composed, polygamma_composed, zeta_
 from ..op import FLOAT, FULL, MISSING, op
 from ..samples import Arr, call, each, unary
 from .arithmetic import where
+from .reduce import whole
 
 _SLOPE = 2.0 / math.sqrt(math.pi)
 
@@ -37,7 +38,7 @@ lgamma = op("lgamma", lambda xp, x: lgamma_composed(xp, x), x=lambda g, x: g * d
 digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g * polygamma(x, n=1),
              dtype=FLOAT, refuses=("complex",),
              samples=unary(0.3, 4), inplace=True)
-polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, n),
+polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, whole(n, "n")),
                x=lambda g, x, n: g * polygamma(x, n=n + 1),
                dtype=FLOAT, inplace=True,
                samples=each("3,4", {"n": 0}, {"n": 1}, {"n": 3}, low=0.5, high=4.0))

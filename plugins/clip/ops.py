@@ -34,7 +34,7 @@ def _norm(xp: Any, x: Any, norm_type: float) -> Any:
         return xp.max(size) if norm_type > 0 else xp.min(size)
     if norm_type == 0:
         return xp.sum(xp.astype(size != 0, size.dtype))
-    if norm_type == 1:
+    if norm_type == 1 or math.prod(x.shape) == 1:  # of one value it is the size, in any order
         return xp.sum(size)
     return xp.sum(size**norm_type) ** (1.0 / norm_type)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import anadrome as ad
 
-from . import explained, oracle
+from . import differing, explained, lenient, oracle, strict
 from .draws import Drawn
 from .surface import Target
 
@@ -21,8 +21,9 @@ SAME = "same"
 BOTH_REFUSE = "both refuse"
 LENIENT = "only PyTorch refuses"
 STRICT = "only anadrome refuses"
-TABLES = {LENIENT: explained.LENIENT, STRICT: explained.STRICT}
+TABLES = {LENIENT: lenient.LENIENT, STRICT: strict.STRICT}
 DIFFERS = "the results differ"
+MAY_DIFFER = "the results differ for a reason"
 NOT_COMPARED = "not compared"
 
 #: What is left to chance, or to what memory holds; only its shape and type can be compared.
@@ -31,57 +32,6 @@ _CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "po
            "new", "fractional",
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip
 
-
-_COMPARISONS = ("le", "lt", "eq", "ne", "ge", "gt", "less", "less_equal", "greater",
-                "greater_equal", "not_equal")  # fmt: skip
-#: Functions of which some results differ, and why.
-EXPLAINED = {
-    "zeta": "below 1 it goes on here, and is NaN in PyTorch",
-    "kthvalue": "which of several equal values the index is of",
-    "eig": "the order of eigenvalues, the signs of vectors",
-    **dict.fromkeys(("svd", "eigh", "pca_lowrank"), "the signs of vectors"),
-    **dict.fromkeys(("trapezoid", "trapz"), "an x of more dimensions lies along the last one"),
-    **dict.fromkeys(("hfft2", "hfftn", "irfftn"), "of infinities"),
-    "is_anomaly_check_nan_enabled": "NaN is what is looked for, when anything is",
-    "is_autocast_cache_enabled": "there is no such cache",
-    **dict.fromkeys(("inverse", "inv"), "of a matrix that is singular but for rounding"),
-    "geqrf": "of NaN",
-    "gelu": "of an infinity it is the limit here, NaN in PyTorch",
-    "matrix_rank": "of values at the very threshold",
-    "std_mean": "the mean beside an infinity is infinite here, NaN in PyTorch",
-    **dict.fromkeys(_COMPARISONS, "a comparison has no gradient"),
-    **dict.fromkeys(("histogram", "histogramdd"), "counts have no gradient"),
-    **dict.fromkeys(("unique", "unique_consecutive"), "declared to have no gradient"),
-    "bernoulli": "a draw has no gradient",
-    "mode": "NaN is no value that occurs",
-    **dict.fromkeys(
-        ("slogdet", "lu", "cholesky_ex"), "of a matrix that is singular but for rounding"
-    ),
-    "huber_loss": "delta=inf gives NaN",
-    "searchsorted": "of boundaries that are not in order",
-    "matrix_exp": "beyond what float32 holds",
-    "pixel_unshuffle": "the shape of nothing",
-    "logit": "eps=1, where the bounds cross",
-    "sgn": "of an infinity",
-    **dict.fromkeys(("rsub", "__rsub__"), "of complex infinities"),
-    "binary_cross_entropy": "the common type with the weight's",
-    **dict.fromkeys(("pack_sequence", "pad_sequence"), "the common type of the sequences"),
-    "renorm": "of infinities",
-    **dict.fromkeys(("qr", "std", "var"), "of a matrix of less than full rank; of nothing"),
-    **dict.fromkeys(("polygamma", "normalize"), "beyond what the type holds"),
-    **dict.fromkeys(("logdet", "eigvalsh"), "of NaN, infinities, and singular matrices"),
-    "sub": "beside NumPy's booleans",
-    **dict.fromkeys(("dense_dim", "sparse_dim"), "a sparse Tensor is a dense one here"),
-    "get_gradient_edge": "PyTorch's edge also holds what owns the node",
-    "histc": "of values at an edge, in half precision",
-    "heaviside": "it has no gradient; PyTorch says so in backward only",
-    **dict.fromkeys(("vander", "put", "new"), "a gradient of nothing, or of a copy"),
-    "cosine_similarity": "of vectors whose length the type does not hold",
-    "multi_margin_loss": "margin=nan",
-    **dict.fromkeys(
-        ("soft_margin_loss", "hinge_embedding_loss", "ldexp"), "the common type of both arguments"
-    ),
-}
 
 #: What tells of the machine, or of where in memory something lies.
 _OF_THE_MACHINE = ("backends", "cuda", "accelerator", "cpu", "rng_state", "initial_seed", "thread",
@@ -148,8 +98,13 @@ def _laid_out(made: Any, ours: ad.Tensor) -> Any:
     return torch.empty_strided(made.shape, ours.stride(), dtype=made.dtype).copy_(made)
 
 
-def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, given: Any) -> str:
-    """How a call in PyTorch compares; ``given`` are the arguments, made by ``twin`` before."""
+def judged(
+    target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, given: Any, words: str
+) -> str:
+    """How a call in PyTorch compares; ``given`` are the arguments, made by ``twin`` before.
+
+    ``words``: the call, as it was before it was made.
+    """
     function = theirs(target)
     if function is None or given is None or ours.kind in (oracle.HUNG, oracle.NO_MEMORY):
         return NOT_COMPARED
@@ -177,7 +132,11 @@ def judged(target: Target, drawn: Drawn, ours: oracle.Outcome, result: Any, give
         why = difference(result, found, exact)
     except (TypeError, ValueError, RuntimeError, MemoryError):
         return NOT_COMPARED
-    return f"{DIFFERS}: {why}" if why else SAME
+    if not why:
+        return SAME
+    both = [*args, *keywords.values()]
+    reason = differing.reason(target.path, why, words, both, result, found)
+    return f"{MAY_DIFFER}: {reason.why}" if reason else f"{DIFFERS}: {why}"
 
 
 def why(record: dict[str, Any]) -> str | None:

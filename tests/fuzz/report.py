@@ -56,6 +56,9 @@ def comparison(records: list[dict[str, Any]]) -> str:
         those = [r for r in records if r.get("torch", "").startswith(kind)]
         reasons = collections.Counter(against_torch.why(r) or "no reason" for r in those)
         lines += ["", f"{kind}:", *(f"{n:8,} {why}" for why, n in reasons.most_common())]
+    those = [r["torch"] for r in records if r.get("torch", "").startswith(against_torch.MAY_DIFFER)]
+    reasons = collections.Counter(words.partition(": ")[2] for words in those)
+    lines += ["", "the results differ:", *(f"{n:8,} {why}" for why, n in reasons.most_common())]
     return "\n".join(lines)
 
 
@@ -63,8 +66,7 @@ def unexplained(records: list[dict[str, Any]]) -> list[str]:
     """Calls that one library refuses for no known reason, and results that differ."""
     out = []
     for r in records:
-        name = r["start"].partition("#")[0].rpartition(".")[2].rstrip("_")
-        differs = r.get("torch", "").startswith(against_torch.DIFFERS)
-        if against_torch.why(r) == "" or (differs and name not in against_torch.EXPLAINED):
+        differs = r.get("torch", "").startswith(against_torch.DIFFERS + ":")
+        if against_torch.why(r) == "" or differs:
             out.append(f"{r['start']} {r['call']}\n        {r['torch']}")
     return out

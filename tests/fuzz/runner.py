@@ -14,8 +14,10 @@ from typing import Any
 from . import oracle
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-#: Seconds without a line after which a worker is killed; its own alarm comes first.
-PATIENCE = 6 * oracle.SECONDS
+#: Seconds without a line after which a worker is killed; its own alarm comes first. They are
+#: counted in naps, for while the machine or this process is stopped, a worker may be, too.
+PATIENCE = (3 + oracle.WAITS) * oracle.SECONDS
+_NAP = 0.05
 
 
 def run(
@@ -53,13 +55,13 @@ def _worker(first: int, count: int, prefix: str, path: str, torch: bool) -> tupl
     command += ["torch"] * torch
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors)
-        size, since = os.path.getsize(path), time.monotonic() + 60  # importing takes its time
+        size, naps = os.path.getsize(path), -60 / _NAP  # importing takes its time
         while process.poll() is None:
-            time.sleep(0.05)
+            time.sleep(_NAP)
             now = os.path.getsize(path)
             if now != size:
-                size, since = now, time.monotonic()
-            elif time.monotonic() - since > PATIENCE:
+                size, naps = now, 0
+            elif (naps := naps + 1) > PATIENCE / _NAP:
                 process.kill()
                 process.wait()
                 return "killed", _all(errors)

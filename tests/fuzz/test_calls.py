@@ -17,12 +17,13 @@ import anadrome as ad
 from . import (
     against_torch,
     draws,
-    explained,
+    lenient,
     oracle,
     planted,
     report,
     runner,
     samples,
+    strict,
     surface,
     worker,
 )
@@ -162,7 +163,7 @@ def test_a_refusal_without_a_reason_is_found() -> None:
     record = {"start": "sin#1", "call": "sin('x')"}
     for head in against_torch.TABLES:
         assert report.unexplained([{**record, "torch": f"{head}: there is no such rule"}])
-    reasons = [*explained.LENIENT, *explained.STRICT]
+    reasons = [*lenient.LENIENT, *strict.STRICT]
     assert not [r.why for r in reasons if not (r.words or r.given)]  # none covers everything
     assert against_torch.why({**record, "torch": "same"}) is None
 

@@ -69,7 +69,7 @@ def one(
     theirs = ""
     if beside:
         progress(outcome.kind)  # if PyTorch ends the process, that is not ours
-        theirs = against_torch.judged(target, call, outcome, result, given)
+        theirs = against_torch.judged(target, call, outcome, result, given, words)
         against_torch.restore()
     outcome = oracle.followed(target, call, outcome, result, rng)
     restore()

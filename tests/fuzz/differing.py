@@ -1,0 +1,189 @@
+"""differing: results that differ from PyTorch's, and why that is as it should be.
+
+As in ``explained``, a reason is for the function, the words of the difference and the call; where
+these say too little, its ``check`` looks at the arguments and at both results, so that another
+difference of the same function is a finding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Check = Callable[[list[Any], Any, Any], bool]
+
+
+def values(x: Any) -> Any:
+    """What a Tensor of either library, or a number, holds, in double precision."""
+    if not hasattr(x, "detach"):
+        return np.asarray(x)
+    x = x.detach()
+    host = x.tolist()
+    return np.asarray(host, dtype=complex if x.dtype.is_complex else float).reshape(tuple(x.shape))
+
+
+def _tensors(args: list[Any]) -> list[Any]:
+    return [values(a) for a in args if hasattr(a, "detach")]
+
+
+def _close(a: Any, b: Any, loose: float = 1e-3) -> bool:
+    a, b = values(a), values(b)
+    return a.shape == b.shape and bool(np.allclose(a, b, loose, loose, equal_nan=True))
+
+
+def infinite(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """An argument holds an infinity or NaN, or numbers whose square is one in single precision."""
+    numbers = [values(a) for a in args if isinstance(a, (int, float, complex))]
+    return any(
+        bool((~np.isfinite(x) | (np.abs(x) > 1e19)).any()) for x in [*_tensors(args), *numbers]
+    )
+
+
+def singular(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The matrix has no inverse, or only for rounding."""
+    x = _tensors(args)[0]
+    if x.ndim < 2 or not np.isfinite(x).all() or 0 in x.shape:
+        return True
+    sizes = np.linalg.svd(x, compute_uv=False)
+    return bool((sizes[..., -1] <= 1e-4 * sizes[..., 0]).any())
+
+
+def indefinite(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The matrix has no Cholesky factor, which both results say."""
+    return bool((values(ours[1]) > 0).any()) and bool((values(theirs[1]) > 0).any())
+
+
+def unordered(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The first argument does not rise along its last dimension."""
+    x = _tensors(args)[0]
+    return bool((~(np.diff(x, axis=-1) >= 0)).any())
+
+
+def below_one(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The first argument of ``zeta`` is somewhere below 1; elsewhere both agree."""
+    s = np.broadcast_to(values(args[0]), tuple(theirs.shape))
+    ours, theirs = values(ours), values(theirs)
+    at = s >= 1
+    return bool((~at).any()) and bool(np.allclose(ours[at], theirs[at], 1e-3, 1e-3, equal_nan=True))
+
+
+def equal_values(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The values are the same; the indices may be those of others that are equal, or NaN."""
+    return _close(ours[0], theirs[0])
+
+
+def other_signs(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The same but for signs, where no two eigenvalues or singular values are nearly the same."""
+    both = [(values(o), values(t)) for o, t in zip(ours, theirs)]
+    alone = min((o for o, _ in both), key=lambda o: o.ndim)
+    apart = np.abs(np.diff(np.sort(alone, axis=-1), axis=-1))
+    near = bool((apart < 1e-2).any()) or bool((np.abs(alone) < 1e-2).any())
+    return all(o.shape == t.shape for o, t in both) and (
+        near or all(_close(np.abs(o), np.abs(t), 2e-2) for o, t in both)
+    )
+
+
+def other_order(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The same eigenvalues in another order."""
+    a, b = (np.sort_complex(np.round(values(v[0]), 2)) for v in (ours, theirs))
+    return infinite(args, ours, theirs) or bool(np.allclose(a, b, 2e-2, 2e-2))
+
+
+def crossing(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """A number of a half or more, from which on ``eps`` and ``1 - eps`` change places."""
+    return any(isinstance(a, (int, float)) and a >= 0.5 for a in args)
+
+
+def beyond_32_bits(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The second argument is somewhere more than 32 bits hold."""
+    return bool((np.abs(values(args[1])) >= 2**31).any())
+
+
+class Difference(NamedTuple):
+    """``words``, ``names``, ``given``: as in a ``Reason``; ``check``: of arguments and results."""
+
+    why: str
+    words: str
+    names: str
+    given: str = ""
+    check: Check | None = None
+
+
+#: PyTorch's result requires a gradient, which is nothing, zero or missing.
+_NO_GRADIENT = r"^requires_grad False, PyTorch's True"
+_TYPE = r"^\w+\d, PyTorch's torch\.\w+$"
+_COMPARISONS = r"(le|lt|eq|ne|ge|gt|less|less_equal|greater|greater_equal|not_equal)"
+
+DIFFERING = (
+    # gradients of what has none
+    Difference("a comparison has no gradient", _NO_GRADIENT, rf"^Tensor\.{_COMPARISONS}_$"),
+    Difference("counts have no gradient", _NO_GRADIENT, r"histogram(dd)?$"),
+    Difference(
+        "which values there are has no gradient; PyTorch says so in backward",
+        _NO_GRADIENT,
+        r"unique(_consecutive)?$|heaviside_?$",
+    ),
+    Difference("a draw has no gradient; PyTorch's is zero", _NO_GRADIENT,
+               r"(^|\.)(bernoulli_?|normal|poisson|binomial)$"),
+    Difference("a gradient of nothing, or of a copy", _NO_GRADIENT, r"vander$|put_?$|\.new$"),
+    # what is chosen among equals
+    Difference("which of several equal values the index is of", r"", r"kthvalue$", "",
+               equal_values),
+    Difference("the signs of vectors", r"", r"(svd|eigh|pca_lowrank)$", "", other_signs),
+    Difference("the order of eigenvalues", r"", r"(eig|eigvals)$", "", other_order),
+    Difference("where the boundaries are not in order", r"", r"searchsorted$", "", unordered),
+    # what is beyond numbers
+    Difference("below 1 it goes on here, and is NaN in PyTorch", r"", r"zeta$", "", below_one),
+    Difference(
+        "of infinities and NaN, or numbers whose square is one",
+        r"nan|inf|[+-]?\d",
+        r"(hfft2|hfftn|irfftn|geqrf|gelu|std_mean|sgn|rsub|__rsub__|renorm|logdet|eigvalsh|mode|"
+        r"cosine_similarity|normalize|matrix_exp|std|var|qr|slogdet)_?$",
+        "",
+        infinite,
+    ),
+    Difference("beyond what the type holds", r"nan|inf", r"(polygamma|matrix_exp)_?$"),
+    Difference("of a matrix that is singular but for rounding", r"",
+               r"(inverse|inv|inv_ex|slogdet|lu|qr|logdet|det)$", "", singular),
+    Difference("of a matrix that has no factor the result is undefined", r"", r"cholesky_ex$", "",
+               indefinite),
+    Difference("delta=inf gives NaN in PyTorch", r"nan", r"huber_loss$", r"\binf\b"),
+    Difference("margin=nan", r"nan", r"multi_margin_loss$", r"\bnan\b"),
+    Difference("eps of a half and more, where the bounds cross", r"", r"logit_?$", "", crossing),
+    Difference("of values at an edge, in half precision", r"", r"histc$", r"<b?float16"),
+    Difference("an exponent of more than 32 bits", r"", r"ldexp_?$", "", beyond_32_bits),
+    # types and shapes
+    Difference("the common type of both arguments, or of all", _TYPE,
+               r"(binary_cross_entropy|pack_sequence|pad_sequence|soft_margin_loss|"
+               r"hinge_embedding_loss)$"),
+    Difference("the common type with NumPy's booleans", _TYPE, r"sub(tract)?_?$", r"np\.(Tru|Fal)"),
+    Difference("the shape of nothing", r"^shape", r"pixel_unshuffle$", r"<\w+ \((\d+, )*0[,)]"),
+    Difference("an x of more dimensions lies along the last one", r"^shape", r"trapz$|trapezoid$"),
+    Difference("PyTorch's edge also holds what owns the node", r"^GradientEdge of another length",
+               r"get_gradient_edge$"),
+    # what there is none of
+    Difference("NaN is what is looked for, when anything is", r"^False, PyTorch's True$",
+               r"is_anomaly_check_nan_enabled$"),
+    Difference("there is no such cache", r"^False, PyTorch's True$", r"is_autocast_cache_enabled$"),
+    Difference("a sparse Tensor is a dense one here", r"^\d+, PyTorch's \d+$",
+               r"(dense|sparse)_dim$"),
+)  # fmt: skip
+
+
+def reason(
+    name: str, words: str, call: str, args: list[Any], ours: Any, theirs: Any
+) -> Difference | None:
+    """The first reason that covers a difference."""
+    for d in DIFFERING:
+        if not (
+            re.search(d.names, name) and re.search(d.words, words) and re.search(d.given, call)
+        ):
+            continue
+        with contextlib.suppress(Exception):  # of arguments that are not those of a good call
+            if d.check is None or d.check(args, ours, theirs):
+                return d
+    return None

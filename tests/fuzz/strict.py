@@ -1,0 +1,193 @@
+"""strict: what anadrome refuses and PyTorch takes, and why."""
+
+from __future__ import annotations
+
+from .explained import Reason
+
+_CLASS = (
+    r"^((nn|distributions|optim|amp|cuda|profiler)\.(\w+\.)*|(?=GradScaler))"
+    r"([A-Z]\w*|profile|schedule|get_\w+_fn|custom_bwd)$"
+)
+
+#: What anadrome refuses and PyTorch takes.
+STRICT = (
+    Reason(
+        "a module, transform, distribution or optimizer checks its arguments when it is made",
+        r"expected \w+ to be a single integer|\w+ is an int( or \d of them)?, not|"
+        r"\w+ is a Tensor or a number, not|takes a distribution, not|it takes no \w+ there|"
+        r"num_layers should be|Trying to create tensor with negative dimension|"
+        r"must be greater than 0, but got|(growth|backoff) factor must be|"
+        r"expected a dtype such as|a shape is made of|no backend serves|"
+        r"Number of steps must be less than",
+        rf"{_CLASS}|^Generator$",
+    ),
+    Reason(
+        "the same, where Python meets the argument: what is no sequence, no integer, no number",
+        r"'[\w.]+' object is not iterable|cannot be interpreted as an integer|"
+        r"cannot be converted to (an index|Scalar)|iteration over a 0-d|slice indices must be|"
+        r"(float|int)\(\) argument must be|not supported between instances of|"
+        r"unsupported operand type|has no len|could not convert|did not contain a loop|"
+        r"Boolean value of Tensor with|must be Tensor or Number, not dtype",
+        rf"{_CLASS}|autocast$",
+    ),
+    Reason("a device is a name or a number", r"device\(\) takes a name", rf"{_CLASS}|^Generator$"),
+    Reason(
+        "NumPy has a largest size",
+        r"array is too big|Maximum allowed dimension|too large|maximum supported dimension",
+    ),
+    Reason(
+        "a transform of a function takes a function, and says so when it is called",
+        r"(take|takes) a function|takes nothing, or as a decorator",
+    ),
+    Reason(
+        "a setting of the program takes True and False, 0 and 1, and no other word",
+        r"argument '(mode|check_nan)' must be bool",
+    ),
+    Reason(
+        "a hook is a function, which is looked at when it is registered", r"a hook is a function"
+    ),
+    Reason(
+        "no silent detach: a Tensor that requires a gradient is not exported",
+        r"Can't export tensors that require",
+    ),
+    Reason(
+        "NumPy does not export what cannot be written, nor bfloat16",
+        r"Cannot export readonly|DLPack only supports",
+    ),
+    Reason(
+        "NumPy marks all views of an expanded array as not to be written",
+        r"written-to tensor refers to a single memory location",
+    ),
+    Reason("a view, where the twin in PyTorch is none", r"Can't detach views"),
+    Reason(
+        "a leaf that requires a gradient is not overwritten, nor an out= that does",
+        r"a leaf Variable that requires grad|functions with out=\.\.\. arguments don't support",
+    ),
+    Reason(
+        "a sparse Tensor's places are looked at",
+        r"1D vector as repeat|diff expects input",
+        r"sparse_\w+_tensor",
+    ),
+    Reason("a dual is a Tensor", r"takes a Tensor", r"unpack_dual"),
+    Reason("no derivative, which PyTorch says in backward", r"derivative for", r"geqrf"),
+    Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
+    Reason("an edge has two fields", r"GradientEdge.__new__"),
+    Reason("a level that PyTorch's earlier call left open", r"no level is open"),
+    Reason("an autograd.Function is not made, but applied", r"Function\(\) takes no arguments"),
+    Reason(
+        "PyTorch's answer in half precision is not the function's value", r"Low precision dtypes"
+    ),
+    Reason(
+        "of nothing; PyTorch looks at no type, index or shape then",
+        r"Expected a floating point or complex|non-zero size for non-batch|batches of square|"
+        r"of no integers|is out of bounds for dimension|not implemented for|"
+        r"Dimension out of range|indices should be Long|has no dimensions|same dtype, but got|"
+        r"at least 2 dimensions, not the shape|number of sizes provided|requires square matrices",
+        r"",
+        r"<\w+ \((\d+, )*0[,)]",
+    ),
+    Reason("of NaN or infinity LAPACK's answer is undefined", r"non-finite values|converge"),
+    Reason(
+        "there is no GPU here, or no such one",
+        r"needs CuPy|Expected a cuda device|device\(\) takes",
+        r"cuda|accelerator",
+    ),
+    Reason(
+        "there is no complex type of half precision",
+        r"Expected both inputs to be Half|view_as_complex is only supported",
+    ),
+    Reason("PyTorch cuts a factor's fraction beside integers", r"beside integers, the fa"),
+    Reason("sizes that differ, of which PyTorch warns and broadcasts", r"Using a target size"),
+    Reason(
+        "True, False or None for what old programs say with them",
+        r"'(size_average|reduce)' must be bool",
+    ),
+    Reason("a file holds Tensors and plain values, never pickled objects", r"; files hold"),
+    Reason(
+        "PyTorch reads outside of the memory, or warns that it will refuse",
+        r"is out of bounds|at most the length|label_smoothing must be|"
+        r"Feature dropout requires at least",
+    ),
+    Reason("what is printed how is chosen by name", r"there is no|unhashable", "set_printoptions"),
+    Reason(
+        "PyTorch's older and undocumented signatures",
+        r"positional argument|argument 'mat1'",
+        r"^(Tensor\.)?(__r?add__|__r?sub__|add|sub|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
+        r"Variable$|RemovableHandle$",
+    ),
+    Reason(
+        "what is no integer is not cut to one",
+        r"converted to an index|greater than 0, not 0\.",
+        r"split|jacrev",
+    ),
+    Reason("complex numbers are not cut to real ones", r"not 'complex'", r"__float__|manual_seed"),
+    Reason("out= is a Tensor", r"'out' must be Tensor"),
+    Reason(
+        "PyTorch takes a Tensor of one number for a number there", r"got anadrome\.tensor\.Tensor"
+    ),
+    Reason("a switch is no Tensor of several values", r"more than one value is", r"dlpack"),
+    Reason("a matrix has two dimensions; PyTorch warns", r"only supported on matrices"),
+    Reason(
+        "arguments that PyTorch does not document",
+        r"keyword argument '(scale|input_scale|out)'",
+        r"^(nn\.functional\.)?\w+$",
+    ),
+    Reason("dropout scales what it keeps, which integers cannot hold", r"dropout scales"),
+    Reason(
+        "complex numbers are not left out, whatever p is", r'"dropout_cpu" not implemented for .Com'
+    ),
+    Reason(
+        "what a loss compares has as many dimensions in each of its forms",
+        r"same dimension but got",
+    ),
+    Reason(
+        "PyTorch reads outside of the memory, where a size is beyond 64 bits",
+        r"Given input with spatial size .*calculated shape",
+        r"unfold$",
+        r"\d{17}",
+    ),
+    Reason("of one value there is no variance", r"Expected more than 1 value"),
+    Reason("points and values have as many dimensions", r"size of tensor a", r"trapezoid"),
+    Reason("indices to split at are int64", r"tensor_indices_or_sections"),
+    Reason("integers that the type does not hold", r"without overflow|cannot make a Tensor of"),
+    Reason("a class that is padding must be one of them", r"Padding_idx must be"),
+    Reason("a kernel that there is none of", r"'logaddexp' not supported", r"logcumsumexp"),
+    Reason("out= of a type that cannot hold the result", r"can't be cast to the desired output"),
+    Reason("complex numbers are not cut to real ones", r"not 'complex'", r"randint"),
+    Reason("a setting by name", r"matmul precision must be"),
+    Reason("a switch of what is written in place", r"'inplace' must be bool"),
+    Reason("an argument twice", r"multiple values for argument 'other'"),
+    Reason("a shape is one", r"'NoneType' object is not iterable", r"broadcast_shapes"),
+    Reason("pivots of another matrix", r"list index out of range", r"lu_unpack"),
+    Reason("a number of frequencies is not negative", r"inconsistent with step sign"),
+    Reason("a bias is a vector", r"size of tensor a", r"linear$"),
+    Reason("bounds that cross", r"min_val cannot be greater"),
+    Reason(
+        "a check of gradients in less than double precision finds nothing but rounding",
+        r"gradcheck needs float64",
+    ),
+    Reason("PyTorch takes an object with __index__ in a list", r"'Index'"),
+    Reason(
+        "a device or schedule that there is none of",
+        r"unsupported autocast device|Invalid prof|"
+        r"Device string",
+    ),
+    Reason("memory is that of a Tensor", r"UntypedStorage"),
+    Reason("a number for a dtype, an old form of PyTorch's", r"not a (float|int)", r"\.to$|type$"),
+    Reason(
+        "older constructors take sizes or one sequence",
+        r"new\(\)|expected a Tensor of",
+        r"Tensor$",
+    ),
+    Reason("the norm of all gradients is one number", r"total norm is a Tensor of no"),
+    Reason(
+        "one sequence of another shape than the others",
+        r"stack expects each",
+        "(pack|pad)_sequence",
+    ),
+    Reason(
+        "PyTorch looks at it when it is used, not before",
+        r"must be Tensor or Number, not dtype|ambiguous|must be bool|Coefficients|foreach",
+        r"autocast|optim\.",
+    ),
+)
