@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from .errors import GraphError
+from .layouts import check
 from .making import shape_of
 from .refusals import refusing
 from .tensor import Tensor
@@ -99,6 +100,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
+    check("resize_", "memory_format", memory_format)
     if self.requires_grad:
         raise GraphError("cannot resize variables that require grad")
     shape = shape_of(sizes)
@@ -116,4 +118,4 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
 @refusing
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
     """``resize_`` to another Tensor's shape (``Tensor.resize_as_``)."""
-    return resize_(self, the_template.shape)
+    return resize_(self, the_template.shape, memory_format=memory_format)

@@ -71,7 +71,9 @@ def _one_ellipsis(x: Tensor, index: list[Any]) -> list[Any]:
     if len(places) < 2:
         return index
     used = sum(
-        1 for i in index if i is not Ellipsis and i is not None and i.__class__ is not _Truth
+        _dims_of(i) if hasattr(i, "dtype") else 1
+        for i in index
+        if i is not Ellipsis and i is not None
     )
     if x.ndim > used and any(i is not Ellipsis for i in index[places[1] :]):
         raise IndexError(
@@ -141,8 +143,14 @@ def _read(x: Tensor, i: Any) -> Any:
         return data
     if isinstance(i, (list, tuple, range)):
         return _array(x, list(i))
-    if hasattr(i, "dtype") and getattr(i, "ndim", False):
-        return _read(x, tensor(i, device=x.device))
+    if hasattr(i, "dtype") and (getattr(i, "ndim", 0) or hasattr(i, "__setitem__")):
+        made = tensor(i, device=x.device)  # of an array; NumPy's scalars are none
+        if made.ndim == 0 and made.dtype.name in ("bool", "uint8"):
+            raise IndexError(
+                "an array of one boolean, which PyTorch counts as a dimension, is no index: write "
+                "`bool(i)`"
+            )
+        return _read(x, made)
     if hasattr(i, "__index__") and not isinstance(i, type):
         return i.__index__()
     raise IndexError(
@@ -168,6 +176,17 @@ def _is_bool(array: Any) -> bool:
     return from_native[array.dtype].name == "bool"
 
 
+def _check_empty_mask(x: Tensor, i: Any, axis: int) -> None:
+    """NumPy lets a mask of nothing pass, whatever it is laid over."""
+    if i.__class__ is _Truth or 0 not in i.shape or not _is_bool(i):
+        return
+    if tuple(i.shape) != tuple(x.shape[axis : axis + i.ndim]):
+        raise IndexError(
+            f"The shape of the mask {list(i.shape)} at index 0 does not match the shape of the "
+            f"indexed tensor {list(x.shape)} at index {axis}"
+        )
+
+
 def _parted(x: Tensor, index: list[Any]) -> tuple[Any, Any]:
     """The two indices, where there are arrays."""
     ndim = x.ndim
@@ -189,6 +208,7 @@ def _parted(x: Tensor, index: list[Any]) -> tuple[Any, Any]:
             left = 0
         elif hasattr(i, "dtype"):
             dims = _dims_of(i)
+            _check_empty_mask(x, i, sum(b is not None for b in basic))
             basic += [_ALL] * dims if dims else [None]
             advanced.append(i.array if i.__class__ is _Truth else i)
         else:
@@ -232,7 +252,7 @@ def explained(
             if i is None:
                 lengths.append(1)
             elif i is Ellipsis:
-                lengths += shape[d : d + ndim - used]
+                lengths.extend(shape[d : d + ndim - used])
                 d += ndim - used
             elif isinstance(i, slice):
                 lengths.append(len(range(*i.indices(shape[d]))))
@@ -243,7 +263,7 @@ def explained(
                         f"index {i} is out of bounds for dimension {d} with size {shape[d]}"
                     )
                 d += 1
-        lengths += shape[d:]
+        lengths.extend(shape[d:])
     d = 0
     arrays = []
     for place, i in enumerate(advanced or ()):

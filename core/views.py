@@ -19,9 +19,12 @@ _PRUNE_AT = 64
 
 
 def track(view: Tensor, of: Tensor, call: Callable[..., Any], keywords: dict[str, Any]) -> None:
-    """Note that ``view`` is ``call(of, **keywords)``, if it really shares its memory."""
+    """Note that ``view`` is ``call(of, **keywords)``, if it really shares its memory.
+
+    One of nothing has none to share, and counts as a view: what is written into it has a gradient.
+    """
     data = of._data
-    if not by_type[data.__class__].shares(view._data, data):
+    if not by_type[data.__class__].shares(view._data, data) and 0 not in view._data.shape:
         return
     base = of._base
     if base is None:

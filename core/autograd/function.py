@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import graph, modes, sites
+from ..dtypes import from_native
 from ..errors import GraphError
 from ..graph import Node
 from ..inplace import rebase
@@ -117,6 +118,12 @@ class FunctionCtx(Node):
                     f"{list(g._data.shape)} but expected shape compatible with {list(wanted)}: "
                     f"the shape of argument {i} of forward, in the call at "
                     f"{sites.describe(self.site)}"
+                )
+            kind = from_native[node.dtype[nr] if node.multi else node.dtype]
+            if g.dtype.is_complex and not kind.is_complex:
+                raise GraphError(
+                    f"Function {self.name()} returned a complex gradient at index {i}, of an "
+                    f"argument of forward that is {kind.name}; return `grad.real`, if that is meant"
                 )
         if create_graph:
             return out

@@ -28,6 +28,9 @@ class _Joint:
             raise TypeError(f"a hook is a function, not {type(function).__name__}")
         self.function = function
         self.mode = mode
+        wrong = [t for t in tensors if not isinstance(t, Tensor)]
+        if wrong:
+            raise TypeError(f"a hook for several gradients takes Tensors, not {wrong[0]!r:.60}")
         edges = [t._gradient_edge() for t in tensors]
         if None in edges:
             raise GraphError("a hook for several gradients takes Tensors that require one")

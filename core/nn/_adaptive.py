@@ -176,6 +176,8 @@ def _fractional(
     spatial = x._data.shape[2:]
     if output_size is None:
         ratio = (output_ratio,) * n if isinstance(output_ratio, float) else tuple(output_ratio)
+        if len(ratio) != n:
+            raise ValueError(f"{what}: output_ratio is a number, or {n} of them, not {ratio}")
         size = tuple(int(m * r) for m, r in zip(spatial, ratio))
     else:
         size = ntuple(output_size, n, "output_size")

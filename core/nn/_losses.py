@@ -167,7 +167,7 @@ def huber_loss(
     """
     reduction = reduction_of(None, None, reduction)
     same_size("huber_loss", input, target)
-    if delta <= 0:
+    if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if input.dtype is not target.dtype:
         target = _as_written(target, input)

@@ -46,11 +46,16 @@ def _eigh(xp: Any, x: Any, UPLO: str) -> Any:
     other = xp.linalg.matrix_transpose(half)
     other = xp.conj(other) if is_complex(x) else other
     x = half + other + xp.tril(xp.triu(x))
-    if not is_finite(xp, x):
-        vectors = xp.full_like(x, math.nan)
-        return xp.abs(vectors[..., 0]), vectors
-    out = converged(xp.linalg.eigh, xp, x, "linalg.eigh")
-    return out[0], out[1]
+    if is_finite(xp, x):
+        out = converged(xp.linalg.eigh, xp, x, "linalg.eigh")
+        return out[0], out[1]
+    whole = xp.all(xp.isfinite(x), axis=(-2, -1), keepdims=True)  # of the others it is NaN
+    out = converged(xp.linalg.eigh, xp, xp.where(whole, x, xp.zeros_like(x)), "linalg.eigh")
+    values, vectors = out[0], out[1]
+    return (
+        xp.where(whole[..., 0], values, xp.full_like(values, math.nan)),
+        xp.where(whole, vectors, xp.full_like(vectors, math.nan)),
+    )
 
 
 def _gaps(values: Any) -> Any:

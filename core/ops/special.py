@@ -39,7 +39,7 @@ digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g 
              dtype=FLOAT, refuses=("complex",),
              samples=unary(0.3, 4), inplace=True)
 polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, whole(n, "n")),
-               x=lambda g, x, n: g * polygamma(x, n=n + 1),
+               x=lambda g, x, n: g * polygamma(x, n=whole(n, "n") + 1),
                dtype=FLOAT, inplace=True,
                samples=each("3,4", {"n": 0}, {"n": 1}, {"n": 3}, low=0.5, high=4.0))
 zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, *_arrays(xp, s, q)),

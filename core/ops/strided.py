@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 from .. import backend as backends
@@ -65,6 +66,24 @@ def compact(shape: Any) -> tuple[int, ...]:
         out.append(step)
         step *= max(n, 1)
     return tuple(reversed(out))
+
+
+def overlaps(size: Any, stride: Any) -> bool:
+    """Whether two elements of such an array lie in the same place of memory."""
+    reach = 0
+    for step, n in sorted(zip(stride, size)):
+        if n > 1 and step <= reach:
+            break
+        reach += (n - 1) * step
+    else:
+        return False
+    count = math.prod(size)
+    if count > 2**16:  # more than is worth looking at
+        return True
+    places = {0}
+    for step, n in zip(stride, size):
+        places = {p + i * step for p in places for i in range(n)}
+    return len(places) < count
 
 
 def _places(xp: Any, size: Any, stride: Any, offset: int) -> Any:
@@ -188,8 +207,8 @@ def as_strided(
     tensor([[0, 2, 4],
             [1, 3, 5]])
     """
-    size = tuple(whole(n, "size") for n in size)
-    stride = tuple(whole(n, "stride") for n in stride)
+    size = tuple([index(n) for n in size])
+    stride = tuple([index(n) for n in stride])
     if len(size) != len(stride):
         raise RuntimeError(
             f"mismatch in length of strides and shape: {len(stride)} and {len(size)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import traceback
 
-from . import oracle, report, runner, surface, worker
+from . import areas, oracle, report, runner, surface, worker
 
 
 def main() -> int:
@@ -17,7 +17,13 @@ def main() -> int:
     parser.add_argument("--keep", metavar="FILE", help="write each call and its outcome here")
     parser.add_argument("--replay", metavar="NAME#N", help="make this one call, and say all of it")
     parser.add_argument("--torch", action="store_true", help="compare each call with PyTorch's")
+    parser.add_argument("--area", choices=areas.AREAS, help="of index expressions, or of out=")
     options = parser.parse_args()
+    if options.area:
+        done, wrong = areas.run(options.area, options.first, options.calls)
+        print(*wrong, sep="\n")
+        print(f"{options.calls:,} cases, {done:,} carried out, {len(wrong)} findings")
+        return bool(wrong)
     if options.replay:
         return _replay(options.replay)
     records = runner.run(

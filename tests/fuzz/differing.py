@@ -129,6 +129,12 @@ DIFFERING = (
     ),
     Difference("a draw has no gradient; PyTorch's is zero", _NO_GRADIENT,
                r"(^|\.)(bernoulli_?|normal|poisson|binomial)$"),
+    Difference("a gradient of nothing", r"^requires_grad True, PyTorch's False", "",
+               r"<\w+ \((\d+, )*0[,)]"),
+    Difference("a derivative that PyTorch has not", r"^requires_grad True, PyTorch's False",
+               r"special\.\w*(bessel_\w+|polynomial_\w|airy_ai)$"),
+    Difference("PyTorch makes an integer of 64 bits of a degree", r"nan|inf", r"polynomial_\w$", "",
+               beyond_32_bits),
     Difference("a gradient of nothing, or of a copy", _NO_GRADIENT, r"vander$|put_?$|\.new$"),
     # what is chosen among equals
     Difference("which of several equal values the index is of", r"", r"kthvalue$", "",
@@ -141,12 +147,15 @@ DIFFERING = (
     Difference(
         "of infinities and NaN, or numbers whose square is one",
         r"nan|inf|[+-]?\d",
-        r"(hfft2|hfftn|irfftn|geqrf|gelu|std_mean|sgn|rsub|__rsub__|renorm|logdet|eigvalsh|mode|"
-        r"cosine_similarity|normalize|matrix_exp|std|var|qr|slogdet)_?$",
+        r"(hfft2|hfftn|irfftn|geqrf|eigh|gelu|std_mean|sgn|rsub|__rsub__|renorm|logdet|eigvalsh|mode|"
+        r"polynomial_\w|householder_product|cosine_similarity|normalize|matrix_exp|std|var|qr|slogdet)_?$",
         "",
         infinite,
     ),
-    Difference("beyond what the type holds", r"nan|inf", r"(polygamma|matrix_exp)_?$"),
+    Difference("of nothing, where PyTorch's functions differ among themselves", r"nan",
+               r"(std|var)(_mean)?$", r"<\w+ \((\d+, )*0[,)]"),
+    Difference("beyond what the type holds", r"nan|inf",
+               r"(polygamma_?|matrix_exp|polynomial_\w)$"),
     Difference("of a matrix that is singular but for rounding", r"",
                r"(inverse|inv|inv_ex|slogdet|lu|qr|logdet|det)$", "", singular),
     Difference("of a matrix that has no factor the result is undefined", r"", r"cholesky_ex$", "",

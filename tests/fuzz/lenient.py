@@ -103,6 +103,11 @@ LENIENT = (
     Reason(
         "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
     ),
+    Reason(
+        "None is the size that there is, in one dimension too",
+        r"'output_size'.* found element of type NoneType",
+        r"adaptive_\w+_pool1d$",
+    ),
     Reason("Python's types are element types", r"invalid type: '(int|float|bool)'"),
     # other names and places of arguments
     Reason(
@@ -159,7 +164,8 @@ LENIENT = (
         r"expected type of|same dtype, but (found|got)|must have the same dtype|"
         r"(Expected .* to|tensors? should) have the same dtype|"
         r"all be instances of Number|Please use torch\.sgn|expected dtype \w+ for|"
-        r"result dtype \w+ does not match",
+        r"result dtype \w+ does not match|expected scalar type \w+ but found|"
+        r"Found dtype \w+ but expected \w+$",
     ),
     Reason(
         "PyTorch has no derivative there",
@@ -200,7 +206,7 @@ LENIENT = (
     ),
     Reason(
         "of nothing, where no argument is looked at",
-        r"must be (Number|float|int|bool), not",
+        r"must be (Number|float|int|bool), not|put_\(\): Expected a long tensor for index",
         r"",
         r"<\w+ \((\d+, )*0[,)]",
     ),
@@ -208,7 +214,9 @@ LENIENT = (
         "a Tensor in the place of dim is the other Tensor, or the dimensions",
         r"got \((dim=Tensor|Tensor, Tensor, Tensor)",
     ),
-    Reason("the place of an argument", r"got multiple values for argument 'out'", r"norm$"),
+    Reason(
+        "the place of an argument", r"values for argument 'out'|'out' must be Tensor, not", r"norm$"
+    ),
     Reason("a number is a Tensor of one", r"got \(Tensor, int\)", r"trapz|trapezoid"),
     Reason("a number is a gradient", r"'(int|float)' object is not iterable", r"autograd\."),
     Reason("a device names a device", r"must be str, not torch.device", r"device$"),

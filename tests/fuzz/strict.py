@@ -18,7 +18,8 @@ STRICT = (
         r"num_layers should be|Trying to create tensor with negative dimension|"
         r"must be greater than 0, but got|(growth|backoff) factor must be|"
         r"expected a dtype such as|a shape is made of|no backend serves|"
-        r"Number of steps must be less than",
+        r"Number of steps must be less than|normal_\(\) is not implemented for|"
+        r"_cpu. not implemented for .Complex",
         rf"{_CLASS}|^Generator$",
     ),
     Reason(
@@ -70,6 +71,8 @@ STRICT = (
     ),
     Reason("a dual is a Tensor", r"takes a Tensor", r"unpack_dual"),
     Reason("no derivative, which PyTorch says in backward", r"derivative for", r"geqrf"),
+    Reason("a target is a Tensor", r"argument 'target' .*must be Tensor", r"soft_margin_loss$"),
+    Reason("so many terms do not end", r"takes as many steps, at most", r"polynomial_\w$"),
     Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
     Reason("an edge has two fields", r"GradientEdge.__new__"),
     Reason("a level that PyTorch's earlier call left open", r"no level is open"),

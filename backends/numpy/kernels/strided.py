@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anadrome.ops.diagonal import planes
-from anadrome.ops.strided import compact, strides_of, window_count
+from anadrome.ops.strided import compact, overlaps, strides_of, window_count
 
 from .common import declared
 
@@ -16,7 +16,11 @@ from .common import declared
 def as_strided(
     x: Any, *, size: Any, stride: Any, offset: int = 0, strides: Any = None
 ) -> Any:  # fmt: skip
-    """A view of the memory around ``x``; of a copy, if ``x`` is laid out otherwise."""
+    """A view of the memory around ``x``; of a copy, if ``x`` is laid out otherwise.
+
+    One whose own elements overlap cannot be written, as one that is expanded: of several results
+    for the same place the last would win.
+    """
     if 0 in x.shape or 0 in size or strides_of(x) != (strides or compact(x.shape)):
         return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
     memory = x
@@ -29,7 +33,10 @@ def as_strided(
         return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
     flat = memory.ravel("K").view(np.uint8)
     steps = tuple(s * x.itemsize for s in stride)
-    return np.ndarray(size, x.dtype, flat, first, steps)
+    out = np.ndarray(size, x.dtype, flat, first, steps)
+    if overlaps(size, stride):
+        out.flags.writeable = False
+    return out
 
 
 def _address(x: Any) -> int:
@@ -43,8 +50,9 @@ def unfold(x: Any, *, dimension: int, size: int, step: int) -> Any:
     axis, count = window_count(x.shape, dimension, size, step)
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
     s = x.strides
+    overlapping = step < size and count > 1
     return np.lib.stride_tricks.as_strided(
-        x, shape, (*s[:axis], s[axis] * step, *s[axis + 1 :], s[axis])
+        x, shape, (*s[:axis], s[axis] * step, *s[axis + 1 :], s[axis]), writeable=not overlapping
     )
 
 

@@ -203,6 +203,8 @@ class _FractionalMaxPool(Module):
         if output_ratio is not None:
             one = isinstance(output_ratio, float)
             self.output_ratio = (output_ratio,) * n if one else tuple(output_ratio)
+            if len(self.output_ratio) != n:
+                raise ValueError(f"output_ratio is a number, or {n} of them, not {output_ratio}")
             if not all(0 < r < 1 for r in self.output_ratio):
                 raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 

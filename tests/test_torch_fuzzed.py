@@ -1,0 +1,120 @@
+"""What calls drawn by ``tests/fuzz`` showed to differ from PyTorch, or to be taken by it alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from expressions import refused, same
+from oracle import numbers
+
+import anadrome as ad
+
+torch = pytest.importorskip("torch")
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+
+X = numbers(3, 4)
+
+
+@pytest.mark.parametrize("text", [
+    "L.logaddexp2(x, y)", "L.logaddexp2(x, x * 20)",
+    "L.ldexp(x, L.tensor([1, 2, 3, 40]))",
+    "L.ldexp(x.detach(), L.tensor([-3, 1000, 5, 0]))", "L.ldexp(x, y)",
+    "x[:1, :1].norm(100)", "L.linalg.vector_norm(x[:, :1].detach(), 1e4, dim=1)", "x[0, 0].norm(7)",
+    "(x[:1, :1] * 1e300).norm()",
+    "L.cumulative_trapezoid(x[:, :0], dim=1)", "L.trapezoid(x[:0].detach(), dim=0)",
+    "L.celu(x - 1, L.tensor(2))", "x.as_strided((2, True), (1, 2))",
+    "x[..., L.tensor([True, False, True, True]), ...]", "x[y > 0.5, ..., ...]",
+])  # fmt: skip
+def test_agrees(text: str) -> None:
+    same(text, X, numbers(3, 4, seed=1))
+
+
+@pytest.mark.parametrize("text", [
+    "L.ldexp(x.bfloat16(), L.tensor([1, 2])).dtype is L.bfloat16",
+    "L.ldexp(x.to(L.float16) * 0 + 1e-4, L.tensor(20)).tolist()",
+    "L.ldexp(x.float() * 0 + 1e-30, L.tensor(130)).isfinite().tolist()",
+    "L.ldexp(x.long(), L.tensor(2)).dtype is L.float32",
+    "L.linalg.eigh(L.tensor([[1.0, float('nan')], [2.0, 3.0]]))[0].round(decimals=3).tolist()",
+    "L.nn.utils.get_total_norm([L.tensor([3.0])], 1e308).item()",
+])  # fmt: skip
+def test_same_values(text: str) -> None:
+    both = [eval(text, {"L": L, "x": L.ones(2)}) for L in (ad, torch)]
+    assert both[0] == both[1]
+
+
+def test_one_matrix_of_nan_spoils_no_other() -> None:
+    x = ad.eye(2).repeat(2, 1, 1)
+    x[1, 1, 0] = float("nan")
+    values, vectors = ad.linalg.eigh(x)
+    assert values[0].tolist() == [1.0, 1.0] and vectors[0].isfinite().all()
+    assert values[1].isnan().all() and vectors[1].isnan().all()
+
+
+def test_logaddexp2_of_halves_is_rounded_once() -> None:
+    a = torch.linspace(-3, 3, 50).bfloat16()
+    b = torch.linspace(2, -2, 50)
+    for low, other in ((a, b), (a, a.flip(0))):
+        ours = ad.logaddexp2(
+            ad.tensor(low.float().numpy()).bfloat16(),
+            ad.tensor(other.float().numpy()).to(getattr(ad, str(other.dtype)[6:])),
+        )
+        theirs = torch.logaddexp2(low, other)
+        np.testing.assert_allclose(ours.float().numpy(), theirs.float().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", [
+    "L.set_anomaly_enabled('on')", "L.set_anomaly_enabled(True, 'on')",
+    "L.fft.fftshift(set(), 0)", "L.fft.ifftn(x, [None])",
+    "x[0].detach().polygamma_(2.0)", "L.polygamma(2.0, x)",
+    "L.rrelu(x, float('-inf'))", "L.rrelu(x, 0.1, float('nan'))",
+    "x.to_sparse(3)", "x.renorm(2, 0, float('nan'))", "L.detach_(L.Tensor)",
+    "L.ones([__import__('decimal').Decimal('1.5')])", "x.new_ones(__import__('numpy').float32(2))",
+    "L.ones(2).double().set_(x.detach(), 3)", "L.ones(2).resize_(2, memory_format=1)",
+    "L.nn.functional.huber_loss(x, x.detach(), delta=float('nan'))",
+    "L.linalg.matrix_rank(x[:, :0], atol=b'a')",
+    "L.nn.FractionalMaxPool2d(2, output_ratio=(0.5,))",
+    "L.nn.functional.fractional_max_pool2d(L.ones(1, 1, 4, 4), 2, output_ratio=(0.5,))",
+    "L.autograd.graph.register_multi_grad_hook(range(3), print)",
+    "L.where(x > 0, __import__('numpy').array(['a', 'b']), x)",
+    "x[x[:0, 0] > 0, x[:0, 0] > 0]",
+])  # fmt: skip
+def test_refused(text: str) -> None:
+    refused(text, X)
+
+
+def test_the_class_is_no_tensor_to_be_detached() -> None:
+    with pytest.raises(TypeError):
+        ad.detach_(ad.Tensor)
+    assert ad.ones(2, requires_grad=True).mul(2).grad_fn is not None
+
+
+@pytest.mark.parametrize("write", ["x[3:1] = v", "x[3:1].copy_(v)", "x[:, 0:0].mul_(v)"])
+def test_what_is_written_nowhere_has_a_gradient_of_zero(write: str) -> None:
+    found = []
+    for L in (ad, torch):
+        x, v = L.ones(3, 2, requires_grad=True) * 1, L.ones((), requires_grad=True)
+        exec(write, {"x": x, "v": v})
+        x.sum().backward()
+        found.append(v.grad.tolist())
+    assert found == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_function_of_real_values_has_no_complex_gradient(create_graph: bool) -> None:
+    for L in (ad, torch):
+
+        class Turned(L.autograd.Function):  # type: ignore[misc, name-defined]
+            @staticmethod
+            def forward(ctx, x):
+                return x * 2
+
+            @staticmethod
+            def backward(ctx, grad):
+                return grad * (1 + 2j)
+
+        x = L.ones(2, requires_grad=True)
+        with pytest.raises(RuntimeError):
+            L.autograd.grad(Turned.apply(x).sum(), x, create_graph=create_graph)
+        z = L.ones(2, dtype=L.complex64, requires_grad=True)
+        assert L.autograd.grad(Turned.apply(z).real.sum(), z)[0].dtype is L.complex64
