@@ -143,7 +143,7 @@ def _read(x: Tensor, i: Any) -> Any:
         return data
     if isinstance(i, (list, tuple, range)):
         return _array(x, list(i))
-    if hasattr(i, "dtype") and (getattr(i, "ndim", 0) or hasattr(i, "__setitem__")):
+    if hasattr(i, "dtype") and (getattr(i, "ndim", False) or hasattr(i, "__setitem__")):
         made = tensor(i, device=x.device)  # of an array; NumPy's scalars are none
         if made.ndim == 0 and made.dtype.name in ("bool", "uint8"):
             raise IndexError(
