@@ -111,6 +111,34 @@ def test_a_tensor_of_another_class():
     refuse(lambda L: L.ones(2).as_subclass(int))
 
 
+def test_a_parameter_of_another_class():
+    def program(L):
+        class Scaled(L.nn.Parameter):
+            def __new__(cls, data, scale=2.0):
+                out = L.Tensor._make_subclass(cls, data, True)
+                out.scale = scale
+                return out
+
+        class Layer(L.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.weight = Scaled(L.ones(2), 3.0)
+
+            def forward(self, x):
+                return x * self.weight * self.weight.scale
+
+        layer = Layer()
+        layer(L.tensor([1.0, 2.0])).sum().backward()
+        kind = type(layer.weight).__name__
+        return kind, dict(layer.named_parameters()).keys(), layer.weight.grad.tolist()
+
+    assert program(ad) == program(torch)
+    plain = ad.Tensor._make_subclass(ad.nn.Parameter, ad.ones(2))
+    assert not plain.requires_grad
+    with pytest.raises(TypeError, match="derived from Tensor"):
+        ad.Tensor._make_subclass(int, ad.ones(2))
+
+
 @pytest.mark.parametrize("size", [0, 2, 5])
 def test_so_many_places_that_are_not_zero(size):
     values = [[1.0, 0.0, 2.0], [0.0, 3.0, 0.0]]

@@ -208,3 +208,17 @@ def _alias(cls: type, data: Any) -> Any:
     if data._writes is not None or data._edge is not None:
         out._writes = data._shared_writes()
     return out
+
+
+def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
+    """The memory of ``data``, outside its graph, as a Tensor of ``cls``.
+
+    How programs make Tensors and Parameters of classes of their own (``Tensor._make_subclass``).
+    Raises TypeError for a class that is not derived from Tensor.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"_make_subclass takes a class derived from Tensor, not {cls!r}")
+    return _alias(cls, data).requires_grad_(_flag(require_grad))
+
+
+Tensor._make_subclass = staticmethod(_make_subclass)  # type: ignore[attr-defined]

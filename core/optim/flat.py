@@ -248,7 +248,7 @@ class FlatOptimizer(Optimizer):
         names = self.state_names(group)
         rule = self.update.op.forward
         for p in params:
-            held = self.state[p]
+            held = self.state[p] if names or self.counters(group) else {}
             unit = Unit(
                 [p], [held], names, self.counters(group), None, functools.partial(self.start, group)
             )
