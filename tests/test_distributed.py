@@ -157,3 +157,34 @@ def test_the_parts_of_data_parallel():
     assert ad.equal(P.gather(outputs, 0), inner(x))
     with pytest.raises(ValueError, match="runs on one device"):
         P.scatter((x,), [0, 1])
+
+
+NAMES = (
+    "broadcast reduce all_reduce gather all_gather scatter reduce_scatter all_to_all "
+    "all_to_all_single"
+)
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_the_differentiable_ones(world, name):
+    from anadrome.distributed import nn as differentiable
+
+    call = getattr(differentiable, name)
+    assert getattr(differentiable.functional, name) is call
+    x, to = ad.tensor([1.0, 2.0], requires_grad=True), ad.zeros(2)
+    before = {"scatter": ([x],), "broadcast": (x, 0), "reduce": (x, 0),
+              "reduce_scatter": (to, [x]), "all_to_all": ([to], [x]),
+              "all_to_all_single": (to, x)}  # fmt: skip
+    out = call(*before.get(name, (x,)))
+    assert isinstance(out, tuple) == (name in ("gather", "all_gather", "all_to_all"))
+    out = out[0] if isinstance(out, tuple) else out
+    assert out is not x and out.tolist() == [1.0, 2.0]
+    (out * ad.tensor([3.0, 4.0])).sum().backward()
+    assert x.grad.tolist() == [3.0, 4.0]
+    assert not to.requires_grad and to.tolist() == ([1.0, 2.0] if "_to_" in name or "_sc" in name
+                                                    else [0.0, 0.0])  # fmt: skip
+
+
+def test_the_differentiable_ones_need_a_group():
+    with pytest.raises((RuntimeError, ValueError), match="init_process_group"):
+        dist.nn.all_reduce(ad.ones(2))

@@ -207,3 +207,9 @@ def test_a_function_that_draws_the_same_numbers_again(L: Any) -> None:
     Again.apply(x, seen).sum().backward()
     assert L.equal(seen[0], seen[1]) and L.equal(x.grad, seen[0])
     assert place.get_device_states(x) == ([], [])
+
+
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_whether_gpus_are_in_use(L: Any) -> None:
+    assert L.cuda._initialized is L.cuda.is_initialized() is False
+    assert L.cuda._is_in_bad_fork() is False

@@ -180,6 +180,11 @@ def is_initialized() -> bool:
     return is_available()
 
 
+def _is_in_bad_fork() -> bool:
+    """False: a child of a fork may ask for devices, too."""
+    return False
+
+
 def init() -> None:
     """Accepted: a device is made ready when it is first used (``torch.cuda.init``)."""
 
@@ -202,6 +207,8 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_initialized":  # what reversible layers ask before they keep random states
+        return is_initialized()
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _HOMES:

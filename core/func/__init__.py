@@ -2,7 +2,8 @@
 
 Reading order: ``tree`` (tensors inside tuples, lists and dicts), ``transforms`` (``grad`` and its
 kin), ``batched`` (arrays that hide a batch dimension), ``batching`` (how ops run over them),
-``mapping`` (``vmap``), ``stateless`` (modules as functions of their parameters).
+``indexed`` (indices that differ by example), ``mapping`` (``vmap``), ``stateless`` (modules as
+functions of their parameters).
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _level(value: Tensor) -> int:
     return getattr(value._data.__class__, "level", 0)
 
 
-def _holds(index: Any, cls: type, mapped: bool = False) -> bool:
+def _holds(index: Any, cls: Any, mapped: bool = False) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
     return any(isinstance(p, cls) and (p.mapped or not mapped) for p in parts)
 

@@ -62,9 +62,6 @@ NAMES = {
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
     "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
-    "nn.attention.flex_attention": (
-        "give the scores' change to nn.functional.scaled_dot_product_attention as attn_mask"
-    ),
     "distributed.fsdp": _ONE_PROCESS,
     "distributed.tensor": _ONE_PROCESS,
     "distributed.rpc": _ONE_PROCESS,

@@ -2,7 +2,7 @@
 
 A program written for many processes runs as the only one of them; more than one is refused.
 Reading order: ``groups`` (starting and asking), ``collectives`` (what processes do together),
-``wrappers`` and ``functions`` (``nn.parallel``).
+``differentiable`` (the same with gradients), ``wrappers`` and ``functions`` (``nn.parallel``).
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ _COLLECTIVES = (
 )
 _FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
 
+_DIFFERENTIABLE = (
+    "all_gather all_reduce all_to_all all_to_all_single broadcast gather reduce reduce_scatter "
+    "scatter"
+)
+
 
 @hookimpl
 def register_exports() -> Mapping[str, Any]:
@@ -40,5 +45,8 @@ def register_exports() -> Mapping[str, Any]:
         found[f"nn.parallel.{name}"] = f"{__name__}.wrappers:{name}"
     for name in _FUNCTIONS.split():
         found[f"nn.parallel.{name}"] = f"{__name__}.functions:{name}"
+    for name in _DIFFERENTIABLE.split():
+        for place in ("distributed.nn", "distributed.nn.functional"):
+            found[f"{place}.{name}"] = f"{__name__}.differentiable:{name}"
     found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
     return found

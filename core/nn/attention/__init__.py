@@ -1,6 +1,7 @@
 """attention: which way attention is computed (PyTorch: ``torch.nn.attention``).
 
 There is one way here, which is always taken. A choice among PyTorch's is accepted, without effect.
+Beside it: ``flex_attention``, whose scores a function changes, with ``mods`` and ``blocks``.
 """
 
 from __future__ import annotations
