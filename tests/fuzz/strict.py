@@ -72,6 +72,8 @@ STRICT = (
     Reason("a dual is a Tensor", r"takes a Tensor", r"unpack_dual"),
     Reason("no derivative, which PyTorch says in backward", r"derivative for", r"geqrf"),
     Reason("a target is a Tensor", r"argument 'target' .*must be Tensor", r"soft_margin_loss$"),
+    Reason("a setting by name, also where it is not used", r"determinism_check should be one of"),
+    Reason("sizes whose product is beyond 64 bits", r"strides is incompatible", r"", r"\d{17}"),
     Reason("so many terms do not end", r"takes as many steps, at most", r"polynomial_\w$"),
     Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
     Reason("an edge has two fields", r"GradientEdge.__new__"),
@@ -123,7 +125,9 @@ STRICT = (
         r"converted to an index|greater than 0, not 0\.",
         r"split|jacrev",
     ),
-    Reason("complex numbers are not cut to real ones", r"not 'complex'", r"__float__|manual_seed"),
+    Reason(
+        "complex numbers are not cut to real ones", r"not 'complex'", r"__(float|int)__|manual_seed"
+    ),
     Reason("out= is a Tensor", r"'out' must be Tensor"),
     Reason(
         "PyTorch takes a Tensor of one number for a number there", r"got anadrome\.tensor\.Tensor"

@@ -77,7 +77,4 @@ def test_what_overlaps_itself_is_not_written(stride: tuple[int, int]) -> None:
             write()
     np.testing.assert_array_equal(x.numpy(), np.arange(9))
     x.as_strided((3, 3), (3, 1)).add_(1)
-    x.unfold(0, 3, 3).add_(1)
-    np.testing.assert_array_equal(x.numpy(), np.arange(9) + 2)
-    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
-        x.unfold(0, 3, 1).add_(1)
+    np.testing.assert_array_equal(x.numpy(), np.arange(9) + 1)

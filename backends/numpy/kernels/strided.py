@@ -50,9 +50,8 @@ def unfold(x: Any, *, dimension: int, size: int, step: int) -> Any:
     axis, count = window_count(x.shape, dimension, size, step)
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
     s = x.strides
-    overlapping = step < size and count > 1
     return np.lib.stride_tricks.as_strided(
-        x, shape, (*s[:axis], s[axis] * step, *s[axis + 1 :], s[axis]), writeable=not overlapping
+        x, shape, (*s[:axis], s[axis] * step, *s[axis + 1 :], s[axis])
     )
 
 
