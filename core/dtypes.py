@@ -70,10 +70,31 @@ ALL = (
 )  # fmt: skip
 BY_NAME = {d.name: d for d in ALL}
 
-_REAL = {"complex64": "float32", "complex128": "float64"}
+# Types that PyTorch's programs compare with and look up; no Tensor here is of one.
+uint16 = dtype("uint16", 2, _INT, signed=False)
+uint32 = dtype("uint32", 4, _INT, signed=False)
+uint64 = dtype("uint64", 8, _INT, signed=False)
+float8_e4m3fn = dtype("float8_e4m3fn", 1, _FLOAT)
+float8_e4m3fnuz = dtype("float8_e4m3fnuz", 1, _FLOAT)
+float8_e5m2 = dtype("float8_e5m2", 1, _FLOAT)
+float8_e5m2fnuz = dtype("float8_e5m2fnuz", 1, _FLOAT)
+float8_e8m0fnu = dtype("float8_e8m0fnu", 1, _FLOAT)
+complex32 = dtype("complex32", 4, _COMPLEX)
+
+#: By name, too.
+NAMED_ONLY = {
+    d.name: d
+    for d in (
+        uint16, uint32, uint64, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz,
+        float8_e8m0fnu, complex32,
+    )
+}  # fmt: skip
+
+_REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 
 # PyTorch's other names.
 half, double, long, short = float16, float64, int64, int16
+chalf = complex32
 cfloat, cdouble = complex64, complex128
 int_, float_ = int32, float32
 
@@ -83,7 +104,15 @@ _FLOATS = {
     "bfloat16": (7, -126, 128),
     "float32": (23, -126, 128),
     "float64": (52, -1022, 1024),
+    "float8_e4m3fn": (3, -6, 9),
+    "float8_e4m3fnuz": (3, -7, 8),
+    "float8_e5m2": (2, -14, 16),
+    "float8_e5m2fnuz": (3, -15, 16),
+    "float8_e8m0fnu": (0, -127, 128),
 }
+
+#: Where another value than the exponent's last is the largest.
+_LARGEST = {"float8_e4m3fn": 448.0, "float8_e5m2fnuz": 57344.0}
 
 
 class finfo:
@@ -99,7 +128,7 @@ class finfo:
     def __init__(self, type: dtype | None = None) -> None:
         kind = _default if type is None else _checked("finfo", type)
         if kind.is_complex:
-            kind = float32 if kind is complex64 else float64
+            kind = kind.to_real()
         if kind.name not in _FLOATS:
             raise TypeError(f"finfo() takes a floating-point dtype, not {kind!r}; use iinfo()")
         mantissa, low, high = _FLOATS[kind.name]
@@ -107,8 +136,8 @@ class finfo:
         self.bits = kind.itemsize * 8
         self.eps = 2.0**-mantissa
         self.tiny = self.smallest_normal = 2.0**low
-        self.max = (2.0 - self.eps) * 2.0 ** (high - 1)
-        self.min = -self.max
+        self.max = _LARGEST.get(kind.name, (2.0 - self.eps) * 2.0 ** (high - 1))
+        self.min = self.tiny if kind is float8_e8m0fnu else -self.max  # that one has no sign
         #: Ten to the power of the decimal digits that are kept.
         self.resolution = float(f"1e-{int(mantissa * 0.30103)}")
 
@@ -251,6 +280,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         other_kind = a.category != b.category
     except AttributeError:
         raise ArgumentError(f"promote_types() takes two dtypes, not {a!r} and {b!r}") from None
+    if a.name in NAMED_ONLY or b.name in NAMED_ONLY:
+        raise DtypeError(f"Promotion for {a!r} and {b!r} is not supported; cast one of them")
     if other_kind:
         low, high = (a, b) if a.category < b.category else (b, a)
         if high is complex64 and low is float64:

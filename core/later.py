@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .dtypes import NAMED_ONLY
 from .places import MODULES
 from .tensor import Tensor
 
@@ -34,6 +35,7 @@ FOREACH += [f"_foreach_{n}_" for n in _EACH_IN_PLACE.split()]
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
+    "anadrome.dtypes": f"chalf {' '.join(NAMED_ONLY)}",
     "anadrome.storage": "TypedStorage UntypedStorage resize_as_",
     "anadrome.counts": "binomial poisson",
     "anadrome.special": "i0 multigammaln mvlgamma",
@@ -43,6 +45,7 @@ _HOMES = {
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
     "anadrome.foreach": " ".join(FOREACH),
+    "anadrome.places.fx": "SymBool SymFloat SymInt",
     "anadrome.places.compiler": "_assert _assert_async _check compile",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_deterministic_debug_mode "
@@ -88,8 +91,8 @@ _HOMES = {
     "anadrome.ops.floats": "frexp nextafter",
     "anadrome.ops.incomplete": "igamma igammac",
     "anadrome.older": (
-        "as_strided_scatter empty_permuted empty_strided nonzero_static unsafe_chunk unsafe_split "
-        "unsafe_split_with_sizes"
+        "_softmax_backward_data as_strided_scatter empty_permuted empty_strided nonzero_static "
+        "unsafe_chunk unsafe_split unsafe_split_with_sizes"
     ),
     "anadrome.ops.windows": (
         "bartlett_window blackman_window hamming_window hann_window kaiser_window"

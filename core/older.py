@@ -171,6 +171,15 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     return cat([found, rest])
 
 
+def _softmax_backward_data(
+    grad_output: Tensor, output: Tensor, dim: int, input_dtype: Any = None
+) -> Tensor:
+    """The gradient of a softmax from its output (``torch._softmax_backward_data``)."""
+    weighted = grad_output * output
+    grad = weighted - output * weighted.sum(dim, keepdim=True)
+    return grad if input_dtype is None else grad.to(input_dtype)
+
+
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> Any:
     """``chunk`` (``torch.unsafe_chunk``)."""
     return chunk(input, chunks, dim)

@@ -197,6 +197,7 @@ _MODULES = {
         "reset_max_memory_allocated", "reset_peak_memory_stats",
     ),
     "nvtx": (),
+    "graphs": ("CUDAGraph", "graph", "make_graphed_callables"),
     "random": (
         "get_rng_state", "get_rng_state_all", "initial_seed", "seed", "seed_all", "set_rng_state",
         "set_rng_state_all",

@@ -152,7 +152,10 @@ def _distinct(dims: Any, ndim: int) -> tuple[int, ...]:
 
 def _widened(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
     # A view that repeats nothing can be written; a broadcast one need not be.
-    return x[...] if shape == tuple(x.shape) else xp.broadcast_to(x, shape)
+    new = len(shape) - x.ndim
+    if shape == (1,) * new + tuple(x.shape):
+        return x[(None,) * new + (...,)]
+    return xp.broadcast_to(x, shape)
 
 
 def _swapped(xp: Any, x: Any, dim0: int, dim1: int) -> Any:

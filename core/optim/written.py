@@ -81,8 +81,9 @@ def _get_scalar_dtype(is_fused: bool | None = None) -> dtype:
 
 
 def _view_as_real(params: list[Tensor], *state_and_grads: list[Tensor]) -> None:
-    """Replace complex Tensors in the lists by their real views."""
-    for i, p in enumerate(params):
-        if p.is_complex():
-            for values in (params, *state_and_grads):
-                values[i] = values[i].view_as_real()
+    """Accepted for real parameters; TypeError for complex ones, whose parts are copies here."""
+    if any(p.is_complex() for p in params):
+        raise TypeError(
+            "this optimizer writes into the real and imaginary parts of complex parameters, which "
+            "are copies here; use one of anadrome.optim, or parameters that are real"
+        )

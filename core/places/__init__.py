@@ -6,7 +6,8 @@ name is looked up here after Python has found no module of that name, so nothing
 nothing slower, for whoever does not ask.
 
 Reading order: ``table`` (which module stands for which), then those that are only places: ``jit``
-and ``annotations``, ``compiler`` and ``compiler_settings``, ``fx``, ``quantization``, ``private``,
+and ``annotations``, ``compiler`` and ``compiler_settings``, ``nothing`` (classes without
+instances) with ``fx`` and ``sharding``, ``quantization``, ``private``,
 ``hub``, ``onnx``, ``types``, ``multiprocessing``, ``trees``, ``overrides``, ``environment``,
 ``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names);
 ``missing`` (names that are nowhere, with what to write instead).

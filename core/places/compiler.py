@@ -6,6 +6,7 @@ has it as ``_orig_mod``. ``anadrome.capture`` makes a step faster.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -130,11 +131,15 @@ def reset() -> None:
 graph_break = cudagraph_mark_step_begin = reset
 
 
-def mark_dynamic(t: Any, index: Any, **options: Any) -> None:
+def mark_dynamic(t: Any, index: Any = None, **options: Any) -> None:
     """Nothing to mark (``torch._dynamo.mark_dynamic``)."""
 
 
-mark_static = mark_dynamic
+mark_static = mark_static_address = mark_dynamic
+
+
+class TransformGetItemToIndex(contextlib.nullcontext[None]):
+    """Accepted: a batched index is an index here (of PyTorch's compiler, for ``vmap``)."""
 
 
 class set_stance:

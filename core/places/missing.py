@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .table import MODULES
 
-_ONE_PROCESS = "anadrome trains in one process; wrap the model in nn.parallel.DataParallel, or not"
+ONE_PROCESS = "anadrome trains in one process; wrap the model in nn.parallel.DataParallel, or not"
 EAGER = "there is no compiler of graphs here; call the function itself, or anadrome.capture it"
 _SPARSE = (
     "tensors are dense here, those of sparse_coo_tensor and sparse_csr_tensor too; use these, or "
@@ -62,11 +62,10 @@ NAMES = {
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
     "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
-    "distributed.fsdp": _ONE_PROCESS,
-    "distributed.tensor": _ONE_PROCESS,
-    "distributed.rpc": _ONE_PROCESS,
-    "distributed.pipelining": _ONE_PROCESS,
-    "futures": _ONE_PROCESS,
+    "distributed.optim": ONE_PROCESS,
+    "distributed.rpc": ONE_PROCESS,
+    "distributed.pipelining": ONE_PROCESS,
+    "futures": ONE_PROCESS,
 }
 
 

@@ -45,6 +45,7 @@ MODULES = {
     "_C": "anadrome.places.private",
     "_custom_ops": "anadrome.places.library",
     "_dynamo": "anadrome.places.compiler",
+    "_dynamo._trace_wrapped_higher_order_op": "anadrome.places.compiler",
     "_dynamo.config": "anadrome.places.compiler_settings",
     "_dynamo.utils": "anadrome.places.compiler",
     "_inductor": "anadrome.places.compiler",
@@ -83,4 +84,20 @@ MODULES = {
     "utils.hooks": "anadrome.graph",
     "utils.model_zoo": "anadrome.places.hub",
     "xpu": "anadrome.places.absent",
+    **dict.fromkeys(
+        (
+            "distributed._composable",
+            "distributed._composable.fsdp",
+            "distributed._functional_collectives",
+            "distributed.checkpoint",
+            "distributed.checkpoint.hf_storage",
+            "distributed.device_mesh",
+            "distributed.fsdp",
+            "distributed.tensor",
+            "distributed.tensor._utils",
+            "distributed.tensor.device_mesh",
+            "distributed.tensor.placement_types",
+        ),
+        "anadrome.places.sharding",
+    ),
 }

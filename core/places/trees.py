@@ -21,13 +21,43 @@ class Kind(NamedTuple):
     unflatten: Callable[[Iterable[Any], Context], Any]
 
 
+class SequenceKey(NamedTuple):
+    """Where a child of a list or tuple is."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+
+class MappingKey(NamedTuple):
+    """Where a child of a dict is."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+
+def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], Context]:
+    return list(d.values()), list(d)
+
+
+def _dict_flatten_with_keys(
+    d: dict[Any, Any],
+) -> tuple[list[tuple[MappingKey, Any]], Context]:
+    return [(MappingKey(key), value) for key, value in d.items()], list(d)
+
+
+def _dict_unflatten(values: Iterable[Any], context: Context) -> dict[Any, Any]:
+    return dict(zip(context, values))
+
+
 _KINDS: dict[type, Kind] = {
     list: Kind(lambda d: (list(d), None), lambda v, _: list(v)),
     tuple: Kind(lambda d: (list(d), None), lambda v, _: tuple(v)),
-    dict: Kind(lambda d: (list(d.values()), list(d)), lambda v, keys: dict(zip(keys, v))),
-    OrderedDict: Kind(
-        lambda d: (list(d.values()), list(d)), lambda v, keys: OrderedDict(zip(keys, v))
-    ),
+    dict: Kind(_dict_flatten, _dict_unflatten),
+    OrderedDict: Kind(_dict_flatten, lambda v, keys: OrderedDict(zip(keys, v))),
     defaultdict: Kind(
         lambda d: (list(d.values()), [d.default_factory, list(d)]),
         lambda v, context: defaultdict(context[0], zip(context[1], v)),

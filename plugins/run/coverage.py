@@ -15,12 +15,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anadrome
+from anadrome import dtypes
 from anadrome.places.missing import advice
 
 COVERED, PARTLY, NOT = "covered", "partly", "not"
 
 #: What an argument list cannot tell: how much of a name is there.
 NOTES: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "torch.cuda.CUDAGraph",
+            "torch.cuda.graph",
+            "torch.cuda.make_graphed_callables",
+            "torch.SymBool",
+            "torch.SymFloat",
+            "torch.SymInt",
+        ),
+        "nothing is one",
+    ),
+    **{f"torch.{name}": "no Tensor has it" for name in (*dtypes.NAMED_ONLY, "chalf")},
     "torch.compile": "runs the function or module as it is; see anadrome.capture",
 }
 

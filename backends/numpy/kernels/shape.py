@@ -28,8 +28,9 @@ def reshape(x: Any, *, shape: Any) -> Any:
 def expand(x: Any, *, shape: Any) -> Any:
     """A read-only view that repeats ``x``: np.broadcast_to without its handling of arguments."""
     try:
-        if x.shape == shape:  # repeats nothing, so it can be written
-            return x[...]
+        new = len(shape) - x.ndim
+        if x.shape == shape[new:] and shape[:new] == (1,) * new:
+            return x[(None,) * new + (...,)]  # repeats nothing, so it can be written
         if x.ndim == 0:  # the gradient of a full sum
             out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
             out.flags.writeable = False

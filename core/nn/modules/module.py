@@ -15,6 +15,7 @@ from ...border import on_purpose, refuse
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
+from . import state, tree
 from .hooks import (
     attach,
     call_with_hooks,
@@ -337,6 +338,10 @@ def _typename(value: Any) -> str:
     if isinstance(value, Tensor):
         return value.type()
     return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
+
+
+for _file in (state, tree):  # whose annotations name it: typing.get_type_hints looks there
+    vars(_file)["Module"] = Module
 
 
 def _too_early(kind: str) -> AttributeError:

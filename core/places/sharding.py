@@ -1,0 +1,64 @@
+"""sharding: Tensors in pieces on several processes (``torch.distributed.tensor`` and kin): none.
+
+How one would be laid out can be said; whatever would lay one out raises RuntimeError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .missing import ONE_PROCESS
+from .nothing import nothing
+
+#: What programs import to ask about it; a program of one process is told no.
+_NAMES = (
+    "DTensor DeviceMesh distribute_module distribute_tensor init_device_mesh "
+    "compute_local_shape_and_global_offset all_to_all_single_autograd wait_tensor "
+    "HuggingFaceStorageReader HuggingFaceStorageWriter FullyShardedDataParallel FSDPModule "
+    "CPUOffloadPolicy MixedPrecisionPolicy fully_shard"
+)
+
+globals().update({name: nothing(name, ONE_PROCESS) for name in _NAMES.split()})
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a Tensor would lie on processes (``torch.distributed.tensor.Placement``)."""
+
+    def is_shard(self, dim: int | None = None) -> bool:
+        """Whether each process would have a piece, along ``dim`` if given."""
+        return isinstance(self, Shard) and dim in (None, self.dim)
+
+    def is_replicate(self) -> bool:
+        """Whether each process would have all of it."""
+        return isinstance(self, Replicate)
+
+    def is_partial(self, reduce_op: str | None = None) -> bool:
+        """Whether each process would have a term, of ``reduce_op`` if given."""
+        return isinstance(self, Partial) and reduce_op in (None, self.reduce_op)
+
+
+@dataclass(frozen=True)
+class Shard(Placement):
+    """In pieces along ``dim``."""
+
+    dim: int
+
+
+@dataclass(frozen=True)
+class _StridedShard(Shard):
+    """In pieces along ``dim`` that are not neighbours."""
+
+    split_factor: int
+
+
+@dataclass(frozen=True)
+class Replicate(Placement):
+    """All of it everywhere."""
+
+
+@dataclass(frozen=True)
+class Partial(Placement):
+    """A term everywhere, to be reduced."""
+
+    reduce_op: str = "sum"

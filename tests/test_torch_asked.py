@@ -1,0 +1,183 @@
+"""What packages written for PyTorch ask it when they are imported; answered as PyTorch does."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import typing
+from typing import Any
+
+import pytest
+
+import anadrome as ad
+
+pytestmark = pytest.mark.torch
+
+torch = pytest.importorskip("torch")
+
+NAMED_ONLY = list(ad.dtypes.NAMED_ONLY)
+
+
+def of(L: Any, name: str) -> Any:
+    return importlib.import_module(f"{L.__name__}.{name}")
+
+
+@pytest.mark.parametrize("name", NAMED_ONLY)
+def test_types_that_no_tensor_has_tell_their_facts(name: str) -> None:
+    def facts(L: Any) -> Any:
+        kind = getattr(L, name)
+        limits = (L.iinfo if "uint" in name else L.finfo)(kind)
+        told = [limits.bits, limits.min, limits.max]
+        if "uint" not in name:
+            told += [limits.eps, limits.tiny, limits.resolution]
+        known = {"uint8": 1, kind: 2}
+        return (
+            told, kind.itemsize, kind.is_floating_point, kind.is_complex, str(kind).split(".")[1],
+            known[kind], kind == getattr(L, name), kind == L.uint8,
+        )  # fmt: skip
+
+    assert facts(ad) == facts(torch)
+
+
+@pytest.mark.parametrize("name", NAMED_ONLY)
+def test_a_tensor_of_such_a_type_is_refused(name: str) -> None:
+    kind = getattr(ad, name)
+    for call in (lambda: ad.zeros(2, dtype=kind), lambda: ad.ones(2).to(kind)):
+        with pytest.raises(RuntimeError, match=f"has no {name}; it has bool, uint8"):
+            call()
+    with pytest.raises(RuntimeError, match="Promotion for .* is not supported"):
+        ad.promote_types(kind, ad.float32)
+
+
+def test_an_expansion_that_repeats_nothing_is_written() -> None:
+    def run(L: Any) -> Any:
+        row, one = L.arange(3), L.tensor(2.0)
+        row.expand((1, -1)).copy_(L.ones(1, 3))
+        row.expand(1, 1, 3).add_(1)
+        one.expand(1, 1).mul_(3)
+        with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+            row.expand(2, 3).add_(1)
+        return row.tolist(), one.item(), list(L.ones(0, 2).expand(1, 0, 2).shape)
+
+    assert run(ad) == run(torch)
+
+
+def test_annotations_of_modules_can_be_read() -> None:
+    class Net(ad.nn.Module):
+        width: int
+
+    hints = typing.get_type_hints(Net)
+    assert hints["width"] is int
+    assert hints["_modules"] == dict[str, ad.nn.Module | None]
+
+
+def test_a_layout_of_pieces_can_be_said_and_not_made() -> None:
+    def run(L: Any) -> Any:
+        t = of(L, "distributed.tensor")
+        all_of_it, piece, term = t.Replicate(), t.Shard(1), t.Partial("max")
+        return (
+            piece == t.Shard(1), piece == t.Shard(0), hash(all_of_it) == hash(t.Replicate()),
+            [p.is_shard() for p in (all_of_it, piece, term)], piece.is_shard(1), piece.is_shard(0),
+            [p.is_replicate() for p in (all_of_it, piece, term)], term.is_partial("max"),
+            isinstance(L.ones(1), t.DTensor),
+        )  # fmt: skip
+
+    assert run(ad) == run(torch)
+    with pytest.raises(RuntimeError, match=r"distribute_tensor: anadrome trains in one process"):
+        of(ad, "distributed.tensor").distribute_tensor(ad.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "told"),
+    [
+        ("fx", "symbolic_trace", "there is no compiler of graphs here"),
+        ("fx", "GraphModule", "there is no compiler of graphs here"),
+        ("cuda", "CUDAGraph", r"write anadrome\.capture"),
+    ],
+)
+def test_what_nothing_is_an_instance_of(module: str, name: str, told: str) -> None:
+    found = getattr(of(ad, module), name)
+    assert not isinstance(ad.ones(1), found)
+    with pytest.raises(RuntimeError, match=f"{name}: .*{told}"):
+        found(None)
+
+
+def test_marks_for_other_compilers_change_nothing() -> None:
+    def run(L: Any) -> Any:
+        stubs = of(L, "ao.quantization")
+
+        class Net(L.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.quant, self.dequant = stubs.QuantStub(), stubs.DeQuantStub()
+
+            def forward(self, x: Any) -> Any:
+                return self.dequant(L.relu(self.quant(x)))
+
+        model = stubs.QuantWrapper(Net())
+        names = [n for n, _ in model.named_modules()]
+        return model(L.tensor([-1.0, 2.0])).tolist(), names, list(model.state_dict())
+
+    assert run(ad) == run(torch)
+    assert of(ad, "fx").wrap(run) is run
+    assert of(ad, "fx").wrap("run") == "run"
+
+
+def test_an_optimizer_written_for_pytorch() -> None:
+    def run(L: Any, differentiable: bool) -> Any:
+        tools = of(L, "optim.optimizer")
+
+        class Descent(L.optim.Optimizer):
+            def __init__(self, params: Any) -> None:
+                super().__init__(params, {"lr": 0.5, "differentiable": differentiable})
+
+            @tools._use_grad_for_differentiable
+            def step(self, closure: Any = None) -> bool:
+                for group in self.param_groups:
+                    tools._default_to_fused_or_foreach(group["params"], differentiable)
+                    for p in group["params"]:
+                        p.data.add_(p.grad, alpha=-tools._get_value(L.tensor(group["lr"])))
+                return L.is_grad_enabled()
+
+        w = L.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = Descent([w])
+        (w * w).sum().backward()
+        recording = optimizer.step()
+        tools._view_as_real([w], [w.grad])
+        return (
+            w.tolist(), recording, L.is_grad_enabled(), tools._to_scalar(L.ones(1)).dim(),
+            tools._default_to_fused_or_foreach([w], True), str(tools._get_scalar_dtype())[-7:],
+        )  # fmt: skip
+
+    for differentiable in (False, True):
+        assert run(ad, differentiable) == run(torch, differentiable)
+    assert of(ad, "optim.optimizer")._dispatch_sqrt(9.0) == math.sqrt(9)
+    with pytest.raises(TypeError, match="real and imaginary parts of complex parameters"):
+        of(ad, "optim.optimizer")._view_as_real([ad.tensor([1j])])
+
+
+def test_the_gradient_of_a_softmax_from_its_output() -> None:
+    def run(L: Any) -> Any:
+        x, g = L.tensor([[0.5, 1.0, -2.0]]), L.tensor([[1.0, 2.0, 4.0]])
+        out = L._softmax_backward_data(g, x.softmax(-1), -1, L.float32)
+        return [round(v, 6) for v in out[0].tolist()]
+
+    assert run(ad) == run(torch)
+
+
+def test_dictionaries_are_taken_apart_with_their_keys() -> None:
+    def run(L: Any) -> Any:
+        tree = of(L, "utils._pytree")
+        pairs, keys = tree._dict_flatten_with_keys({"b": 1, "a": 2})
+        values, context = tree._dict_flatten({"b": 1, "a": 2})
+        again = tree._dict_unflatten(values, context)
+        return [(str(k), v) for k, v in pairs], list(keys), again, str(tree.SequenceKey(3))
+
+    assert run(ad) == run(torch)
+
+
+def test_a_condition_that_pytorch_checks_later() -> None:
+    for L in (ad, torch):
+        L._assert_async(L.tensor(True))
+        with pytest.raises(RuntimeError, match="zero"):
+            L._assert_async(L.tensor(0))
