@@ -7,6 +7,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.special import i0e, i1e
 
 from . import constraints
 from .base import Distribution
@@ -36,7 +37,7 @@ class VonMises(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         k = self.concentration
         height = k * (ad.cos(self._checked(value) - self.loc) - 1)
-        return height - math.log(2 * math.pi) - ad.special.i0e(k).log()
+        return height - math.log(2 * math.pi) - i0e(k).log()
 
     @property
     def mean(self) -> Tensor:
@@ -50,7 +51,7 @@ class VonMises(Distribution):
     @property
     def variance(self) -> Tensor:
         """The circular one: 1 less the length of the mean of unit vectors."""
-        return 1 - ad.special.i1e(self.concentration) / ad.special.i0e(self.concentration)
+        return 1 - i1e(self.concentration) / i0e(self.concentration)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = plain(self._extended_shape(sample_shape))

@@ -8,6 +8,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Size, Tensor
 from anadrome.nn import functional as F
+from anadrome.special import multigammaln
 
 from . import constraints
 from .base import Distribution
@@ -121,5 +122,5 @@ class LKJCholesky(Distribution):
         order = 2 * (eta - 1).unsqueeze(-1) + n - rows
         density = (order * value.diagonal(dim1=-2, dim2=-1)[..., 1:].log()).sum(-1)
         alpha = eta + (n - 1) / 2
-        norm = ad.mvlgamma(alpha - 0.5, p=n - 1) - (n - 1) * ad.lgamma(alpha)
+        norm = multigammaln(alpha - 0.5, p=n - 1) - (n - 1) * ad.lgamma(alpha)
         return density - norm - (n - 1) / 2 * math.log(math.pi)

@@ -7,6 +7,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
+from anadrome.counts import binomial, poisson
 from anadrome.nn import functional as F
 
 from . import constraints
@@ -189,7 +190,7 @@ class Binomial(_Coin):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         with ad.no_grad():
-            return ad.binomial(self.total_count.expand(shape), self.probs.expand(shape))
+            return binomial(self.total_count.expand(shape), self.probs.expand(shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         value, n = self._checked(value), self.total_count
@@ -252,7 +253,7 @@ class NegativeBinomial(_Coin):
         shape = self._extended_shape(sample_shape)
         with ad.no_grad():
             rate = standard_gamma(self.total_count.expand(shape)) * self.logits.exp()
-            return ad.poisson(rate)
+            return poisson(rate)
 
     def log_prob(self, value: Tensor) -> Tensor:
         value, n = self._checked(value), self.total_count
@@ -285,7 +286,7 @@ class Poisson(Distribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with ad.no_grad():
-            return ad.poisson(self.rate.expand(plain(self._extended_shape(sample_shape))))
+            return poisson(self.rate.expand(plain(self._extended_shape(sample_shape))))
 
     def log_prob(self, value: Tensor) -> Tensor:
         rate, value = broadcast_all(self.rate, self._checked(value))

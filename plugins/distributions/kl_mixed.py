@@ -91,8 +91,8 @@ def _(p: Any, q: Any) -> Tensor:
 
 
 # -- to and from Normal and Gumbel ----------------------------------------------------------------
-for _p in (Gamma, Gumbel):
-    register_kl(_p, Normal)(lambda p, q: _normal(q, p.mean, p.variance) - p.entropy())
+for _from in (Gamma, Gumbel):
+    register_kl(_from, Normal)(lambda p, q: _normal(q, p.mean, p.variance) - p.entropy())
 
 
 @register_kl(Normal, Gumbel)
@@ -188,11 +188,11 @@ def _full(p: Any) -> MultivariateNormal:
     return MultivariateNormal(p.loc, scale_tril=p.scale_tril, validate_args=False)
 
 
-for _pair in ((LowRankMultivariateNormal, LowRankMultivariateNormal),
+for _vectors in ((LowRankMultivariateNormal, LowRankMultivariateNormal),
               (LowRankMultivariateNormal, MultivariateNormal),
               (MultivariateNormal, LowRankMultivariateNormal)):  # fmt: skip
 
-    @register_kl(*_pair)
+    @register_kl(*_vectors)
     def _(p: Any, q: Any) -> Tensor:
         from .kl import kl_divergence
 

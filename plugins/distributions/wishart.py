@@ -7,6 +7,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Size, Tensor, sites
+from anadrome.special import multigammaln
 
 from . import constraints
 from .family import ExponentialFamily
@@ -153,18 +154,15 @@ class Wishart(ExponentialFamily):
     def log_prob(self, value: Tensor) -> Tensor:
         value = self._checked(value)
         nu, n = self.df, self._event_shape[-1]
-        trace = (
-            ad.cholesky_solve(value, self._full_factor(value)).diagonal(dim1=-2, dim2=-1).sum(-1)
-        )
+        factor = self._factor.expand((*value.shape[:-2], *self._event_shape))
+        trace = value.cholesky_solve(factor)
+        trace = trace.diagonal(dim1=-2, dim2=-1).sum(-1)
         return (
             (nu - n - 1) / 2 * ad.linalg.slogdet(value)[1]
             - trace / 2
             - nu * self._half_log_det()
-            - ad.mvlgamma(nu / 2, p=n)
+            - multigammaln(nu / 2, p=n)
         )
-
-    def _full_factor(self, value: Tensor) -> Tensor:
-        return self._factor.expand((*value.shape[:-2], *self._event_shape))
 
     def _half_log_det(self) -> Tensor:
         """Of twice the covariance."""
@@ -176,7 +174,7 @@ class Wishart(ExponentialFamily):
         slope = sum(ad.digamma((nu - k) / 2) for k in range(n))
         return (
             (n + 1) * self._half_log_det()
-            + ad.mvlgamma(nu / 2, p=n)
+            + multigammaln(nu / 2, p=n)
             - (nu - n - 1) / 2 * slope
             + nu * n / 2
         )
@@ -189,4 +187,4 @@ class Wishart(ExponentialFamily):
         x, y = natural_params
         n = self._event_shape[-1]
         half = y + (n + 1) / 2
-        return half * (n * math.log(2) - ad.linalg.slogdet(-2 * x)[1]) + ad.mvlgamma(half, p=n)
+        return half * (n * math.log(2) - ad.linalg.slogdet(-2 * x)[1]) + multigammaln(half, p=n)
