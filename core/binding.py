@@ -6,6 +6,7 @@ from typing import Any
 
 from .op import Op
 from .refusals import renamed
+from .tensor import Tensor
 
 #: PyTorch's names for the first two inputs of any function.
 _POSITIONS = {"input": 0, "other": 1}
@@ -13,6 +14,8 @@ _POSITIONS = {"input": 0, "other": 1}
 
 def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """Sort a call's arguments into arrays and metadata, as Python would for the forward."""
+    if op.keywords == ("value",) and len(args) == len(op.inputs) + 1 and _is_older(args):
+        args = (args[0], *args[2:], args[1])
     if op.variadic:
         arrays = list(args)
         extra: tuple[Any, ...] = ()
@@ -68,6 +71,12 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     if missing:
         raise TypeError(f"{op.name}() is missing {', '.join(map(repr, missing))}: {_signature(op)}")
     return tuple(arrays), metadata
+
+
+def _is_older(args: tuple[Any, ...]) -> bool:
+    """PyTorch's older form of a call, whose factor comes before what it multiplies."""
+    first, *others = args[1:]
+    return isinstance(first, (int, float, complex)) and all(isinstance(o, Tensor) for o in others)
 
 
 def _signature(op: Op) -> str:

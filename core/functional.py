@@ -15,18 +15,32 @@ from .refusals import refusing
 from .tensor import Tensor
 
 
-def add(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
-    """``input + alpha * other`` (``torch.add``)."""
+def add(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) -> Any:
+    """``input + alpha * other`` (``torch.add``); older programs write ``add(x, alpha, other)``."""
+    if older:
+        other, alpha = _reordered("add", other, older)
     if alpha.__class__ is not int or alpha != 1:
         other = _scaled(input, other, alpha)
     return arithmetic.add(input, other, out=out)
 
 
-def sub(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
-    """``input - alpha * other`` (``torch.sub``)."""
+def sub(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) -> Any:
+    """``input - alpha * other`` (``torch.sub``); older programs write ``sub(x, alpha, other)``."""
+    if older:
+        other, alpha = _reordered("sub", other, older)
     if alpha.__class__ is not int or alpha != 1:
         other = _scaled(input, other, alpha)
     return arithmetic.sub(input, other, out=out)
+
+
+def _reordered(name: str, alpha: Any, older: tuple[Any, ...]) -> tuple[Any, Any]:
+    """``other`` and ``alpha`` of PyTorch's older form, in which ``alpha`` comes first."""
+    if len(older) > 1 or isinstance(alpha, Tensor):
+        raise TypeError(
+            f"{name}() takes 2 positional arguments but {2 + len(older)} were given; write "
+            f"{name}(input, other, alpha=alpha)"
+        )
+    return older[0], alpha
 
 
 @refusing
@@ -186,7 +200,9 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def _with_alpha(plain: Any) -> Any:
-    def inplace(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    def inplace(self: Tensor, other: Any, *older: Any, alpha: Any = 1) -> Tensor:
+        if older:
+            other, alpha = _reordered(plain.__name__, other, older)
         return plain(self, other if alpha == 1 else _scaled(self, other, alpha))
 
     inplace.__name__ = inplace.__qualname__ = plain.__name__

@@ -160,3 +160,25 @@ def test_unsafe_parts():
         ),
         numbers(3, 4),
     )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:This overload of")
+@pytest.mark.parametrize("name", ["add", "add_", "sub", "sub_"])
+def test_a_factor_that_comes_first(name: str) -> None:
+    arrays = numbers(2, 3), numbers(3, seed=1)
+    for factor in (3, -0.5):
+        agree(lambda L, x, y, f=factor: getattr(x * 1, name)(f, y), *arrays)
+    agree(lambda L, x, y: getattr(x * 1, name)(3, 2), *arrays)
+    for L in (ad, torch):
+        for wrong in ((L.ones(2), 2), (L.ones(2), L.ones(2)), (1, L.ones(2), L.ones(2))):
+            with pytest.raises(TypeError):
+                getattr(L.ones(2), name)(*wrong)
+
+
+@pytest.mark.filterwarnings("ignore:This overload of")
+@pytest.mark.parametrize("name", ["addcmul", "addcmul_", "addcdiv", "addcdiv_"])
+def test_a_factor_that_comes_before_two(name: str) -> None:
+    arrays = numbers(2, 3), numbers(3, seed=1), numbers(2, 1, seed=2, low=0.5)
+    agree(lambda L, x, a, b: getattr(x * 1, name)(-0.5, a, b), *arrays)
+    if name[-1] != "_":
+        agree(lambda L, x, a, b: getattr(L, name)(x, 2, a, b), *arrays)
