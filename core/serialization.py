@@ -19,6 +19,10 @@ from .errors import SerializationError
 from .nested import DAMAGED, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import library, on_host, parse, pieces
+from .torch_files.safe import add_safe_globals as add_safe_globals
+from .torch_files.safe import clear_safe_globals as clear_safe_globals
+from .torch_files.safe import get_safe_globals as get_safe_globals
+from .torch_files.safe import safe_globals as safe_globals
 
 #: PyTorch's further arguments of ``save``.
 _ACCEPTED = ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization",
@@ -125,6 +129,20 @@ def load(
     except DAMAGED as error:
         raise SerializationError(f"{name!r}: its structure is damaged: {error}") from error
     return state
+
+
+def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
+    """What a file of ``save`` names that ``load`` would refuse, as ``module.name``.
+
+    ``f``: a path or a binary file object. PyTorch:
+    ``torch.serialization.get_unsafe_globals_in_checkpoint``.
+    """
+    from .torch_files.reading import unsafe_names
+
+    if hasattr(f, "read"):
+        return unsafe_names(f.read())
+    with open(f, "rb") as file:
+        return unsafe_names(file.read())
 
 
 enclose_functions(globals())

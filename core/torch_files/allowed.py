@@ -14,6 +14,7 @@ from .. import dtypes
 from ..device import device
 from ..errors import SerializationError
 from ..tensor import Size, Tensor, wrap
+from . import safe
 
 #: PyTorch's names of storages, by the type of their elements.
 STORAGES: dict[str, Any] = {
@@ -151,9 +152,13 @@ def find(module: str, name: str) -> Any:
         return StorageKind(name, STORAGES[name])
     if module == "torch" and name in dtypes.BY_NAME:
         return dtypes.BY_NAME[name]
+    found = safe.named(full)
+    if found is not None:
+        return found
     raise SerializationError(
         f"it names {full}, which is neither a tensor nor a plain container; to load it could run "
         "code, so it is not read. Where the file was made, save what `state_dict()` returns, and "
         "plain numbers, strings, lists and dicts beside it; for an object that was saved here, in "
-        "a file that you trust, write `load(path, weights_only=False)`"
+        "a file that you trust, write `load(path, weights_only=False)`, or allow what it may call "
+        "with serialization.add_safe_globals"
     )

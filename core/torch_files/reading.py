@@ -9,7 +9,8 @@ from .. import backend as backends
 from ..device import device as Device
 from ..dtypes import dtype as Dtype
 from ..errors import BackendError, SerializationError
-from .allowed import Storage, StorageKind
+from . import safe
+from .allowed import Storage, StorageKind, find
 from .unpickling import unpickle
 
 
@@ -39,6 +40,26 @@ def read(name: str, data: bytes, map_location: Any = None, trusted: bool = False
         raise SerializationError(
             f"{name!r} is not a whole PyTorch file ({len(data)} bytes): {error}"
         ) from error
+
+
+def unsafe_names(data: bytes) -> list[str]:
+    """The functions and classes that a file's pickle names and may not call."""
+    import zipfile
+
+    if not is_archive(data):
+        raise ValueError("Expected input to be a checkpoint returned by torch.save")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        reader = _Reader(archive, None)
+        found = safe.names_in(reader._bytes(f"{reader.prefix}data.pkl", None))
+    return [full for full in found if not _known(*full.rpartition(".")[::2])]
+
+
+def _known(module: str, name: str) -> bool:
+    try:
+        find(module, name)
+    except SerializationError:
+        return False
+    return True
 
 
 class _Reader:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import SerializationError
+from . import safe
 from .allowed import Named, find
 
 _MARK = object()
@@ -171,14 +172,24 @@ class _Machine:
 
     def _reduce(self, argument: Any) -> None:
         function, args = self._pop(2)
-        if not isinstance(function, Named) or type(args) is not tuple:
+        ours = isinstance(function, Named)
+        if type(args) is not tuple or not (ours or safe.allows(function)):
             raise SerializationError(f"a {type(function).__name__} is called")
-        self.stack.append(function.call(*args))
+        self.stack.append(function.call(*args) if ours else function(*args))
+
+    def _newobj(self, argument: Any) -> None:
+        kind, args = self._pop(2)
+        if type(args) is not tuple or not (isinstance(kind, type) and safe.allows(kind)):
+            raise SerializationError(f"it holds the instruction NEWOBJ, of {kind!r}")
+        self.stack.append(kind.__new__(kind, *args))
 
     def _build(self, argument: Any) -> None:
-        """The attributes of an object; only a state dict's metadata is taken over."""
+        """The attributes of an object; of ours only a state dict's metadata is taken over."""
         (state,) = self._pop(1)
         target = self.stack[-1]
+        if safe.allows(type(target)):
+            _set_state(target, state)
+            return
         if type(target) is not OrderedDict or type(state) is not dict:
             raise SerializationError(f"attributes of a {type(target).__name__} are set")
         if "_metadata" in state:
@@ -186,6 +197,20 @@ class _Machine:
 
     def _binpersid(self, argument: Any) -> None:
         self.stack.append(self.persistent(*self._pop(1)))
+
+
+def _set_state(target: Any, state: Any) -> None:
+    """As Python's pickle does it."""
+    if hasattr(target, "__setstate__"):
+        target.__setstate__(state)
+        return
+    slots = None
+    if isinstance(state, tuple) and len(state) == 2:
+        state, slots = state
+    if state:
+        target.__dict__.update(state)
+    for name, value in (slots or {}).items():
+        setattr(target, name, value)
 
 
 def _depth(value: Any) -> int:
