@@ -62,7 +62,8 @@ def _made(name: str, call: Callable[..., Any], writes: bool) -> Callable[..., An
 def _install() -> None:
     for full in FOREACH:
         name = full.removeprefix("_foreach_")
-        name = {"maximum_": "clamp_min_", "minimum_": "clamp_max_"}.get(name, name)
+        for theirs, ours in (("maximum", "clamp_min"), ("minimum", "clamp_max")):
+            name = name.replace(theirs, ours)  # which take numbers, too
         method: Any = getattr(Tensor, name)
         call = {"norm": _norm}.get(name) or (_scaled(method) if name[:4] == "addc" else method)
         globals()[full] = _made(full, call, full.endswith("_"))

@@ -44,7 +44,8 @@ def test_one_number_for_all_and_one_for_each() -> None:
         L._foreach_add_(both, [x.detach(), y.detach()], alpha=2.0)
         L._foreach_mul_(both, [2.0, 3.0])
         L._foreach_clamp_min_(both, -0.5)
-        return both, L._foreach_norm(both, 1), L._foreach_add(both, 1)
+        least, most = L._foreach_maximum(both, 0.1), L._foreach_minimum(both, [0.1, 1])
+        return both, least, most, L._foreach_norm(both, 1), L._foreach_add(both, 1)
 
     agree(call, numbers(3), numbers(2, 2))
 
