@@ -15,6 +15,7 @@ from anadrome.places import missing
 PATHS = {
     "_C": "DispatchKey DispatchKeySet DisableTorchFunctionSubclass _get_tracing_state "
     "_log_api_usage_once",
+    "_higher_order_ops.associative_scan": "associative_scan",
     "_dynamo.utils": "is_compile_supported",
     "ao.quantization": "DeQuantStub QuantStub QuantWrapper",
     "amp.autocast_mode": "autocast",

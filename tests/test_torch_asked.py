@@ -181,3 +181,37 @@ def test_a_condition_that_pytorch_checks_later() -> None:
         L._assert_async(L.tensor(True))
         with pytest.raises(RuntimeError, match="zero"):
             L._assert_async(L.tensor(0))
+
+
+@pytest.mark.parametrize("length", [2, 3, 7, 8])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("mode", ["pointwise", "generic"])
+def test_a_scan_with_a_function(length: int, reverse: bool, mode: str) -> None:
+    """A linear recurrence, beside PyTorch's steps one after the other, with its gradients."""
+
+    def affine(a: Any, b: Any) -> Any:
+        return a[0] * b[0], b[0] * a[1] + b[1]
+
+    grid = [[math.sin(3 * i + j) for i in range(length)] for j in range(2)]
+    gains, shifts = (ad.tensor(grid, dtype=ad.float64, requires_grad=True) for _ in range(2))
+    scan = of(ad, "_higher_order_ops.associative_scan").associative_scan
+    out = scan(affine, (gains, shifts), dim=1, reverse=reverse, combine_mode=mode)[1]
+    (out * out).sum().backward()
+
+    g, s = (torch.tensor(grid, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    last, rows = torch.zeros(2, dtype=torch.float64), []
+    for i in reversed(range(length)) if reverse else range(length):
+        last = g[:, i] * last + s[:, i]
+        rows.append(last)
+    expected = torch.stack(rows[::-1] if reverse else rows, 1)
+    (expected * expected).sum().backward()
+    for ours, theirs in ((out, expected), (gains.grad, g.grad), (shifts.grad, s.grad)):
+        assert ours.tolist() == [pytest.approx(row, abs=1e-12) for row in theirs.tolist()]
+
+
+def test_a_scan_over_different_lengths_is_refused() -> None:
+    scan = of(ad, "_higher_order_ops.associative_scan").associative_scan
+    with pytest.raises(ValueError, match="same length along dim 0"):
+        scan(lambda a, b: a, (ad.ones(2), ad.ones(3)), 0)
+    with pytest.raises(ValueError, match="must either be 'pointwise' or 'generic'"):
+        scan(lambda a, b: a, ad.ones(2), 0, combine_mode="other")

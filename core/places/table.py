@@ -45,6 +45,8 @@ MODULES = {
     "_C": "anadrome.places.private",
     "_custom_ops": "anadrome.places.library",
     "_dynamo": "anadrome.places.compiler",
+    "_higher_order_ops": "anadrome.places.scans",
+    "_higher_order_ops.associative_scan": "anadrome.places.scans",
     "_dynamo._trace_wrapped_higher_order_op": "anadrome.places.compiler",
     "_dynamo.config": "anadrome.places.compiler_settings",
     "_dynamo.utils": "anadrome.places.compiler",
