@@ -131,6 +131,8 @@ def class_of(values: Any) -> type:
             found = v.__class__
             if v.ndim:
                 break
+        elif found in by_type and v.__class__ is by_type[found].array_type:
+            found = v.__class__  # not of a library's own number
     if found is None:
         raise TypeError(f"expected a Tensor or an array among {values!r}")
     return found if found in by_type else by_type[found].array_type

@@ -43,6 +43,22 @@ def test_same_values(text: str) -> None:
     assert both[0] == both[1]
 
 
+@pytest.mark.parametrize("number", [np.float64(1.5), np.float32(1.5), np.float64("nan")])
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_number_of_numpy_before_a_tensor_without_dimensions(number: object, kind: str) -> None:
+    found = []
+    for L in (ad, torch):
+        out = L.div(number, L.tensor(2.0, dtype=getattr(L, kind), requires_grad=True))
+        found.append((str(out.dtype).rpartition(".")[2], str(out.item())))
+    assert found[0] == found[1]
+
+
+def test_permute_of_one_dimension_has_a_gradient() -> None:
+    x = ad.ones(3, requires_grad=True)
+    x.permute(dims=0).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_one_matrix_of_nan_spoils_no_other() -> None:
     x = ad.eye(2).repeat(2, 1, 1)
     x[1, 1, 0] = float("nan")

@@ -89,6 +89,8 @@ def _odd(name: str, ndim: int, wanted: str, spatial: int) -> None:
 
 def channels(input: Tensor, p: float, training: bool, inplace: bool, lead: int) -> Tensor:
     """One draw for all that lies behind the first ``lead`` dimensions."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"argument 'input' must be Tensor, not {type(input).__name__}")
     if not training or p == 0.0 or not input.numel():
         return input
     shape = tuple(input.shape)

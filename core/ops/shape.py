@@ -177,6 +177,7 @@ def _transposed(xp: Any, x: Any) -> Any:
 
 
 def _inverse(dims: Any) -> tuple[int, ...]:
+    dims = (dims,) if isinstance(dims, int) else dims
     dims = _normal(dims, len(dims))
     return tuple(dims.index(i) for i in range(len(dims)))
 

@@ -38,5 +38,7 @@ def set_device_states(
     """
     if device_type in ("cpu", "meta"):
         return
+    if not isinstance(devices, Iterable) or not isinstance(states, Iterable):
+        raise TypeError("set_device_states takes the numbers of devices, and a state for each")
     for device, state in zip(devices, states):
         cuda.set_rng_state(state, device)

@@ -134,7 +134,7 @@ LENIENT = (
     ),
     Reason(
         "without a size, the size of a number; a lone number is a size",
-        r"arguments - got \(\)|arguments - got \((int|float), size|argument 'size'",
+        r"arguments - got \((\w+=[\w.]+, )*\)|arguments - got \((int|float), size|argument 'size'",
         r"(^|\.)(new_)?(ones|zeros|empty|rand|randn|full|normal)$",
     ),
     Reason(
@@ -187,7 +187,8 @@ LENIENT = (
     ),
     Reason(
         "the machine has no GPU, and PyTorch was built without CUDA",
-        r"accelerator|not compiled with CUDA|no attribute '_cuda|allocated_bytes|requires CUDA|"
+        r"accelerator|not compiled with CUDA|no attribute '_cuda|'torch.cpu' has no attribute|"
+        r"allocated_bytes|requires CUDA|"
         r"Expected a cuda device|dummy base class _cuda",
     ),
     Reason(
