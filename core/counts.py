@@ -32,6 +32,7 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
     """
     if not input.dtype.is_floating_point:
         raise UnsupportedError(f"poisson is not implemented for {input.dtype.name}; use floats")
+    rand(0, generator=generator)  # which says so if that is none, also where nothing is drawn
     _require(input >= 0, "invalid Poisson rate, expected rate to be non-negative")
     with modes.no_grad():
         mu = input.detach().reshape(-1).double()
@@ -94,6 +95,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     >>> ad.binomial(ad.tensor([10.0, 20.0]), ad.tensor([0.0, 1.0]))
     tensor([ 0., 20.])
     """
+    rand(0, generator=generator)
     for name, x in (("count", count), ("prob", prob)):
         if not x.dtype.is_floating_point:
             raise ValueError(

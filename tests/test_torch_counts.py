@@ -74,6 +74,7 @@ def test_edges_and_generators() -> None:
     lambda L: L.poisson(L.tensor([1.0, -1.0])), lambda L: L.poisson(L.tensor([1])),
     lambda L: L.poisson(L.tensor([math.nan])), lambda L: L.poisson(2.0),
     lambda L: L.binomial(L.tensor([1]), L.tensor([0.5])), lambda L: L.binomial(L.ones(2), 0.5),
+    lambda L: L.poisson(L.ones(0), generator=-1), lambda L: L.binomial(L.ones(2), L.ones(2), 1),
     lambda L: L.binomial(L.ones(2).double(), L.ones(2)), lambda L: L.binomial(L.ones(2), L.ones(3)),
 ])  # fmt: skip
 def test_refusals(call: Any) -> None:

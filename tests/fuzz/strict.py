@@ -74,7 +74,7 @@ STRICT = (
     Reason("a target is a Tensor", r"argument 'target' .*must be Tensor", r"soft_margin_loss$"),
     Reason("a setting by name, also where it is not used", r"determinism_check should be one of"),
     Reason("sizes whose product is beyond 64 bits", r"strides is incompatible", r"", r"\d{17}"),
-    Reason("so many terms do not end", r"takes as many steps, at most", r"polynomial_\w$"),
+    Reason("so many terms do not end", r"takes as many steps, at most", r"polynomial_\w+$"),
     Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
     Reason("an edge has two fields", r"GradientEdge.__new__"),
     Reason("a level that PyTorch's earlier call left open", r"no level is open"),
