@@ -133,8 +133,8 @@ DIFFERING = (
                r"<\w+ \((\d+, )*0[,)]"),
     Difference("a derivative that PyTorch has not", r"^requires_grad True, PyTorch's False",
                r"special\.\w*(bessel_\w+|polynomial_\w+|airy_ai)$"),
-    Difference("PyTorch makes an integer of 64 bits of a degree", r"nan|inf", r"polynomial_\w+$", "",
-               beyond_32_bits),
+    Difference("PyTorch makes an integer of 64 bits of a degree", r"nan|inf", r"polynomial_\w+$",
+               "", beyond_32_bits),
     Difference("a gradient of nothing, or of a copy", _NO_GRADIENT, r"vander$|put_?$|\.new$"),
     # what is chosen among equals
     Difference("which of several equal values the index is of", r"", r"kthvalue$", "",
