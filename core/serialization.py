@@ -24,6 +24,9 @@ from .torch_files.safe import clear_safe_globals as clear_safe_globals
 from .torch_files.safe import get_safe_globals as get_safe_globals
 from .torch_files.safe import safe_globals as safe_globals
 
+#: What ``load`` takes as ``map_location``.
+MAP_LOCATION = Any
+
 #: PyTorch's further arguments of ``save``.
 _ACCEPTED = ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization",
              "_disable_byteorder_record")  # fmt: skip

@@ -288,13 +288,57 @@ class _Namespace:
         return [op._name for op in _defined.values() if op._namespace == self.name]
 
 
+class _Aten(_Namespace):
+    """PyTorch's own ops (``torch.ops.aten``): the functions of that name, of all overloads."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found: Any = _defined.get(f"aten::{name}")
+        if found is None:
+            found = self.__dict__[name] = _Packet(name)
+        return found
+
+
+class _Packet:
+    """An op of PyTorch's by its name; ``.default``, ``.Tensor`` and the like are its overloads.
+
+    Programs keep them as keys. Which function it is, is asked when it is called.
+    """
+
+    def __init__(self, name: str, overload: str = "") -> None:
+        self.name, self.overload = name, overload
+
+    def __getattr__(self, overload: str) -> _Packet:
+        if overload.startswith("__") or self.overload:
+            raise AttributeError(overload)
+        made = self.__dict__[overload] = _Packet(self.name, overload)
+        return made
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        import anadrome
+
+        for place in (anadrome, anadrome.nn.functional, anadrome.Tensor):
+            function = getattr(place, self.name, None)
+            if function is not None:
+                return function(*args, **options)
+        raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{self.name}'")
+
+    def __repr__(self) -> str:
+        kind = f"OpOverload(op='aten.{self.name}', overload='{self.overload}')"
+        return f"<{kind}>" if self.overload else f"<OpOverloadPacket(op='aten.{self.name}')>"
+
+
+_aten = _Aten("aten")
+
+
 class _Ops:
     """``torch.ops``: namespaces of registered ops, by attribute."""
 
     def __getattr__(self, name: str) -> _Namespace:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _Namespace(name)
+        return _aten if name == "aten" else _Namespace(name)
 
     def __dir__(self) -> list[str]:
         return sorted({op._namespace for op in _defined.values()} | {"load_library"})

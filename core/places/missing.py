@@ -62,10 +62,8 @@ NAMES = {
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
     "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
-    "distributed.optim": ONE_PROCESS,
     "distributed.rpc": ONE_PROCESS,
     "distributed.pipelining": ONE_PROCESS,
-    "futures": ONE_PROCESS,
 }
 
 

@@ -55,3 +55,11 @@ def spawn(
         if process.exitcode:
             raise RuntimeError(f"process {i} terminated with exit code {process.exitcode}")
     return None
+
+
+def start_processes(
+    fn: Callable[..., Any], args: tuple[Any, ...] = (), nprocs: int = 1, join: bool = True,
+    daemon: bool = False, start_method: str = "spawn",
+) -> Any:  # fmt: skip
+    """``spawn`` (``torch.multiprocessing.start_processes``)."""
+    return spawn(fn, args, nprocs, join, daemon, start_method)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, NoReturn
 
+from ..tensor import Tensor
 from .missing import PRIVATE
 
 
@@ -20,6 +21,15 @@ def _is_tracing() -> bool:
     """False: nothing is traced."""
     return False
 
+
+def _disabled_torch_function_impl(
+    func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+) -> Any:
+    """The function itself: a ``__torch_function__`` that changes nothing."""
+    return func(*args, **(kwargs or {}))
+
+
+_TensorMeta = type(Tensor)
 
 DisableTorchFunctionSubclass = contextlib.nullcontext  # nothing calls __torch_function__
 

@@ -5,7 +5,9 @@ How one would be laid out can be said; whatever would lay one out raises Runtime
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 from .missing import ONE_PROCESS
 from .nothing import nothing
@@ -15,10 +17,30 @@ _NAMES = (
     "DTensor DeviceMesh distribute_module distribute_tensor init_device_mesh "
     "compute_local_shape_and_global_offset all_to_all_single_autograd wait_tensor "
     "HuggingFaceStorageReader HuggingFaceStorageWriter FullyShardedDataParallel FSDPModule "
-    "CPUOffloadPolicy MixedPrecisionPolicy fully_shard"
+    "CPUOffloadPolicy MixedPrecisionPolicy fully_shard "
+    "BackwardPrefetch CPUOffload CheckpointImpl CheckpointWrapper FullOptimStateDictConfig "
+    "FullStateDictConfig MixedPrecision ModelAverager ModuleWrapPolicy OffloadPolicy "
+    "OptimStateKeyType PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState "
+    "PowerSGDState ShardedGradScaler ShardedOptimStateDictConfig ShardedStateDictConfig "
+    "ShardingStrategy StateDictType ZeroRedundancyOptimizer apply_activation_checkpointing "
+    "batched_powerSGD_hook bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper enable_wrap "
+    "fp16_compress_hook fp16_compress_wrapper powerSGD_hook size_based_auto_wrap_policy "
+    "transformer_auto_wrap_policy"
 )
 
 globals().update({name: nothing(name, ONE_PROCESS) for name in _NAMES.split()})
+
+implicit_replication = contextlib.nullcontext
+
+
+class Join(contextlib.AbstractContextManager[None]):
+    """Evens out how many batches processes have; one has its own (PyTorch's name)."""
+
+    def __init__(self, joinables: Any, enable: bool = True, **options: Any) -> None:
+        self.joinables = joinables
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,15 @@ _NAMES = {
     "pinning": ("Prefetcher",),
 }
 
+#: What programs take from PyTorch's file of the loader, to ask what something is.
+_PRIVATE = {
+    "_BaseDataLoaderIter": "iterating:Pass",
+    "_SingleProcessDataLoaderIter": "iterating:Here",
+    "_MultiProcessingDataLoaderIter": "parallel:InWorkers",
+    "_DatasetKind": "loader:DatasetKind",
+    "_collate_fn_t": "loader:Collate",
+}
+
 
 @hookimpl
 def register_exports() -> Mapping[str, Any]:
@@ -59,4 +68,6 @@ def register_exports() -> Mapping[str, Any]:
         for module in modules:
             for name in _NAMES[module]:
                 found[f"utils.data.{place}.{name}"] = f"{__name__}.{module}:{name}"
+    for name, target in _PRIVATE.items():
+        found[f"utils.data.{name}"] = f"{__name__}.{target}"
     return found

@@ -11,6 +11,10 @@ from .fetch import fetcher
 from .position import Order, is_stateful
 
 
+class Pass:
+    """One pass over a loader, here or in workers: its iterator."""
+
+
 class LengthCheck:
     """Warns if an iterable data set gives more batches than its length says."""
 
@@ -32,7 +36,7 @@ class LengthCheck:
             )
 
 
-class Here:
+class Here(Pass):
     """The iterator of a loader without workers; ``saved``: where to go on."""
 
     def __init__(self, loader: Any, saved: Any = None) -> None:

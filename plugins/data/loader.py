@@ -18,11 +18,19 @@ from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
+Collate = Callable[[list[Any]], Any]
 
 #: What cannot change any more once the loader is made.
 _FIXED = frozenset(
     {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
 )
+
+
+class DatasetKind:
+    """How a data set gives its samples, as ``DataLoader._dataset_kind`` says it."""
+
+    Map = 0
+    Iterable = 1
 
 
 class DataLoader(Bordered, Generic[T_co]):
@@ -67,7 +75,7 @@ class DataLoader(Bordered, Generic[T_co]):
         sampler: Iterable[Any] | None = None,
         batch_sampler: Iterable[list[Any]] | None = None,
         num_workers: int = 0,
-        collate_fn: Callable[[list[Any]], Any] | None = None,
+        collate_fn: Collate | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
         timeout: float = 0,
@@ -234,6 +242,14 @@ class DataLoader(Bordered, Generic[T_co]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_latest": None, "_iterator": None, "held_by": None}
+
+    @property
+    def _dataset_kind(self) -> int:
+        return DatasetKind.Iterable if self._iterable else DatasetKind.Map
+
+    @property
+    def _auto_collation(self) -> bool:
+        return self._together
 
     @property
     def _index_sampler(self) -> Any:

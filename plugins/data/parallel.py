@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing import connection
 from typing import Any
 
-from .iterating import LengthCheck
+from .iterating import LengthCheck, Pass
 from .position import Order
 from .worker import Caught, Job, Resume, Stop, parents_ends, run
 
@@ -77,7 +77,7 @@ class Worker:
             self.process.join()
 
 
-class InWorkers:
+class InWorkers(Pass):
     """The iterator of a loader with workers."""
 
     closed = False
@@ -343,12 +343,14 @@ class InWorkers:
         for worker in self._workers:
             worker.bury(max(deadline - time.monotonic(), 0.0))
 
+    _shutdown_workers = close  # as programs call it that end a pass of PyTorch's loader
+
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # at exit, where daemons are ended anyway
             self.close()
 
 
-class Round:
+class Round(Pass):
     """One pass of workers that stay. When it is dropped, nobody is in the middle of it any more."""
 
     def __init__(self, workers: InWorkers) -> None:

@@ -15,7 +15,8 @@ from anadrome import hookimpl
 ANADROME_API = (1, 1)
 
 _GROUPS = (
-    "ProcessGroup destroy_process_group get_backend get_default_backend_for_device get_global_rank "
+    "Backend GroupMember ProcessGroup _get_default_group _rank_not_in_group default_pg_timeout "
+    "destroy_process_group get_backend get_default_backend_for_device get_global_rank "
     "get_group_rank get_node_local_rank get_process_group_ranks get_rank get_world_size group "
     "init_process_group is_available is_backend_available is_gloo_available is_initialized "
     "is_mpi_available is_nccl_available is_torchelastic_launched is_ucc_available "

@@ -24,6 +24,7 @@ class ReduceOp:
     PREMUL_SUM = "premul_sum"
 
 
+ReduceOp.RedOpType = ReduceOp  # type: ignore[attr-defined]
 reduce_op = ReduceOp
 
 

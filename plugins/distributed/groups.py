@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ProcessGroup:
@@ -42,6 +43,42 @@ class _Groups(type):
 class group(metaclass=_Groups):
     """Where PyTorch keeps the group of all processes: ``group.WORLD``."""
 
+
+class GroupMember(metaclass=_Groups):
+    """As ``group``; and what a process outside a group has instead (PyTorch's name)."""
+
+    NON_GROUP_MEMBER = object()
+
+
+class Backend(str):
+    """The name of a backend, in lower case (``torch.distributed.Backend``).
+
+    >>> import anadrome as ad
+    >>> ad.distributed.Backend("GLOO") == ad.distributed.Backend.GLOO
+    True
+    """
+
+    __slots__ = ()
+    UNDEFINED = "undefined"
+    GLOO = "gloo"
+    NCCL = "nccl"
+    UCC = "ucc"
+    MPI = "mpi"
+    XCCL = "xccl"
+    FAKE = "fake"
+    backend_list: ClassVar[list[str]] = [UNDEFINED, GLOO, NCCL, XCCL, UCC, MPI, FAKE]
+    default_device_backend_map: ClassVar[dict[str, str]] = {
+        "cpu": GLOO, "cuda": NCCL, "xpu": XCCL, "mps": GLOO,
+    }  # fmt: skip
+
+    def __new__(cls, name: str) -> Backend:
+        if not isinstance(name, str):
+            raise ValueError(f"Backend constructor parameter must be string-ish, not {name!r}")
+        return super().__new__(cls, name.lower())
+
+
+#: How long PyTorch's processes wait for each other; here none waits.
+default_pg_timeout = datetime.timedelta(minutes=30)
 
 _world: list[ProcessGroup | None] = [None]
 
@@ -122,6 +159,16 @@ def started(group: Any = None) -> ProcessGroup:
             "init_process_group."
         )
     return group if isinstance(group, ProcessGroup) else _world[0]
+
+
+def _get_default_group() -> ProcessGroup:
+    """The group of all processes; ValueError without one (of PyTorch's ``distributed_c10d``)."""
+    return started()
+
+
+def _rank_not_in_group(group: Any) -> bool:
+    """Whether this process is outside a group (of PyTorch's ``distributed_c10d``)."""
+    return group is GroupMember.NON_GROUP_MEMBER
 
 
 def get_rank(group: ProcessGroup | None = None) -> int:

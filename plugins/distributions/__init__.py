@@ -83,7 +83,12 @@ _UTILS = {
     "lazy_property": "lazy_property",
     "logits_to_probs": "to_probs",
     "probs_to_logits": "to_logits",
+    "_standard_normal": "standard_normal",
+    "_sum_rightmost": "sum_rightmost",
 }
+
+#: Those that programs take from PyTorch's file of transforms.
+_TRANSFORMS = {"_InverseTransform": "_Inverse", "_clipped_sigmoid": "clipped_sigmoid"}
 
 _CONSTRAINTS = (
     "Constraint",
@@ -146,4 +151,6 @@ def register_exports() -> Mapping[str, Any]:
             found[f"distributions.{place}.{name}"] = f"{__name__}.{module}:{name}"
     for name, ours in _UTILS.items():
         found[f"distributions.utils.{name}"] = f"{__name__}.values:{ours}"
+    for name, ours in _TRANSFORMS.items():
+        found[f"distributions.{name}"] = f"{__name__}.transforms:{ours}"
     return found

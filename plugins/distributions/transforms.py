@@ -234,14 +234,19 @@ class ExpTransform(_Rising):
         return x
 
 
+def clipped_sigmoid(x: Tensor) -> Tensor:
+    """The sigmoid, kept off 0 and 1."""
+    info = ad.finfo(x.dtype)
+    return ad.clamp(ad.sigmoid(x), info.tiny, 1.0 - info.eps)
+
+
 class SigmoidTransform(_Rising):
     """y = sigmoid(x), kept off 0 and 1."""
 
     codomain = constraints.unit_interval
 
     def _call(self, x: Tensor) -> Tensor:
-        info = ad.finfo(x.dtype)
-        return ad.clamp(ad.sigmoid(x), info.tiny, 1.0 - info.eps)
+        return clipped_sigmoid(x)
 
     def _inverse(self, y: Tensor) -> Tensor:
         info = ad.finfo(y.dtype)

@@ -74,6 +74,11 @@ def sum_rightmost(value: Tensor, dims: int) -> Tensor:
     return value.reshape((*value.shape[: value.ndim - dims], -1)).sum(-1)
 
 
+def standard_normal(shape: Any, dtype: Any, device: Any) -> Tensor:
+    """Normal draws with mean 0 and standard deviation 1."""
+    return ad.randn(plain(shape), dtype=dtype, device=device)
+
+
 def size_of(shape: Any) -> Size:
     """A sample shape, as PyTorch takes it."""
     return Size((shape,)) if isinstance(shape, int) else Size(shape)

@@ -145,9 +145,10 @@ class Wishart(ExponentialFamily):
 
     def _drawn(self, shape: Any) -> Tensor:
         n = self._event_shape[-1]
-        degrees = self.df[..., None] - ad.arange(n, dtype=self.df.dtype, device=self.df.device)
+        fewer = ad.arange(n, dtype=self._factor.dtype, device=self.df.device)
+        degrees = self.df[..., None] - fewer
         squares = 2 * standard_gamma((degrees * 0.5).expand(plain((*shape, n))))
-        normal = normal_like((*shape, n, n), self.df).tril(-1)
+        normal = normal_like((*shape, n, n), self._factor).tril(-1)
         factor = self._factor @ (normal + squares.sqrt().diag_embed())
         return factor @ factor.mT
 

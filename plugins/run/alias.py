@@ -6,16 +6,17 @@ module that it stands for when it is first used, and keeps it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anadrome
-from anadrome.places import library, package_of
+from anadrome.places import MODULES, library, package_of
 from anadrome.places.missing import advice
 
 from .coverage import names, torch_version
@@ -46,20 +47,33 @@ def not_covered(name: str, module: bool = False) -> str:
     )
 
 
+_own: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
+
+
 class Alias(types.ModuleType):
     """A module of PyTorch's name with the content of one of anadrome's."""
 
     def __init__(self, name: str, target: Any) -> None:
         super().__init__(name, getattr(target, "__doc__", None))
-        self.__dict__["_target"] = target
-        self.__dict__["__path__"] = []
-        self.__dict__["__file__"] = getattr(target, "__file__", None)
+        _own(self)["_target"] = target
+        _own(self)["__path__"] = []
+        _own(self)["__file__"] = getattr(target, "__file__", None)
         if name == "torch":
-            self.__dict__.update(OWN)
+            _own(self).update(OWN)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        """All the names, for a program that goes through ``vars(torch.nn)``."""
+        own = _own(self)
+        for name in dir(own["_target"]):
+            if name not in own and not name.startswith("_"):
+                with contextlib.suppress(AttributeError, ImportError):
+                    getattr(self, name)
+        return own
 
     def __getattr__(self, name: str) -> Any:
         full = f"{self.__name__}.{name}"
-        target = self.__dict__["_target"]
+        target = _own(self)["_target"]
         if name == "__all__":
             return [n for n in dir(self) if not n.startswith("_")]
         try:
@@ -79,7 +93,7 @@ class Alias(types.ModuleType):
         if isinstance(value, types.ModuleType):
             return importlib.import_module(full)
         used[full] = True
-        self.__dict__[name] = value
+        _own(self)[name] = value
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -90,10 +104,10 @@ class Alias(types.ModuleType):
                 return
         super().__setattr__(name, value)
         if not (name.startswith("__") or isinstance(value, Alias)):
-            setattr(self.__dict__["_target"], name, value)
+            setattr(_own(self)["_target"], name, value)
 
     def __dir__(self) -> list[str]:
-        return dir(self.__dict__["_target"])
+        return dir(_own(self)["_target"])
 
 
 def _target(name: str) -> Any:
@@ -117,7 +131,10 @@ def _is_missing(name: str) -> bool:
 def _is_module(name: str) -> bool:
     if _is_missing(name):
         return False
-    return not name.rpartition(".")[2].startswith("_") and _target(name) is not None
+    private = name.rpartition(".")[2].startswith("_")
+    if private and name.removeprefix("torch.") not in MODULES:
+        return False
+    return _target(name) is not None
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -30,6 +30,7 @@ from .hooks import (
     registered,
 )
 from .state import State
+from .state import _IncompatibleKeys as _IncompatibleKeys  # where programs import it from
 from .tree import Tree
 
 __all__ = [

@@ -1,0 +1,120 @@
+"""What frameworks take from PyTorch's inner modules when they are imported, and then use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import anadrome as ad
+
+
+def test_futures_call_what_waits_for_them() -> None:
+    from anadrome.futures import Future, collect_all, wait_all
+
+    first: Any = Future()
+    second: Any = Future()
+    both = collect_all([first, second])
+    after = first.then(lambda done: done.value() + 1)
+    failed = second.then(lambda done: 1 / 0)
+    with pytest.raises(RuntimeError, match="not there yet"):
+        first.value()
+    first.set_result(1)
+    assert not both.done()
+    second.set_exception(ValueError("bad"))
+    assert both.done()
+    assert after.wait() == 2
+    with pytest.raises(ZeroDivisionError):
+        failed.wait()
+    with pytest.raises(ValueError, match="bad"):
+        wait_all([first, second])
+    with pytest.raises(RuntimeError, match="only once"):
+        first.set_result(2)
+    assert wait_all([]) == []
+
+
+def test_tensors_end_to_end_and_apart() -> None:
+    from anadrome._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+    parts = [ad.ones(2, 2), ad.zeros(3)]
+    flat = _flatten_dense_tensors(parts)
+    assert flat.tolist() == [1.0] * 4 + [0.0] * 3
+    assert [p.shape for p in _unflatten_dense_tensors(flat, parts)] == [(2, 2), (3,)]
+
+
+def test_names_of_many_processes_are_told_from_what_is_there() -> None:
+    from anadrome.distributed._composable.fsdp import FSDPModule
+    from anadrome.distributed.algorithms.join import Join
+    from anadrome.distributed.fsdp import fully_shard
+    from anadrome.distributed.tensor import DTensor
+
+    model = ad.nn.Linear(2, 1)
+    assert not isinstance(model, FSDPModule)
+    assert not isinstance(model.weight, DTensor)
+    with pytest.raises(RuntimeError, match="trains in one process"):
+        fully_shard(model)  # type: ignore[operator]
+    with Join([model]):
+        pass
+    with pytest.raises(ImportError):
+        from anadrome.distributed.fsdp import nonsense  # noqa: F401
+
+
+def test_backends_and_groups_by_name() -> None:
+    d = ad.distributed
+    assert d.Backend("NCCL") == d.Backend.NCCL == "nccl"
+    with pytest.raises(ValueError, match="string-ish"):
+        d.Backend(3)  # type: ignore[arg-type]
+    assert d.GroupMember.WORLD is None
+    d.init_process_group("gloo", world_size=1, rank=0)
+    try:
+        assert d.GroupMember.WORLD is d.group.WORLD is not None
+        assert not d._rank_not_in_group(d.group.WORLD)
+    finally:
+        d.destroy_process_group()
+
+
+def test_a_pass_over_a_loader_is_known_by_its_class() -> None:
+    from anadrome.utils.data import dataloader as place
+
+    loader = ad.utils.data.DataLoader(ad.utils.data.TensorDataset(ad.ones(4)), batch_size=2)
+    assert isinstance(iter(loader), place._SingleProcessDataLoaderIter)
+    assert isinstance(iter(loader), place._BaseDataLoaderIter)
+    assert not isinstance(iter(loader), place._MultiProcessingDataLoaderIter)
+    assert loader._dataset_kind == place._DatasetKind.Map
+    assert loader._auto_collation
+
+
+def test_ops_of_pytorch_by_their_names_are_keys_and_functions() -> None:
+    from anadrome.places.library import ops
+
+    add = ops.aten.add.Tensor
+    assert add is ops.aten.add.Tensor
+    assert add(ad.ones(2), 2).tolist() == [3.0, 3.0]
+    assert ops.aten.relu.default(ad.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
+    assert {ops.aten._sparse_mm_reduce_impl.default: 1}
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        ops.aten.nonsense(1)
+
+
+def test_a_run_program_can_go_through_the_names_of_a_module(tmp_path: Any) -> None:
+    script = tmp_path / "names.py"
+    script.write_text(
+        "import torch\n"
+        "kinds = [k for k, v in vars(torch.distributions).items() if isinstance(v, type)]\n"
+        "print('Normal' in kinds, 'Wishart' in kinds, len(kinds) > 40)\n"
+        "print('anadrome' in torch.__config__.show())\n"
+        "from torch.distributions.transforms import _InverseTransform\n"
+        "from torch.serialization import MAP_LOCATION\n"
+        "from torch.nn.modules.module import _IncompatibleKeys\n"
+    )
+    run = [sys.executable, "-m", "anadrome", "run", str(script)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True"] * 4, done.stderr
+
+
+def test_a_wishart_of_two_types_draws_in_the_wider_one() -> None:
+    """As PyTorch does: the degrees may be float32 beside a matrix of float64."""
+    scale = ad.eye(2, dtype=ad.float64)
+    assert ad.distributions.Wishart(ad.tensor(5.0), scale_tril=scale).sample().dtype is ad.float64
