@@ -83,7 +83,7 @@ def names_in(pickled: bytes) -> list[str]:
     words: list[str] = []
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name == "GLOBAL":
-            found[argument.replace(" ", ".", 1)] = None
+            found[str(argument).replace(" ", ".", 1)] = None
         elif opcode.name == "STACK_GLOBAL" and len(words) > 1:
             found[".".join(words[-2:])] = None
         if isinstance(argument, str):
