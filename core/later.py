@@ -46,6 +46,8 @@ _HOMES = {
     "anadrome.serialization": "load save",
     "anadrome.foreach": " ".join(FOREACH),
     "anadrome.places.fx": "SymBool SymFloat SymInt",
+    "anadrome.places.futures": "Future",
+    "anadrome.places.private": "PyTorchFileReader",
     "anadrome.places.compiler": "_assert _assert_async _check compile",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_deterministic_debug_mode "

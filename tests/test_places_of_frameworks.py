@@ -106,6 +106,8 @@ def test_a_run_program_can_go_through_the_names_of_a_module(tmp_path: Any) -> No
         "print('Normal' in kinds, 'Wishart' in kinds, len(kinds) > 40)\n"
         "print('anadrome' in torch.__config__.show())\n"
         "from torch.distributions.transforms import _InverseTransform\n"
+        "assert torch.Future is torch.futures.Future\n"
+        "assert not isinstance(3, torch.PyTorchFileReader)\n"
         "from torch.serialization import MAP_LOCATION\n"
         "from torch.nn.modules.module import _IncompatibleKeys\n"
     )

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from ..tensor import Tensor
 from .missing import PRIVATE
+from .nothing import nothing
 
 
 def _log_api_usage_once(event: str) -> None:
@@ -30,6 +31,8 @@ def _disabled_torch_function_impl(
 
 
 _TensorMeta = type(Tensor)
+
+PyTorchFileReader = nothing("PyTorchFileReader", "read the file with load")
 
 DisableTorchFunctionSubclass = contextlib.nullcontext  # nothing calls __torch_function__
 
