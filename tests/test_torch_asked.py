@@ -215,3 +215,24 @@ def test_a_scan_over_different_lengths_is_refused() -> None:
         scan(lambda a, b: a, (ad.ones(2), ad.ones(3)), 0)
     with pytest.raises(ValueError, match="must either be 'pointwise' or 'generic'"):
         scan(lambda a, b: a, ad.ones(2), 0, combine_mode="other")
+
+
+def test_what_forward_keeps_on_ctx_may_be_called_as_a_nodes_own() -> None:
+    def run(L: Any) -> Any:
+        class Sum(L.autograd.Function):
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                ctx.shape, ctx.dtype, ctx.edges = x.shape, x.dtype, 3
+                return x.sum()
+
+            @staticmethod
+            def backward(ctx: Any, grad: Any) -> Any:
+                return grad.expand(ctx.shape).to(ctx.dtype) * ctx.edges
+
+        x = L.ones(2, 3, dtype=L.float64, requires_grad=True)
+        y = Sum.apply(x * 2) * 5
+        y.backward(retain_graph=True)
+        y.backward()
+        return x.grad.tolist()
+
+    assert run(ad) == run(torch)

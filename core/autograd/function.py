@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import graph, modes, sites
@@ -13,6 +14,9 @@ from ..graph import Node
 from ..inplace import rebase
 from ..recording import packable
 from ..tensor import LEAF, Tensor, wrap
+
+#: Names of a node's own that programs give to what they keep on ``ctx``.
+_BOTH = ("shape", "dtype", "edges")
 
 
 class FunctionCtx(Node):
@@ -82,6 +86,19 @@ class FunctionCtx(Node):
         """Whether ``backward`` sees zeros (default) or None for outputs nobody used."""
         self.__dict__["_materialize"] = value
 
+    @contextlib.contextmanager
+    def _as_left(self) -> Iterator[None]:
+        """What ``forward`` kept under names that a node has too (``ctx.shape``) is back."""
+        own = self.__dict__.get("_own", {})
+        ours = {name: getattr(self, name) for name in own}
+        for name, value in own.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in ours.items():
+                setattr(self, name, value)
+
     def apply(self, grad: Any, create_graph: bool) -> Any:
         self.check_alive()
         from ..backend import by_type
@@ -91,7 +108,8 @@ class FunctionCtx(Node):
             if g is None and self._materialize:
                 g = by_type[like[2]].xp.zeros(like[0], dtype=like[1])
             slots.append(g if g is None or isinstance(g, Tensor) else wrap(g))
-        out = self.function.backward(self, *slots)
+        with self._as_left():
+            out = self.function.backward(self, *slots)
         out = out if isinstance(out, tuple) else (out,)
         count = len(self.edges)
         if len(out) > count and all(x is None for x in out[count:]):
@@ -200,6 +218,9 @@ class Function(metaclass=_FunctionMeta):
                 result = cls.forward(*args)
                 cls.setup_context(node, args, result)
         outputs = result if isinstance(result, tuple) else (result,)
+        own = {name: getattr(node, name) for name in _BOTH if hasattr(node, name)}
+        if own:
+            node.__dict__["_own"] = own
         node.edges = edges
         node.sequence = graph.tick()
         if not recording:
