@@ -120,3 +120,15 @@ def test_a_wishart_of_two_types_draws_in_the_wider_one() -> None:
     """As PyTorch does: the degrees may be float32 beside a matrix of float64."""
     scale = ad.eye(2, dtype=ad.float64)
     assert ad.distributions.Wishart(ad.tensor(5.0), scale_tril=scale).sample().dtype is ad.float64
+
+
+def test_kinds_of_trees_are_asked_for_as_in_pytorch() -> None:
+    from collections import namedtuple
+
+    from anadrome.utils._pytree import SUPPORTED_NODES, _get_node_type, tree_map
+
+    Pair = namedtuple("Pair", "a b")
+    assert _get_node_type(Pair(1, 2)) is namedtuple
+    assert SUPPORTED_NODES[_get_node_type({"a": 1})].flatten_fn({"a": 1}) == ([1], ["a"])
+    assert _get_node_type(3) not in SUPPORTED_NODES
+    assert tree_map(lambda x: -x, Pair(1, [2])) == Pair(-1, [-2])

@@ -5,7 +5,7 @@ PyTorch's ``torch.utils._pytree``. Whatever is of no registered type is a leaf, 
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,8 +17,8 @@ Context = Any
 class Kind(NamedTuple):
     """How a type is taken apart and put together."""
 
-    flatten: Callable[[Any], tuple[list[Any], Context]]
-    unflatten: Callable[[Iterable[Any], Context], Any]
+    flatten_fn: Callable[[Any], tuple[list[Any], Context]]
+    unflatten_fn: Callable[[Iterable[Any], Context], Any]
 
 
 class SequenceKey(NamedTuple):
@@ -53,7 +53,7 @@ def _dict_unflatten(values: Iterable[Any], context: Context) -> dict[Any, Any]:
     return dict(zip(context, values))
 
 
-_KINDS: dict[type, Kind] = {
+_KINDS: dict[Any, Kind] = {
     list: Kind(lambda d: (list(d), None), lambda v, _: list(v)),
     tuple: Kind(lambda d: (list(d), None), lambda v, _: tuple(v)),
     dict: Kind(_dict_flatten, _dict_unflatten),
@@ -66,6 +66,10 @@ _KINDS: dict[type, Kind] = {
 }
 _NAMED = Kind(lambda d: (list(d), type(d)), lambda v, cls: cls(*v))
 
+#: What is taken apart, by type; named tuples are of the type ``namedtuple``.
+SUPPORTED_NODES: dict[Any, Kind] = _KINDS
+_KINDS[namedtuple] = _NAMED
+
 
 def _is_named(cls: type) -> bool:
     return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
@@ -75,8 +79,13 @@ def _kind(value: Any) -> tuple[Any, Kind | None]:
     cls = type(value)
     found = _KINDS.get(cls)
     if found is None and _is_named(cls):
-        return "namedtuple", _NAMED
+        return namedtuple, _NAMED
     return cls, found
+
+
+def _get_node_type(tree: Any) -> Any:
+    """The type by which ``SUPPORTED_NODES`` knows a value, or would."""
+    return _kind(tree)[0]
 
 
 def register_pytree_node(
@@ -125,7 +134,7 @@ class TreeSpec:
         cls, kind = _kind(tree)
         if cls is not self.type or kind is None:
             raise ValueError(f"Type mismatch; expected {self.type!r}, but got {type(tree)!r}.")
-        children, context = kind.flatten(tree)
+        children, context = kind.flatten_fn(tree)
         if len(children) != self.num_children:
             raise ValueError(
                 f"Node arity mismatch; expected {self.num_children}, but got {len(children)}."
@@ -183,7 +192,7 @@ def tree_flatten(tree: PyTree, is_leaf: Leafness | None = None) -> tuple[list[An
         if kind is None or (is_leaf is not None and is_leaf(value)):
             leaves.append(value)
             return LeafSpec()
-        children, context = kind.flatten(value)
+        children, context = kind.flatten_fn(value)
         return TreeSpec(cls, context, [structure(c) for c in children])
 
     spec = structure(tree)
@@ -203,8 +212,8 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
     def built(spec: TreeSpec) -> Any:
         if spec.is_leaf():
             return next(found)
-        kind = _NAMED if spec.type == "namedtuple" else _KINDS[spec.type]
-        return kind.unflatten([built(c) for c in spec.children_specs], spec.context)
+        kind = _KINDS[spec.type]
+        return kind.unflatten_fn([built(c) for c in spec.children_specs], spec.context)
 
     return built(treespec)
 
