@@ -31,6 +31,9 @@ MAP_LOCATION = Any
 _ACCEPTED = ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization",
              "_disable_byteorder_record")  # fmt: skip
 
+#: The version of pickle in files that ``save`` writes, as in PyTorch.
+DEFAULT_PROTOCOL = 2
+
 
 def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
     """Write tensors, and containers of them, to a file (``torch.save``).

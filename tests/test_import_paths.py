@@ -113,6 +113,7 @@ PATHS = {
     "optim.swa_utils": "AveragedModel SWALR update_bn",
     "overrides": "has_torch_function is_tensor_like",
     "return_types": "linalg_svd max topk",
+    "serialization": "DEFAULT_PROTOCOL load save",
     "testing": "assert_close make_tensor",
     "types": "Device Number _device _dtype _size",
     "utils._pytree": "tree_flatten tree_leaves tree_map tree_map_only tree_unflatten",
