@@ -47,6 +47,7 @@ _HOMES = {
     "anadrome.foreach": " ".join(FOREACH),
     "anadrome.places.fx": "SymBool SymFloat SymInt",
     "anadrome.places.futures": "Future",
+    "anadrome.places.jit": "ScriptModule",
     "anadrome.places.private": "PyTorchFileReader",
     "anadrome.places.compiler": "_assert _assert_async _check compile",
     "anadrome.settings": (

@@ -106,6 +106,7 @@ def test_a_run_program_can_go_through_the_names_of_a_module(tmp_path: Any) -> No
         "print('Normal' in kinds, 'Wishart' in kinds, len(kinds) > 40)\n"
         "print('anadrome' in torch.__config__.show())\n"
         "from torch.distributions.transforms import _InverseTransform\n"
+        "assert torch.ScriptModule is torch.jit.ScriptModule\n"
         "assert torch.Future is torch.futures.Future\n"
         "assert not isinstance(3, torch.PyTorchFileReader)\n"
         "from torch.serialization import MAP_LOCATION\n"
@@ -132,3 +133,19 @@ def test_kinds_of_trees_are_asked_for_as_in_pytorch() -> None:
     assert SUPPORTED_NODES[_get_node_type({"a": 1})].flatten_fn({"a": 1}) == ([1], ["a"])
     assert _get_node_type(3) not in SUPPORTED_NODES
     assert tree_map(lambda x: -x, Pair(1, [2])) == Pair(-1, [-2])
+
+
+def test_a_divergence_may_be_registered_for_a_class_beside_distribution() -> None:
+    """As in PyTorch: a library's distributions may derive from a class of its own."""
+
+    class Theirs:
+        pass
+
+    class Sharp(Theirs):
+        pass
+
+    @ad.distributions.register_kl(Sharp, Theirs)
+    def divergence(p: Sharp, q: Theirs) -> float:
+        return 2.0
+
+    assert ad.distributions.kl_divergence(Sharp(), Sharp()) == 2.0  # type: ignore[arg-type]
