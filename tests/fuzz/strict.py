@@ -11,6 +11,7 @@ _CLASS = (
 
 #: What anadrome refuses and PyTorch takes.
 STRICT = (
+    Reason("what stands for a compiler's values is a name only", r"there is no compiler of graphs"),
     Reason(
         "a module, transform, distribution or optimizer checks its arguments when it is made",
         r"expected \w+ to be a single integer|\w+ is an int( or \d of them)?, not|"
