@@ -305,7 +305,7 @@ def _steps(name: str, n: Any, d: Any, dtype: Any, layout: Any) -> tuple[Any, flo
     if not (kind.is_floating_point or kind.is_complex):
         raise DtypeError(f"{name} requires a floating point or complex dtype, not {kind.name}")
     span = whole(n, "n") * float(number(d, f"{name}'s d"))
-    return kind, 1.0 / span if span else math.inf
+    return kind, 1.0 / span if span else math.copysign(math.inf, span)
 
 
 @refusing

@@ -124,12 +124,10 @@ def _hurwitz(xp: Any, s: Any, q: Any) -> Any:
     a = q + float(_SHIFT)
     power = a ** (-s)
     total = total + power * a / (s - 1) + power * 0.5
-    factor = s * 1.0
+    term = power * s / a
     for j, b in enumerate(_BERNOULLI, 1):
-        power = power / a
-        total = total + power * (b / math.factorial(2 * j)) * factor
-        power = power / a
-        factor = factor * (s + 2 * j - 1) * (s + 2 * j)
+        total = total + term * (b / math.factorial(2 * j))
+        term = term * ((s + 2 * j - 1) / a) * ((s + 2 * j) / a)
     return total
 
 

@@ -347,6 +347,39 @@ def functional(L: Any) -> Any:
 
 
 @scenario
+def derivatives_with_all_their_arguments(L: Any) -> Any:
+    (x,) = leaves(L, (3,))
+    F = L.autograd.functional
+    cubes = lambda a: (a**3).sum()
+    value, product = F.hvp(cubes, x, L.ones_like(x), True)
+    return [
+        F.jacobian(lambda a: a * a, x, False, False, True),
+        F.vhp(cubes, x, L.ones_like(x), True, True),
+        F.jacobian(lambda a: a * a, x, vectorize=True, strategy="reverse-mode"), value, product,
+        F.hessian(cubes, x, vectorize=True), F.hessian(cubes, x, strict=True),
+        product.requires_grad, F.vjp(cubes, x, strict=True), F.jvp(cubes, x, x, strict=True),
+    ]  # fmt: skip
+
+
+def _strict(name: str, function: Any, *rest: Any, **keywords: Any) -> Any:
+    def run(L: Any) -> Any:
+        (x,) = leaves(L, (3,))
+        given = (x, x) if name in ("jvp", "vhp", "hvp") else (x,)
+        return getattr(L.autograd.functional, name)(
+            lambda a: function(L, a), *given, *rest, **keywords
+        )
+
+    run.__name__ = f"strict_{name}_{len(SCENARIOS)}"
+    return scenario(run)
+
+
+for _name in ("jacobian", "hessian", "vjp", "jvp", "vhp", "hvp"):
+    _strict(_name, lambda L, a: L.ones(()), strict=True)
+    _strict(_name, lambda L, a: L.ones((), requires_grad=True) * 2, strict=True)
+_strict("jacobian", lambda L, a: a.sum(), strict=True, vectorize=True)
+
+
+@scenario
 def hessian_of_a_vector(L: Any) -> Any:
     (x,) = leaves(L, (3,))
     L.autograd.functional.hessian(lambda a: a * 2, x)

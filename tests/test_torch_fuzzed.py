@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from expressions import refused, same
-from oracle import numbers
+from oracle import agree, numbers, refuse
 
 import anadrome as ad
 
@@ -134,3 +136,23 @@ def test_a_function_of_real_values_has_no_complex_gradient(create_graph: bool) -
             L.autograd.grad(Turned.apply(x).sum(), x, create_graph=create_graph)
         z = L.ones(2, dtype=L.complex64, requires_grad=True)
         assert L.autograd.grad(Turned.apply(z).real.sum(), z)[0].dtype is L.complex64
+
+
+def test_older_arguments_beside_a_batchs_mean() -> None:
+    x, y = numbers(3, 2), numbers(3, 2, low=0.1)
+    agree(lambda L, x, y: L.nn.functional.kl_div(x, y, True, None, "batchmean"), x, y)
+    agree(lambda L, x, y: L.nn.functional.kl_div(x, y, False, None, "batchmean"), x, y)
+
+
+@pytest.mark.parametrize("call", [
+    lambda L, x: L.tensor([2, 1]) ** np.int64(-3),
+    lambda L, x: L.nn.functional.ctc_loss(x, L.ones(1, 1, 1, dtype=L.int64), [3], [1]),
+])  # fmt: skip
+def test_numbers_of_numpy_and_labels_in_three_dimensions_are_refused(call: Any) -> None:
+    refuse(call, numbers(3, 1, 2))
+
+
+def test_far_arguments_of_zeta_and_signs_of_spacings() -> None:
+    x = np.array([0.5, 1.0, 2.0, 3.5])
+    agree(lambda L, x: L.special.zeta(10000.0, x.float()), x, gradients=False)
+    agree(lambda L, x: L.fft.rfftfreq(2, -0.0) + L.fft.fftfreq(2, -0.0), x, gradients=False)

@@ -59,6 +59,11 @@ def ctc_loss(
         raise ShapeError(
             f"ctc_loss: log_probs must be (T, N, C) or (T, C), not {tuple(log_probs.shape)}"
         )
+    if not 1 <= targets.ndim <= 2:
+        raise ShapeError(
+            "ctc_loss: Expected 1 to 2 dimensions, but got "
+            f"{targets.ndim}-dimensional tensor for argument 'targets'"
+        )
     length, count, classes = log_probs.shape
     if not 0 <= blank < classes:
         raise RangeError(f"blank must be in label range, 0 to {classes - 1}, not {blank}")

@@ -37,7 +37,9 @@ def kl_div(
     """
     if input.dtype.is_complex or target.dtype.is_complex:
         raise DtypeError("kl_div: Complex inputs not supported.")
-    if size_average is not None or reduce is not None or reduction != "batchmean":
+    by_batch = reduction == "batchmean"
+    older = size_average is not None or reduce is not None
+    if older or not by_batch:
         reduction = reduction_of(size_average, reduce, reduction)
     if reduction == "mean":
         sites.warn(
@@ -56,10 +58,9 @@ def kl_div(
     else:
         positive = where(target == 0, 1.0, target)  # 0 * log(0) is 0
         values = target * log(positive) - target * input
-    if reduction != "batchmean":
-        return reduced(values, reduction)
-    total = values.sum()
-    return total / input.shape[0] if input.ndim else total
+    # Beside the older arguments PyTorch divides a second time.
+    out = values.sum() if by_batch and not older else reduced(values, reduction)
+    return out / input.shape[0] if by_batch and input.ndim else out
 
 
 @refusing

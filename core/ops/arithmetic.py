@@ -298,6 +298,8 @@ def pow(a: Any, exponent: Any) -> Any:
     """The operator ``**``."""
     if isinstance(exponent, (int, float)) and hasattr(a, "dtype"):
         return pow_number(a, exponent=exponent)
+    if hasattr(exponent, "is_integer") and hasattr(a, "dtype"):  # a number of NumPy's
+        return pow_number(a, exponent=exponent.item())
     return pow_tensor(a, exponent)
 
 

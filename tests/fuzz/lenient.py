@@ -231,6 +231,9 @@ LENIENT = (
         "of levels there is one, so it is not looked at", r"and 'int'|argument 'level' must be int"
     ),
     Reason("PyTorch's class in C++ asks for devices, its own subclass does not", r"_C\.Future\("),
+    Reason(
+        "a module is made of what its function would refuse", r"iteration over a 0-d", "MaxUnpool"
+    ),
     Reason("in place, where nothing is written", r"a leaf Variable that requires grad"),
     Reason("a view sees all of the memory of its base", r"setStorage", r"as_strided"),
     Reason("of NaN or infinity LAPACK's answer is undefined", r"failed to converge"),

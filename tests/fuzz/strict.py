@@ -11,6 +11,8 @@ _CLASS = (
 
 #: What anadrome refuses and PyTorch takes.
 STRICT = (
+    Reason("an operator in place takes its operand alone", r"takes 2 positional", r"__i\w+__$"),
+    Reason("sequences differ in their length only", r"ShapeError: stack", r"pack_sequence$"),
     Reason("what stands for a compiler's values is a name only", r"there is no compiler of graphs"),
     Reason(
         "a module, transform, distribution or optimizer checks its arguments when it is made",
