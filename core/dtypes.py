@@ -6,6 +6,7 @@ core depends on an array library's dtype classes.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from .errors import ArgumentError, DtypeError
@@ -192,7 +193,7 @@ def set_default_dtype(d: dtype) -> None:
     global _default
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(
-            f"only floating-point types are supported as the default type, not {d!r}; "
+            f"only floating-point types are supported as the default type, not {reprlib.repr(d)}; "
             "use e.g. set_default_dtype(anadrome.float64)"
         )
     _default = d

@@ -193,9 +193,10 @@ def solve_triangular(
     matrices("linalg.solve_triangular", A, B)
     _fitting("linalg.solve_triangular", A, B, left)
     op = linalg_solve.solve_triangular
+    ones = bool(unitriangular)
     if left:
-        return op(A, B, upper=upper, unitriangular=unitriangular)
-    return op(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
+        return op(A, B, upper=upper, unitriangular=ones)
+    return op(A.mT, B.mT, upper=not upper, unitriangular=ones).mT
 
 
 @takes_out

@@ -8,6 +8,7 @@ something is asked. Plugins add names here, such as ``anadrome.cuda.amp``. Readi
 from __future__ import annotations
 
 import importlib
+import reprlib
 from typing import Any
 
 from .. import backend as backends
@@ -167,7 +168,7 @@ def manual_seed(seed: int) -> None:
     try:
         seed = int(seed)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"manual_seed expects an int, but got {seed!r:.40}") from None
+        raise TypeError(f"manual_seed expects an int, but got {reprlib.repr(seed)}") from None
     if is_available():
         manual_seed(seed)
 

@@ -303,7 +303,7 @@ class _Several(Constraint):
 
     @property
     def event_dim(self) -> int:  # type: ignore[override]
-        return max(c.event_dim for c in self.cseq)
+        return max((c.event_dim for c in self.cseq), default=0)
 
     def _reaches(self, value: Tensor) -> None:
         if not -value.ndim <= self.dim < value.ndim:

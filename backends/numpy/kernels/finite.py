@@ -8,34 +8,37 @@ from typing import Any
 
 import numpy as np
 
-from .common import BLAS
+from .common import F32, F64
 
 #: Arrays of up to so many elements are looked at together: a call costs more than they do.
 _SMALL = 16384
+#: Also of NumPy's scalars and arrays without dimensions, in half of the time of theirs.
+_is_finite = math.isfinite
 
 
 def all_finite(*tensors: Any) -> Any:
     """A sum of squares is finite only if all of them are. It may overflow though they are."""
-    kind = tensors[0].dtype
-    if kind not in BLAS:
-        return np.bool_(_each(tensors))
-    total = 0.0
     small = []
     for t in tensors:
-        if t.dtype is not kind:
+        kind = t.dtype
+        if kind is not F32 and kind is not F64:
             if not np.isfinite(t).all():
                 return np.False_
         elif not t.ndim:
-            total += abs(t.item())
-        elif t.size <= _SMALL:
+            if not _is_finite(t):
+                return np.False_
+        elif t.size <= _SMALL and kind is tensors[0].dtype:
             small.append(t)
-        else:  # by this thread alone: another would have it to read from the other core's cache
-            flat = t.ravel("K")
-            total += flat.dot(flat).item()
-    if small:
-        flat = np.concatenate(small, None) if len(small) > 1 else small[0].ravel("K")
-        total += flat.dot(flat).item()
-    return np.True_ if math.isfinite(total) else np.bool_(_each(tensors))
+        elif not _squares(t):  # by this thread alone: another would have to fetch it
+            return np.bool_(_each(tensors))
+    if small and not _squares(np.concatenate(small, None) if len(small) > 1 else small[0]):
+        return np.bool_(_each(tensors))
+    return np.True_
+
+
+def _squares(t: Any) -> bool:
+    flat = t if t.ndim == 1 else t.ravel("K")
+    return _is_finite(flat.dot(flat))
 
 
 def _each(tensors: tuple[Any, ...]) -> bool:
