@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,16 @@ def test_older_arguments_beside_a_batchs_mean() -> None:
 ])  # fmt: skip
 def test_numbers_of_numpy_and_labels_in_three_dimensions_are_refused(call: Any) -> None:
     refuse(call, numbers(3, 1, 2))
+
+
+def test_powers_of_fractions_and_of_numpys_numbers() -> None:
+    """Python 3.12 gave fractions a method that NumPy's numbers have."""
+    x = ad.tensor([4.0, 9.0])
+    for half in (np.float32(0.5), np.float64(0.5)):
+        assert (x**half).tolist() == [2.0, 3.0]
+    assert (x ** np.int64(2)).tolist() == [16.0, 81.0]
+    with pytest.raises(TypeError, match="must be Tensor or Number, not Fraction"):
+        x ** Fraction(1, 2)
 
 
 def test_far_arguments_of_zeta_and_signs_of_spacings() -> None:

@@ -298,8 +298,9 @@ def pow(a: Any, exponent: Any) -> Any:
     """The operator ``**``."""
     if isinstance(exponent, (int, float)) and hasattr(a, "dtype"):
         return pow_number(a, exponent=exponent)
-    if hasattr(exponent, "is_integer") and hasattr(a, "dtype"):  # a number of NumPy's
-        return pow_number(a, exponent=exponent.item())
+    if not isinstance(exponent, Tensor) and hasattr(exponent, "is_integer"):
+        if hasattr(exponent, "item") and hasattr(a, "dtype"):  # a number of NumPy's, no fraction
+            return pow_number(a, exponent=exponent.item())
     return pow_tensor(a, exponent)
 
 
