@@ -50,13 +50,7 @@ class MultivariateNormal(Distribution):
             "precision_matrix": precision_matrix,
             "scale_tril": scale_tril,
         }
-        chosen = [(name, matrix) for name, matrix in given.items() if matrix is not None]
-        if len(chosen) != 1:
-            raise ValueError(
-                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be "
-                "specified."
-            )
-        name, matrix = chosen[0]
+        name, matrix = the_one_given(given, ValueError)
         if matrix.ndim < 2:
             raise ValueError(
                 f"{name}{' matrix' if name == 'scale_tril' else ''} must be at least "
@@ -66,12 +60,7 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         self.loc = loc.expand((*batch, -1))
         super().__init__(batch, self.loc.shape[-1:], validate_args)
-        if name == "scale_tril":
-            self._factor = matrix
-        elif name == "covariance_matrix":
-            self._factor = ad.linalg.cholesky(matrix)
-        else:
-            self._factor = _factor_of_inverse(matrix)
+        self._factor = factor_of(name, matrix)
 
     def _expand_rest(self, new: Any, batch_shape: Size) -> None:
         new._factor = self._factor
@@ -127,6 +116,25 @@ class MultivariateNormal(Distribution):
         size = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))
         entropy = size + self._half_log_det()
         return entropy.expand(self._batch_shape) if self._batch_shape else entropy
+
+
+def the_one_given(matrices: dict[str, Tensor | None], error: type[Exception]) -> tuple[str, Tensor]:
+    """The name and value of the only matrix of the three that is there."""
+    chosen = [(name, matrix) for name, matrix in matrices.items() if matrix is not None]
+    if len(chosen) != 1:
+        raise error(
+            "Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified."
+        )
+    return chosen[0]
+
+
+def factor_of(name: str, matrix: Tensor) -> Tensor:
+    """The Cholesky factor of the covariance, of whichever of the three was given."""
+    if name == "scale_tril":
+        return matrix
+    if name == "covariance_matrix":
+        return ad.linalg.cholesky(matrix)
+    return _factor_of_inverse(matrix)
 
 
 def _factor_of_inverse(precision: Tensor) -> Tensor:

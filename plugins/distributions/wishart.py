@@ -12,7 +12,7 @@ from anadrome.special import multigammaln
 from . import constraints
 from .family import ExponentialFamily
 from .location import normal_like
-from .multivariate import _factor_of_inverse
+from .multivariate import factor_of, the_one_given
 from .sampling import standard_gamma
 from .values import lazy_property, plain, size_of
 
@@ -60,13 +60,7 @@ class Wishart(ExponentialFamily):
             "precision_matrix": precision_matrix,
             "scale_tril": scale_tril,
         }
-        chosen = [(name, matrix) for name, matrix in given.items() if matrix is not None]
-        if len(chosen) != 1:
-            raise AssertionError(
-                "Exactly one of covariance_matrix or precision_matrix or scale_tril may be "
-                "specified."
-            )
-        name, matrix = chosen[0]
+        name, matrix = the_one_given(given, AssertionError)
         if matrix.ndim < 2:
             raise ValueError(
                 "scale_tril must be at least two-dimensional, with optional leading batch "
@@ -86,12 +80,7 @@ class Wishart(ExponentialFamily):
         self.df = df.expand(batch)
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         super().__init__(batch, matrix.shape[-2:], validate_args)
-        if name == "scale_tril":
-            self._factor = matrix
-        elif name == "covariance_matrix":
-            self._factor = ad.linalg.cholesky(matrix)
-        else:
-            self._factor = _factor_of_inverse(matrix)
+        self._factor = factor_of(name, matrix)
 
     def _expand_rest(self, new: Any, batch_shape: Size) -> None:
         new._factor = self._factor
