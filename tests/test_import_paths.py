@@ -105,7 +105,8 @@ PATHS = {
     "optim.nadam": "NAdam",
     "optim.optimizer": "Optimizer ParamsT _default_to_fused_or_foreach "
     "_get_capturable_supported_devices _get_scalar_dtype _get_value "
-    "_to_scalar _use_grad_for_differentiable _view_as_real required",
+    "_to_scalar _use_grad_for_differentiable _view_as_real "
+    "register_optimizer_step_post_hook register_optimizer_step_pre_hook required",
     "optim.radam": "RAdam",
     "optim.rmsprop": "RMSprop",
     "optim.rprop": "Rprop",

@@ -21,11 +21,11 @@ def test_step_hooks():
     first = optimizer.register_step_pre_hook(lambda o, a, k: seen.append((o, a, k, x.item())))
     optimizer.register_step_post_hook(lambda o, a, k: seen.append((o, a, k, x.item())))
     optimizer.step()
-    assert seen == [(optimizer, (), {}, 1.0), (optimizer, (), {}, 0.5)]
+    assert seen == [(optimizer, (optimizer,), {}, 1.0), (optimizer, (optimizer,), {}, 0.5)]
     first.remove()
     optimizer.step()
     assert len(seen) == 3
-    optimizer.register_step_pre_hook(lambda o, a, k: ((lambda: 7,), {}))
+    optimizer.register_step_pre_hook(lambda o, a, k: ((o, lambda: 7), {}))
     assert optimizer.step() == 7
     optimizer.register_step_pre_hook(lambda o, a, k: 3)
     with pytest.raises(RuntimeError, match=r"must return None or a tuple of \(new_args"):

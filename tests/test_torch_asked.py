@@ -156,6 +156,46 @@ def test_an_optimizer_written_for_pytorch() -> None:
         of(ad, "optim.optimizer")._view_as_real([ad.tensor([1j])])
 
 
+def test_hooks_around_the_steps_of_all_optimizers() -> None:
+    def run(L: Any) -> Any:
+        tools = of(L, "optim.optimizer")
+        w = L.tensor([1.0], requires_grad=True)
+        w.grad = L.ones(1)
+        optimizers = [L.optim.SGD([w], lr=0.5), L.optim.Adam([w], lr=0.5)]
+        seen: list[Any] = []
+
+        def noting(word: str, back: Any = None) -> Any:
+            def hook(optimizer: Any, args: Any, kwargs: Any) -> Any:
+                kind = type(optimizer).__name__
+                seen.append(
+                    (word, kind, args[0] is optimizer, len(args), [*kwargs], f"{w.item():.4f}")
+                )
+                return back
+
+            return hook
+
+        own = [
+            optimizers[0].register_step_post_hook(noting("its own, after")),
+            optimizers[0].register_step_pre_hook(noting("its own, before")),
+        ]
+        every = [
+            tools.register_optimizer_step_post_hook(noting("all, after")),
+            tools.register_optimizer_step_pre_hook(noting("all, before")),
+        ]
+        for optimizer in optimizers:
+            optimizer.step(lambda: 3.0)
+        for handle in every:
+            handle.remove()
+        optimizers[1].step()
+        own[1].remove()
+        optimizers[0].register_step_pre_hook(
+            noting("new arguments", ((optimizers[0],), {"closure": lambda: 7.0}))
+        )
+        return seen, optimizers[0].step(), len(seen)
+
+    assert run(ad) == run(torch)
+
+
 def test_the_gradient_of_a_softmax_from_its_output() -> None:
     def run(L: Any) -> Any:
         x, g = L.tensor([[0.5, 1.0, -2.0]]), L.tensor([[1.0, 2.0, 4.0]])

@@ -24,7 +24,7 @@ from ..undivided import undivided
 from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
-from .stepping import announce_update
+from .stepping import after_every, announce_update, before_every
 
 
 def _gather(xp: Any, *tensors: Any) -> Any:
@@ -134,7 +134,7 @@ class FlatOptimizer(Optimizer):
         name = self.together_name()
         if name is None or type(self).step is not FlatOptimizer.step or "step" in self.__dict__:
             return False
-        if self._step_pre_hooks or self._step_post_hooks:
+        if self._step_pre_hooks or self._step_post_hooks or before_every or after_every:
             return False
         for group in self.param_groups:
             params = group["params"]

@@ -17,6 +17,8 @@ from ..border import Bordered
 from ..graph import RemovableHandle
 from ..op import KEEP, NONE, op
 from ..tensor import Tensor
+from .stepping import register_optimizer_step_post_hook as register_optimizer_step_post_hook
+from .stepping import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
 from .stepping import with_hooks
 from .written import *
 
@@ -232,7 +234,10 @@ class Optimizer(Bordered):
 
     # -- hooks ----------------------------------------------------------------------------------
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ones."""
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ones.
+
+        As in PyTorch the first of ``args`` is the optimizer itself.
+        """
         return RemovableHandle(self._step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:

@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
+from ..graph import RemovableHandle
 from ..unfinished import naming
+
+#: What is called around the steps of all optimizers: before an optimizer's own pre-hooks, and after
+#: its post-hooks.
+before_every: OrderedDict[int, Any] = OrderedDict()
+after_every: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` before each step of every optimizer.
+
+    As the hooks of one optimizer (``Optimizer.register_step_pre_hook``), it may return new
+    arguments. PyTorch: ``torch.optim.optimizer.register_optimizer_step_pre_hook``.
+
+    >>> import anadrome as ad
+    >>> from anadrome.optim.optimizer import register_optimizer_step_pre_hook
+    >>> handle = register_optimizer_step_pre_hook(lambda o, *_: print(o.param_groups[0]["lr"]))
+    >>> ad.optim.SGD([ad.ones(1, requires_grad=True)], lr=0.5).step()
+    0.5
+    >>> handle.remove()
+    """
+    return RemovableHandle(before_every, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., None]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` after each step of every optimizer."""
+    return RemovableHandle(after_every, hook)
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -17,7 +46,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if self.__dict__.get("_stepping"):  # `super().step()` inside a step
             return step(self, *args, **keywords)
         self._opt_called = True
-        if self._step_pre_hooks:
+        if self._step_pre_hooks or before_every:
             args, keywords = _prepared(self, args, keywords)
         manager = _manager()
         if manager.before_step is not None:
@@ -37,10 +66,10 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             except Exception as error:
                 manager.blame(error, "after_step")
                 raise
-        if self._step_post_hooks:
-            for hook in list(self._step_post_hooks.values()):
+        if self._step_post_hooks or after_every:
+            for hook in list(chain(self._step_post_hooks.values(), after_every.values())):
                 with naming("step post-hook", self):
-                    hook(self, args, keywords)
+                    hook(self, (self, *args), keywords)
         return out
 
     return around
@@ -67,8 +96,9 @@ def was_skipped(result: Any) -> bool:
 
 
 def _prepared(optimizer: Any, args: Any, keywords: Any) -> Any:
-    """The arguments of the step, after the optimizer's own hooks have seen them."""
-    for hook in list(optimizer._step_pre_hooks.values()):
+    """The arguments of the step, after the hooks have seen them: first of all the optimizer."""
+    args = (optimizer, *args)
+    for hook in list(chain(before_every.values(), optimizer._step_pre_hooks.values())):
         with naming("step pre-hook", optimizer):
             changed = hook(optimizer, args, keywords)
         if changed is None:
@@ -79,7 +109,7 @@ def _prepared(optimizer: Any, args: Any, keywords: Any) -> Any:
                 f"(new_args, new_kwargs), but got {changed!r}"
             )
         args, keywords = changed
-    return args, keywords
+    return args[1:], keywords
 
 
 @functools.cache
