@@ -108,7 +108,25 @@ def _unary(op: Op) -> Callable[..., Any]:
     return call
 
 
-def _binary(op: Op) -> Callable[..., Any]:
+def as_operator(function: Any) -> Callable[..., Any]:
+    """An op of two arrays as Python's operator: what is no operand is asked what it makes of it.
+
+    So ``x == None`` is False and a list is extended by ``+=``, as in PyTorch. The operator is a
+    call path of its own, since a function around it would cost each call a frame.
+    """
+    op: Op = function.op
+    form = _binary(op, operator=True)
+    form.__name__ = form.__qualname__ = op.name
+    form.__module__, form.__doc__ = function.__module__, function.__doc__
+    form.op = op  # type: ignore[attr-defined]
+    return form
+
+
+def _no_operand(value: Any) -> bool:
+    return not (isinstance(value, (Tensor, int, float, complex)) or hasattr(value, "dtype"))
+
+
+def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
     special = op.special if any(op.special) else None
@@ -155,7 +173,7 @@ def _binary(op: Op) -> Callable[..., Any]:
                 raise op.explain(error, (a, b)) from error
         state = current()
         if state.modes:
-            return intercepted(state, call, (a, b), {})
+            return intercepted(state, op.call, (a, b), {})
         try:
             if x.__class__ is not y.__class__:
                 if y.__class__ is float or y.__class__ is int:
@@ -189,6 +207,8 @@ def _binary(op: Op) -> Callable[..., Any]:
             cls = x.__class__
             data = implementations[cls](x, y)
         except Exception as error:
+            if operator and (_no_operand(b) or _no_operand(a)):
+                return NotImplemented
             raise op.explain(error, (a, b)) from error
         if data.__class__ is not cls:
             data = arraying[data.__class__](data)

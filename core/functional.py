@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from . import dtypes, modes
-from .errors import ShapeError
+from .errors import DtypeError, ShapeError
 from .facts import result_type
 from .forms import inplace_composite
 from .inplace import assign, check_writable, write
 from .ops import arithmetic, convert
 from .out import takes_out
-from .refusals import refusing
+from .refusals import BOOLEAN, refusing
 from .tensor import Tensor
 
 
@@ -20,7 +20,7 @@ def add(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
     if older:
         other, alpha = _reordered("add", other, older)
     if alpha.__class__ is not int or alpha != 1:
-        other = _scaled(input, other, alpha)
+        other = _scaled("add", input, other, alpha)
     return arithmetic.add(input, other, out=out)
 
 
@@ -29,7 +29,7 @@ def sub(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
     if older:
         other, alpha = _reordered("sub", other, older)
     if alpha.__class__ is not int or alpha != 1:
-        other = _scaled(input, other, alpha)
+        other = _scaled("sub", input, other, alpha)
     return arithmetic.sub(input, other, out=out)
 
 
@@ -44,21 +44,26 @@ def _reordered(name: str, alpha: Any, older: tuple[Any, ...]) -> tuple[Any, Any]
 
 
 @refusing
-def _scaled(input: Any, other: Any, alpha: Any) -> Any:
-    kinds = [t.dtype for t in (input, other) if isinstance(t, Tensor)]
-    if alpha.__class__ is float and not any(d.category >= dtypes.float32.category for d in kinds):
-        raise RuntimeError(
+def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
+    if name == "sub" and dtypes.bool_ in [getattr(t, "dtype", None) for t in (input, other)]:
+        raise DtypeError(BOOLEAN["boolean subtract"])
+    kind = result_type(input, other)
+    if alpha.__class__ is bool and kind is not dtypes.bool_:
+        raise DtypeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, (float, complex)) and not (kind.is_floating_point or kind.is_complex):
+        raise DtypeError(
             "For integral input tensors, argument alpha must not be a floating point number; "
-            f"{alpha} was given beside {', '.join(d.name for d in kinds)}"
+            f"{alpha} was given for {kind.name}"
         )
-    if alpha.__class__ is bool and any(d is not dtypes.bool_ for d in kinds):
-        raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if kinds and all(d is dtypes.bool_ for d in kinds):
+    if isinstance(alpha, complex) and not kind.is_complex:
+        raise DtypeError(
+            "For non-complex input tensors, argument alpha must not be a complex number; "
+            f"{alpha} was given for {kind.name}"
+        )
+    if kind is dtypes.bool_:
         return other if alpha else other & False
-    if isinstance(other, Tensor):
-        kind = result_type(input, other)
-        if other.dtype.category < kind.category:  # alpha is of the result's type, not of other's
-            other = other.to(kind)
+    if isinstance(other, Tensor) and other.dtype.category < kind.category:
+        other = other.to(kind)  # alpha is of the result's type, not of other's
     return other * alpha
 
 
@@ -203,7 +208,9 @@ def _with_alpha(plain: Any) -> Any:
     def inplace(self: Tensor, other: Any, *older: Any, alpha: Any = 1) -> Tensor:
         if older:
             other, alpha = _reordered(plain.__name__, other, older)
-        return plain(self, other if alpha == 1 else _scaled(self, other, alpha))
+        if alpha.__class__ is not int or alpha != 1:
+            other = _scaled(plain.__name__[:3], self, other, alpha)
+        return plain(self, other)
 
     inplace.__name__ = inplace.__qualname__ = plain.__name__
     inplace.__doc__ = plain.__doc__

@@ -134,7 +134,7 @@ def test_registered_once() -> None:
 
 
 def test_arrays_of_neither() -> None:
-    with pytest.raises(TypeError, match="must be Tensor or Number, not object"):
+    with pytest.raises(TypeError, match="unsupported operand"):
         ad.ones(2) + object()
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..backend import by_type
+from ..calls import as_operator
 from ..dtypes import bool_, float32, from_native, get_default_dtype
 from ..errors import DomainError, DtypeError, UnsupportedError
 from ..naming import was_tensor
@@ -291,17 +292,17 @@ def _inside(g: Any, x: Any, low: Any, high: Any) -> Any:
 @takes_out
 def _pow(input: Any, exponent: Any) -> Any:
     """``input ** exponent`` (PyTorch: ``torch.pow``); either may be a number."""
-    return pow(input, exponent)
+    return pow(input, exponent, tensors=pow_tensor)
 
 
-def pow(a: Any, exponent: Any) -> Any:
+def pow(a: Any, exponent: Any, *, tensors: Any = as_operator(pow_tensor)) -> Any:
     """The operator ``**``."""
     if isinstance(exponent, (int, float)) and hasattr(a, "dtype"):
         return pow_number(a, exponent=exponent)
     if not isinstance(exponent, Tensor) and hasattr(exponent, "is_integer"):
         if hasattr(exponent, "item") and hasattr(a, "dtype"):  # a number of NumPy's, no fraction
             return pow_number(a, exponent=exponent.item())
-    return pow_tensor(a, exponent)
+    return tensors(a, exponent)
 
 
 def _install_operators() -> None:
@@ -318,6 +319,7 @@ def _install_operators() -> None:
         "xor": bitwise_xor,
     }
     for name, function in forward.items():
+        function = function if function is pow else as_operator(function)
         setattr(Tensor, f"__{name}__", function)
         # What commutes has the Tensor first, as in PyTorch.
         turned = function if name in ("add", "mul") else _reflected(function)
@@ -326,7 +328,7 @@ def _install_operators() -> None:
         op_name = function.op.name
         setattr(Tensor, f"__i{name}__", getattr(Tensor, op_name + "_"))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__{name}__", as_operator(function))
     Tensor.__invert__ = bitwise_not
     Tensor.pow = _pow
 

@@ -335,6 +335,11 @@ def matmul(a: Any, b: Any) -> Any:
     return matmul_batched(a, b)
 
 
+def _matmul_operator(a: Any, b: Any) -> Any:
+    """The operator ``@``; what is no array is asked what it makes of a Tensor."""
+    return matmul(a, b) if hasattr(a, "ndim") and hasattr(b, "ndim") else NotImplemented
+
+
 @takes_out
 def matmul_form(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product with PyTorch's rules for every number of dimensions (``torch.matmul``).
@@ -360,10 +365,10 @@ def _install() -> None:
         "ger": _outer,
         "vdot": vdot,
         "matmul": matmul,
-        "__matmul__": matmul,
+        "__matmul__": _matmul_operator,
     }.items():
         setattr(Tensor, name, function)
-    Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
+    Tensor.__rmatmul__ = lambda self, other: _matmul_operator(other, self)
 
 
 _install()
