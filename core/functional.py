@@ -109,8 +109,6 @@ def isclose(
             raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     with modes.no_grad():
         same = input == other
-        if input.dtype is dtypes.bool_:
-            return same
         if not equal_nan and rtol == 0 and atol == 0:
             return same
         inexact = input.dtype.category >= dtypes.float32.category

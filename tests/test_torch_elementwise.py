@@ -193,6 +193,8 @@ MORE: dict[str, Callable[..., Any]] = {
     "isclose of infinities": lambda L, x, y: L.isclose(
         L.tensor([float("inf"), float("nan"), 1.0]), L.tensor([float("inf"), float("nan"), 2.0]),
         equal_nan=True),
+    "isclose of masks": lambda L, x, y: L.isclose(
+        L.tensor([True, False]), L.tensor([False, False]), rtol=0.0, atol=1.0),
     "isin": lambda L, x, y: (L.isin(L.tensor([1, 2, 3]), L.tensor([3, 1])),
                              L.isin(2, L.tensor([1, 2])), L.isin(L.tensor([1]), 2, invert=True)),
     "heaviside": lambda L, x, y: (L.heaviside(x.detach() - 1, y.detach()),

@@ -269,6 +269,8 @@ def test_norm_without_an_order() -> None:
     agree(lambda L, a: L.linalg.cond(a), x)
     agree(lambda L, a: L.linalg.vector_norm(a), np.zeros(3), second=False)
     agree(lambda L, a: L.linalg.vector_norm(a, 1), np.zeros(3))
+    slope = lambda L, a: L.autograd.grad(L.linalg.vector_norm(a, 1), a, create_graph=True)[0].sum()
+    agree(lambda L, a: slope(L, a) + 0 * a.sum(), np.array([[0.0, 0.0], [0.0, 2.0]]), second=False)
     agree(lambda L, a: L.linalg.vector_norm(a, math.inf), np.array([1.0, -1.0, 0.5]))
     agree(lambda L, a: L.norm(a, "nuc"), x[0])
     agree(lambda L, a: L.norm(a, p="fro", dim=(0, 1)), x)

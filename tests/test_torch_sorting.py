@@ -118,6 +118,7 @@ def test_searchsorted(keywords: str) -> None:
     "L.searchsorted(x, 3)", "L.searchsorted(x, x)", "L.searchsorted(x, x, right=True)",
     "L.bucketize(x, x)", "L.bucketize(L.tensor([0, 4]), x, right=True)", "L.bucketize(3, x)",
     "L.bucketize(x, x, out_int32=True)", "L.searchsorted(x[:0], x)",
+    "L.searchsorted(x, 3.5)", "L.bucketize(1.5, x, right=True)", "L.searchsorted(x, 4.5)",
     "L.searchsorted(x.flip(0), x, sorter=L.tensor([3, 2, 1, 0]))",
 ])  # fmt: skip
 def test_searchsorted_among_whole_numbers(text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ..align import as_array
 from ..backend import by_type
 from ..op import Op, table
-from . import indexed
+from . import batchviews, indexed
 from .batched import Batched, BatchedBackend
 from .batchrules import RULES, Undecided, rule_for
 
@@ -21,7 +21,7 @@ from .batchrules import RULES, Undecided, rule_for
 def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
     """What runs the op over the backend's arrays."""
     cls: Any = backend.array_type
-    rule = rule_for(op)
+    rule = batchviews.RULES.get(op.name) or rule_for(op)
     by_example = indexed.RULES.get(op.name)
     if op.mutates:
         raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")
@@ -145,7 +145,11 @@ def written(target: Any, index: Any, value: Any) -> None:
         inner.assign(target.array, lower(index, cls, None), lower(value, cls, None))
         return
     for i in range(target.array.shape[0]):
-        inner.assign(target.array, (i, *_as_tuple(lower(index, cls, i))), lower(value, cls, i))
+        place, of_example = lower(index, cls, i), lower(value, cls, i)
+        if target.ndim:  # an index of the batch beside index arrays would move their dimensions
+            inner.assign(target.array[i], place, of_example)
+        else:
+            inner.assign(target.array, (i, *_as_tuple(place)), of_example)
 
 
 def scattered(target: Any, index: Any, source: Any) -> None:

@@ -13,6 +13,7 @@ from ..out import takes_out
 from ..samples import Arr, Sample, call, each
 from ..tensor import Tensor
 from .arithmetic import pow_number, where
+from .complex import sgn
 from .elementwise import abs
 from .reduce import _sum, as_dim, spread
 
@@ -70,10 +71,10 @@ def _norm_p(xp: Any, x: Any, p: float, dim: Any, keepdim: bool) -> Any:
 def _norm_p_rule(g: Any, x: Any, out: Any, p: float, dim: Any, keepdim: bool) -> Any:
     if p == 0:
         return x * 0.0 * spread(g, x.shape, dim, keepdim)
+    if p == 1:
+        return sgn(x) * spread(g, x.shape, dim, keepdim)
     size = abs(x)
     direction = x / where(size == 0.0, 1.0, size)
-    if p == 1:
-        return direction * spread(g, x.shape, dim, keepdim)
     total = spread(out, x.shape, dim, keepdim)
     zero = (total == 0.0) | (size == 0.0)
     ratio = where(zero, 0.0, where(zero, 1.0, size) / where(zero, 1.0, total))

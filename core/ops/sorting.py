@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import float64
 from ..op import NONE, op
 from ..out import takes_out
 from ..returned import returned
@@ -248,9 +249,10 @@ def searchsorted(
             )
         right = side == "right"
     if not isinstance(input, Tensor):
-        input = sorted_sequence.new_tensor(
-            input, dtype=None if isinstance(input, float) else sorted_sequence.dtype
-        )
+        kind = sorted_sequence.dtype
+        if isinstance(input, float) and not kind.is_floating_point:
+            kind = float64
+        input = sorted_sequence.new_tensor(input, dtype=kind)
     if sorted_sequence.ndim == 0:
         raise RuntimeError(
             "torch.searchsorted(): input value can be a scalar only when boundaries tensor "
