@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import catalogue, environment, machine, report, stepping
+from .progress import begin, end, say
 from .registry import EXPERIMENTS, WORKLOADS, Experiment, Session, Workload, select
 from .results import CheckRow, StepRow
 from .timing import FULL, QUICK, settle_collector
@@ -45,16 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         session = _session(options)
     except ImportError as error:
-        _say(f"{options.framework} cannot be imported ({error}); run `pip install -e .` first")
+        say(f"{options.framework} cannot be imported ({error}); run `pip install -e .` first")
         return 1
     facts = machine.facts()
     if facts["load"] is not None and facts["load"] > 0.5:
-        _say(f"the machine is busy (load {facts['load']}): other work will move the figures")
+        say(f"the machine is busy (load {facts['load']}): other work will move the figures")
     steps, checks = _measure(session, *chosen)
     print(report.markdown(session, steps, checks, facts))
     if options.json is not None:
         report.write_json(options.json, session, steps, checks, facts)
-        _say(f"wrote {options.json}")
+        say(f"wrote {options.json}")
     failed = any(row.failed for row in steps) or any(row.failed for row in checks)
     return 1 if failed else 0
 
@@ -64,7 +64,7 @@ def _session(options: argparse.Namespace) -> Session:
     ours = environment.load(options.framework)
     theirs = environment.load("torch") if environment.installed("torch") else None
     if theirs is None:
-        _say("PyTorch is not installed: timing anadrome alone, ratios will be missing")
+        say("PyTorch is not installed: timing anadrome alone, ratios will be missing")
     settle_collector()
     plan = QUICK if options.quick else FULL
     if options.rounds is not None:
@@ -79,13 +79,13 @@ def _measure(
     steps = []
     checks = []
     for workload in workloads:
-        start = _begin(workload.name)
+        start = begin(workload.name)
         steps.append(stepping.measure(workload, session))
-        _end(start)
+        end(start)
     for experiment in experiments:
-        start = _begin(experiment.name)
+        start = begin(experiment.name)
         checks += _run(experiment, session)
-        _end(start)
+        end(start)
     return steps, checks
 
 
@@ -118,19 +118,6 @@ def _list() -> None:
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         print(f"{entry.name:<{width}}  {entry.about}")
-
-
-def _begin(name: str) -> float:
-    print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
-    return time.perf_counter()
-
-
-def _end(start: float) -> None:
-    _say(f"{time.perf_counter() - start:.0f} s")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,21 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from anadrome.settings import get_num_threads
+
 #: Elements from which a slow function is worth dividing.
 LARGE = 2**18
 
 
-def _allowed() -> int:
-    """As many threads as BLAS may use, and no more than there are cores for this process."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        wanted = os.environ.get(name, "")
-        if wanted.isdigit() and int(wanted) > 0:
-            return int(wanted)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
-threads = min(_allowed(), 16)
+#: As many as BLAS may use.
+threads = min(get_num_threads(), 16)
 _pool: ThreadPoolExecutor | None = None
 
 

@@ -8,13 +8,12 @@ Exit status: 0 when all was measured and no test failed; 1 when something failed
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from .. import environment
+from ..progress import begin, end, say
 from ..registry import DEVICE_EXPERIMENTS, DeviceSession
 from ..results import CheckRow
 from . import needs, suite, training, workloads, writing
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         needs.require_gpu()
     except needs.Missing as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 1
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -43,17 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"cannot make the folder {options.out}: {error.strerror}")
     tests = None
     if not options.no_tests:
-        start = _begin("tests")
+        start = begin("tests")
         tests = suite.run(options.out, options.test_timeout)
-        _end(start)
-        _say(tests.told())
+        end(start)
+        say(tests.told())
     session = _session(options)
     rows: list[CheckRow] = []
     found = writing.facts(session)
     for name, entry in DEVICE_EXPERIMENTS.items():
         if options.names and name not in options.names:
             continue
-        start = _begin(name)
+        start = begin(name)
         try:
             rows += entry.run(session)
         except Exception as error:
@@ -61,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows.append(CheckRow(name, entry.about, "", note=note, failed=True))
         for side in session.sides.values():
             side.release()
-        _end(start)
+        end(start)
         paths = writing.write(options.out, session, rows, tests, found)
     print(writing.markdown(session, rows, tests, found))
-    _say(f"wrote {paths[0]} and {paths[1]}")
+    say(f"wrote {paths[0]} and {paths[1]}")
     good = (tests is None or tests.good) and not any(row.failed for row in rows)
     return 0 if good else 1
 
@@ -113,16 +112,3 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
     return value
-
-
-def _begin(name: str) -> float:
-    print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
-    return time.perf_counter()
-
-
-def _end(start: float) -> None:
-    _say(f"{time.perf_counter() - start:.0f} s")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
