@@ -136,6 +136,13 @@ def test_threshold_in_place() -> None:
     agree(lambda L, x: L.nn.functional.threshold(x * 1.0, 0.1, 2.0, inplace=True), numbers(3, 4))
 
 
+def test_threshold_in_place_and_into_another_writes_nothing() -> None:
+    x, out = ad.tensor([-1.0, 3.0]), ad.zeros(2)
+    with pytest.raises(TypeError, match="not both"):
+        ad.threshold(x, 0.0, 5.0, True, out=out)
+    assert (x.tolist(), out.tolist()) == ([-1.0, 3.0], [0.0, 0.0])
+
+
 @pytest.mark.parametrize("name, keywords", CALLS)
 def test_float32_stays_so(name: str, keywords: dict[str, Any]) -> None:
     agree(
