@@ -99,7 +99,8 @@ operands: dict[tuple[Any, type, Any, type], Any] = {}
 def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
     backend = by_type[cls]
     out = backend.number(value, native)
-    if not backend.lasting_numbers:
+    beyond = value.__class__ is int and not -(2**63) <= value < 2**63  # bfloat16 compares with none
+    if beyond or not backend.lasting_numbers:
         return out
     # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which
     # is a new key each time.

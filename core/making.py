@@ -145,4 +145,10 @@ def converted(value: Any, kind: dtypes.dtype) -> Any:
         raise RuntimeError(
             f"value cannot be converted to type {kind.name} without overflow: {value}"
         )
-    return value
+    return within_64_bits(value, kind)
+
+
+def within_64_bits(value: Any, kind: dtypes.dtype) -> Any:
+    """A number for an array of ``kind``; bfloat16 takes no integers of more than 64 bits."""
+    beyond = value.__class__ is int and not -(2**63) <= value < 2**63
+    return float(value) if beyond and kind.category >= dtypes.float32.category else value

@@ -53,7 +53,12 @@ class NumpyBackend(Backend):
         return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
 
     def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
-        return np.array(data, dtype=dtype)
+        try:
+            return np.array(data, dtype=dtype)
+        except TypeError:  # bfloat16 takes no integers of more than 64 bits
+            if dtype != ml_dtypes.bfloat16:
+                raise
+            return np.array(data, np.float64).astype(dtype)
 
     def to_host(self, array: Any) -> Any:
         return array

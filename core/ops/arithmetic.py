@@ -9,6 +9,7 @@ from ..backend import by_type
 from ..calls import as_operator
 from ..dtypes import bool_, float32, from_native, get_default_dtype
 from ..errors import DomainError, DtypeError, UnsupportedError
+from ..making import within_64_bits
 from ..naming import was_tensor
 from ..op import EQUAL, FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
 from ..out import takes_out
@@ -218,8 +219,10 @@ def _truth(xp: Any, x: Any) -> Any:
 def alike(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """A Python number beside an array, as an array of its type."""
     if not hasattr(a, "dtype"):
-        return xp.asarray(a, dtype=b.dtype), b
-    return a, b if hasattr(b, "dtype") else xp.asarray(b, dtype=a.dtype)
+        return xp.asarray(within_64_bits(a, from_native[b.dtype]), dtype=b.dtype), b
+    if not hasattr(b, "dtype"):
+        b = xp.asarray(within_64_bits(b, from_native[a.dtype]), dtype=a.dtype)
+    return a, b
 
 
 def as_float(xp: Any, x: Any, *numbers: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
+from ..making import within_64_bits
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -24,10 +25,13 @@ from .shape import reshape
 
 def _check(name: str, x: Any, dim: int, index: Any, src: Any = None) -> int:
     """PyTorch's rules for an index along ``dim``; returns the dimension."""
-    if not isinstance(index, Tensor) or index.dtype.category != 1:
-        kind = index.dtype.name if isinstance(index, Tensor) else type(index).__name__
-        raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, not {kind}")
+    if not isinstance(index, Tensor):
+        raise ArgumentError(
+            f"{name}(): argument 'index' must be Tensor, not {type(index).__name__}"
+        )
     axis = (axes_of(dim, x.ndim) or (0,))[0]
+    if index.dtype.category != 1 and index.numel():  # `tensor([])`, of no places, is float32
+        raise DtypeError(f"{name}(): Expected dtype int32/int64 for index, not {index.dtype.name}")
     for other, what in ((x, "self"), (src, "src")):
         if other is None or index.numel() == 0:
             continue
@@ -126,6 +130,7 @@ def scatter(
             raise ArgumentError(
                 f"scatter(): argument 'src' must be Tensor or Number, not {type(src).__name__}"
             )
+        src = within_64_bits(src, input.dtype)
         return _written("scatter", input, dim, index, None, lambda x, i, _:
                         scatter_value(x, i, dim=dim, value=src))  # fmt: skip
     return _written("scatter", input, dim, index, src, lambda x, i, s:

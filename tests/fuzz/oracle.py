@@ -178,7 +178,10 @@ def attempt(
 
 def called(target: Target, drawn: Drawn) -> tuple[Outcome, Any]:
     """Call a target; what came of it, and what it returned."""
-    return attempt(lambda: target.value(*drawn.args, **drawn.keywords), drawn)
+    outcome, result = attempt(lambda: target.value(*drawn.args, **drawn.keywords), drawn)
+    if result is NotImplemented and target.path.startswith("Tensor.__"):
+        return Outcome(REFUSED, text="NotImplemented, of which Python makes a TypeError"), result
+    return outcome, result
 
 
 def followed(target: Target, drawn: Drawn, outcome: Outcome, result: Any, rng: Any) -> Outcome:
