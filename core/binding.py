@@ -28,6 +28,8 @@ def bind(op: Op, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if op.spread is not None:
             if len(extra) == 1 and not isinstance(extra[0], int) and hasattr(extra[0], "__iter__"):
                 try:
+                    if isinstance(extra[0], (str, bytes, dict, set)):
+                        raise TypeError  # of letters, or in no order
                     extra = tuple(extra[0])
                 except TypeError:
                     kind = type(extra[0]).__name__

@@ -7,6 +7,7 @@ from typing import Any
 from . import backend as backends
 from . import cuda, dtypes, sites
 from .device import device as Device
+from .errors import ArgumentError
 from .layouts import check, strided
 from .ops.strided import _address, compact, strides_of
 from .refusals import refusing
@@ -159,6 +160,8 @@ def is_nonzero(input: Tensor) -> bool:
 @refusing
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether the shapes are equal (``torch.is_same_size``)."""
+    if isinstance(input, type) or isinstance(other, type):  # which has a shape, too
+        raise ArgumentError("is_same_size(): its arguments must be Tensors, not a class")
     return input.shape == other.shape
 
 

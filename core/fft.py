@@ -18,7 +18,7 @@ from .layouts import check
 from .making import number
 from .ops import spectral
 from .ops.arranging import roll
-from .ops.reduce import axis_of, whole
+from .ops.reduce import as_dim, axis_of, whole
 from .out import takes_out
 from .refusals import refusing
 from .tensor import Tensor
@@ -140,6 +140,11 @@ def _to_real(
     return spectral.fft_c2r(x, n=n, dim=dim, norm=norm or "backward", inverse=inverse)
 
 
+def _listed(dim: Any) -> tuple[Any, ...]:
+    dim = as_dim(dim)
+    return () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+
+
 # -- several dimensions -----------------------------------------------------------------------
 def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list[Any], list[int]]:
     """The lengths (None: as they are) and the dimensions meant."""
@@ -153,7 +158,7 @@ def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list
                 f"Got shape with {len(sizes)} values but input tensor only has {x.ndim} dimensions."
             )
     else:
-        dims = [_dim(x, d) for d in ((dim,) if isinstance(dim, int) else tuple(dim))]
+        dims = [_dim(x, d) for d in _listed(dim)]
     if len(set(dims)) != len(dims):
         raise RuntimeError("FFT dims must be unique")
     if sizes is not None and len(sizes) != len(dims):
@@ -358,7 +363,7 @@ def _shifted(name: str, input: Tensor, dim: Any, by: Any) -> Tensor:
     if dim is None:
         dims = tuple(range(input.ndim))
     else:
-        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+        dims = _listed(dim)
     dims = tuple(axis_of(d, input.ndim) for d in dims)
     if not dims:
         return input

@@ -94,16 +94,13 @@ def polygamma_composed(xp: Any, x: Any, n: int) -> Any:
 
 @in_double
 def _higher(xp: Any, x: Any, n: int) -> Any:
-    # The sum over all integers depends on the fraction alone, which leads from x < 0 to x > 0.
     s = float(n + 1)
     sign = 1.0 if n % 2 else -1.0
     negative = x < 0.0
     part = x - xp.floor(x)
     whole = part == 0.0
     inside = xp.where(negative & ~whole, part, 0.5)
-    mirrored = _hurwitz(xp, s, inside) + sign * (
-        _hurwitz(xp, s, 1.0 - inside) - _hurwitz(xp, s, xp.where(negative, 1.0 - x, 1.0))
-    )
+    mirrored = _mirrored(xp, s, inside, xp.where(negative, 1.0 - x, 1.0), sign)
     direct = _hurwitz(xp, s, xp.where(x > 0.0, x, 1.0))
     out = xp.where(negative, mirrored, direct)
     factorial = math.factorial(n) if n <= 170 else math.inf  # what float64 holds
@@ -112,8 +109,30 @@ def _higher(xp: Any, x: Any, n: int) -> Any:
 
 
 def zeta_composed(xp: Any, s: Any, q: Any) -> Any:
-    """Hurwitz' zeta function of ``s`` > 1 and ``q`` > 0."""
-    return _hurwitz(xp, s, q)
+    """Hurwitz' zeta function of ``s`` > 1, and below 1 what its continuation is.
+
+    Infinite at ``q`` = 0, -1, -2 and so on; elsewhere below zero of whole ``s`` only.
+    """
+    s, q = xp.broadcast_arrays(s, q)
+    kind = s.dtype
+    s, q = xp.astype(s, xp.float64), xp.astype(q, xp.float64)
+    s = xp.where(s == math.inf, 1e300, s)  # whose powers are those of infinity
+    mirrors = (s > 1.0) & (q <= 0.0)
+    out = _hurwitz(xp, s, xp.where(mirrors, 1.0, q))
+    if bool(xp.any(mirrors)):
+        whole = q == xp.floor(q)
+        part = xp.where(whole, 0.5, q - xp.floor(q))
+        sign = xp.where(s - xp.floor(s * 0.5) * 2.0 == 1.0, -1.0, 1.0)
+        sign = xp.where(s == xp.floor(s), sign, math.nan)
+        mirrored = _mirrored(xp, s, part, 1.0 - q, sign)
+        out = xp.where(mirrors, xp.where(whole, math.inf, mirrored), out)
+    return xp.astype(xp.where(s == 1.0, math.inf, out), kind)
+
+
+def _mirrored(xp: Any, s: Any, part: Any, above: Any, sign: Any) -> Any:
+    """Of ``q`` = 1 - above: the sum over all integers depends on its fraction ``part`` alone."""
+    every = _hurwitz(xp, s, part) + sign * _hurwitz(xp, s, 1.0 - part)
+    return every - sign * _hurwitz(xp, s, above)
 
 
 def _hurwitz(xp: Any, s: Any, q: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import creation, dtypes
 from .border import enclose_functions
-from .errors import GraphError
+from .errors import DtypeError, GraphError
 from .functional import copy_
 from .inplace import check_writable
 from .layouts import check
@@ -122,6 +122,8 @@ def _each(name: str, self: Tensor, function: Callable[..., Any], *others: Tensor
             )
         if t.device.type != "cpu":
             raise TypeError(f"{name}() is only implemented on CPU tensors, not on {t.device}")
+        if t.dtype is not self.dtype:
+            raise DtypeError(f"{name}: expected {self.dtype.name} for 'other', got {t.dtype.name}")
     check_writable(self)
     columns = [t.expand(self.shape).reshape((-1,)).tolist() for t in (self, *others)]
     values = creation.tensor([function(*row) for row in zip(*columns)], dtype=self.dtype)

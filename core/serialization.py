@@ -9,13 +9,15 @@ with what is not a Tensor as JSON (``nested``).
 from __future__ import annotations
 
 import os
+import pickle
 from collections import OrderedDict
+from operator import index
 from typing import Any
 
 from .atomic import write_atomically
 from .border import enclose_functions
 from .dtypes import complex128
-from .errors import SerializationError
+from .errors import ArgumentError, SerializationError
 from .nested import DAMAGED, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import library, on_host, parse, pieces
@@ -27,15 +29,18 @@ from .torch_files.safe import safe_globals as safe_globals
 #: What ``load`` takes as ``map_location``.
 MAP_LOCATION = Any
 
-#: PyTorch's further arguments of ``save``.
-_ACCEPTED = ("pickle_module", "pickle_protocol", "_use_new_zipfile_serialization",
-             "_disable_byteorder_record")  # fmt: skip
-
 #: The version of pickle in files that ``save`` writes, as in PyTorch.
 DEFAULT_PROTOCOL = 2
 
 
-def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
+def save(
+    obj: Any,
+    f: Any,
+    pickle_module: Any = pickle,
+    pickle_protocol: int = DEFAULT_PROTOCOL,
+    _use_new_zipfile_serialization: bool = True,
+    _disable_byteorder_record: bool = False,
+) -> None:
     """Write tensors, and containers of them, to a file (``torch.save``).
 
     ``obj``: a Tensor, or dicts, lists, tuples and sets of Tensors, numbers, strings, bytes,
@@ -51,9 +56,9 @@ def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
     >>> ad.load(path)
     {'w': tensor([1., 1.]), 'epoch': 3}
     """
-    for name in options:
-        if name not in _ACCEPTED:
-            raise TypeError(f"save() got an unexpected keyword argument {name!r}")
+    _pickles(pickle_module, "Pickler")
+    if not index(pickle_protocol) <= pickle.HIGHEST_PROTOCOL:
+        raise ValueError(f"pickle protocol must be <= {pickle.HIGHEST_PROTOCOL}")
     if hasattr(f, "write"):
         f.write(_as_torch_file(obj))
         return
@@ -61,6 +66,14 @@ def save(obj: Any, f: Any, *others: Any, **options: Any) -> None:
     as_text = os.fsdecode(path)
     data = _as_safetensors(obj) if as_text.endswith(".safetensors") else [_as_torch_file(obj)]
     write_atomically(path, data)
+
+
+def _pickles(module: Any, name: str) -> None:
+    """The error for what is no module of Python's pickle or like it."""
+    if not (hasattr(module, "__name__") and hasattr(module, name)):
+        raise ArgumentError(
+            f"pickle_module is a module with a {name}, such as pickle, not {type(module).__name__}"
+        )
 
 
 def _as_torch_file(obj: Any) -> bytes:
@@ -108,6 +121,12 @@ def load(
     ``SerializationError`` (a RuntimeError and ValueError) that names the file if it is truncated,
     corrupt, or of another format.
     """
+    if pickle_module is not None:
+        if weights_only:
+            raise RuntimeError(
+                "Can not safely load weights when explicit pickle_module is specified; leave it out"
+            )
+        _pickles(pickle_module, "Unpickler")
     if hasattr(f, "read"):
         name, data = getattr(f, "name", "the file object"), f.read()
     else:

@@ -6,6 +6,9 @@ from typing import Any
 
 from . import dtypes
 
+#: ``sized(Size, numbers)`` does not look whether they are integers.
+sized = tuple.__new__
+
 
 class Size(tuple):
     """A shape: a tuple of integers that prints as PyTorch's ``torch.Size``.
@@ -17,6 +20,17 @@ class Size(tuple):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Any = ()) -> Size:
+        out = sized(cls, sizes)
+        if all(n.__class__ is int for n in out):
+            return out
+        for i, n in enumerate(out):
+            if not hasattr(n, "__index__"):
+                raise TypeError(
+                    f"Size() takes an iterable of 'int' (item {i} is '{type(n).__name__}')"
+                )
+        return sized(cls, [n.__index__() for n in out])
+
     def numel(self) -> int:
         """The product of the lengths."""
         size = 1
@@ -26,7 +40,7 @@ class Size(tuple):
 
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
-        return Size(found) if index.__class__ is slice else found
+        return sized(Size, found) if index.__class__ is slice else found
 
     def __add__(self, other: Any) -> Any:
         return Size(tuple.__add__(self, other))
@@ -35,7 +49,7 @@ class Size(tuple):
         return Size(tuple.__add__(tuple(other), self))
 
     def __mul__(self, count: Any) -> Any:
-        return Size(tuple.__mul__(self, count))
+        return sized(Size, tuple.__mul__(self, count))
 
     __rmul__ = __mul__
 

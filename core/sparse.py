@@ -49,6 +49,8 @@ def sparse_coo_tensor(
             [9., 0., 0.]])
     """
     if values is None:  # a size alone: all zeros
+        if isinstance(indices, Tensor) and indices.dtype.category != 1:
+            raise TypeError(f"a size is made of integers, not of {indices.dtype.name}")
         return zeros(indices, dtype=dtype, device=device, requires_grad=requires_grad)
     held = as_tensor(values, dtype=dtype, device=device)
     places = as_tensor(indices, dtype=dtypes.int64, device=held.device)

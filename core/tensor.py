@@ -18,6 +18,7 @@ from .errors import ArgumentError, GraphError
 from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
 from .operators import Operators
 from .size import Size as Size
+from .size import sized
 from .values import Values
 
 _new = object.__new__
@@ -75,7 +76,7 @@ class Tensor(Values, Operators):
     @property
     def shape(self) -> Size:
         """Lengths of the dimensions."""
-        return Size(self._data.shape)
+        return sized(Size, self._data.shape)
 
     @property
     def dtype(self) -> dtype:

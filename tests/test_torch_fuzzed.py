@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from typing import Any
 
@@ -168,3 +169,71 @@ def test_far_arguments_of_zeta_and_signs_of_spacings() -> None:
     x = np.array([0.5, 1.0, 2.0, 3.5])
     agree(lambda L, x: L.special.zeta(10000.0, x.float()), x, gradients=False)
     agree(lambda L, x: L.fft.rfftfreq(2, -0.0) + L.fft.fftfreq(2, -0.0), x, gradients=False)
+
+
+@pytest.mark.parametrize("s", [1.5, 2.0, 3.0, 4.0, 11.0, float("inf")])
+def test_zeta_below_zero(s: float) -> None:
+    x = np.array([0.0, -0.0, 0.5, 1.0, -1.0, -0.5, -2.25, -3.0, -(2.0**63), -np.inf, np.nan])
+    agree(lambda L, x: L.special.zeta(s, x), x, gradients=False)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float32"])
+def test_integers_of_64_bits_beside_fractions(kind: str) -> None:
+    for L in (ad, torch):
+        x = L.ones(2, dtype=getattr(L, kind))
+        assert (x == 2**63).tolist() == [False, False]
+        assert (x < 2**63).tolist() == [True, True]
+    for text in ("x + 2**63", "x.fill_(2**63)", "L.full_like(x, 2**63)", "L.tensor([2**63])",
+                 "x.masked_fill(L.tensor([True, False]), 2**63)",
+                 "L.where(L.tensor([True, False]), x, 2**63)", "x.index_fill(0, i, 2**63)",
+                 "x.scatter(0, i, 2**63)"):  # fmt: skip
+        text = text.replace("63])", f"63], dtype=L.{kind})")
+        names = [{"L": L, "x": L.ones(2, dtype=getattr(L, kind)), "i": L.tensor([0])}
+                 for L in (ad, torch)]  # fmt: skip
+        assert len({str(eval(text, n).tolist()) for n in names}) == 1, text
+
+
+@pytest.mark.parametrize("text", [
+    "L.gather(x, 0, L.ones(0))", "x.gather(0, L.ones(0, 3))", "x.scatter(0, L.ones(0), 1.0)",
+    "x.scatter_add(0, L.ones(0), x)", "x.scatter_reduce(0, L.ones(0), x, 'sum')",
+])  # fmt: skip
+def test_an_index_of_nothing_may_be_of_any_type(text: str) -> None:
+    both = [eval(text, {"L": L, "x": L.ones(2, 3)}) for L in (ad, torch)]
+    assert both[0].tolist() == both[1].tolist() and both[0].shape == tuple(both[1].shape)
+
+
+@pytest.mark.parametrize("text", [
+    "L.renorm(x, float('nan'), 0, 1.0)", "L.distributions.LKJCholesky(2.5)", "L.Size((2.5,))",
+    "L.Size([1, 'a'])", "x.shape + (2.5,)", "L.func.linearize(lambda x: x * 2, 'mean')",
+    "L.func.jvp(lambda x: x[0] * 2, ([x, 3],), ([x, 3],))", "L.nn.functional.softmax(x, 0.0)",
+    "L.nn.functional.softmin(x, dim=0.0)", "x.flip({0})", "L.fft.fftshift(x, {0})",
+    "L.fft.fftn(x, dim={0})", "x.roll(1, L_np.float32(0))", "L.cuda.device_of(L_np.int64(2))",
+    "x.double().map_(x, lambda a, b: a)", "L.sparse_coo_tensor(x.bool())",
+    "L.is_same_size(L.Tensor, x)", "x.dist(lambda x: x)", "L.logit(x, 1j)",
+    "L.utils.checkpoint.set_device_states('cpu', [1], device_type=x)",
+    "L.save(x, L_io.BytesIO(), pickle_module=3)", "L.save(x, L_io.BytesIO(), pickle_protocol=99)",
+    "L.autograd.grad((x.requires_grad_() * 2).sum(), L.autograd.graph.GradientEdge(1, 2))",
+])  # fmt: skip
+def test_both_refuse(text: str) -> None:
+    for L in (ad, torch):
+        with pytest.raises((TypeError, RuntimeError, ValueError, AttributeError)):
+            eval(text, {"L": L, "L_np": np, "L_io": io, "x": L.ones(2, 3)})
+
+
+@pytest.mark.parametrize("text", [
+    "[p.tolist() for p in L.ones(4, 2).vsplit(L_np.int64(2))]",
+    "[p.tolist() for p in L.ones(4, 2).tensor_split(L_np.int64(2))]",
+    "list(L.Size([L.tensor(3), True, L_np.int64(2)]))", "L.Size(L.tensor([1, 2])) == (1, 2)",
+    "len(L.nn.Transformer(8, 2, 1, 1, 16, 0.1, L.ones(2, 3)).state_dict())",
+    "type(L.nn.DataParallel(L.nn.Linear(2, 2), [0, 1]).device_ids)",
+    "tuple(L.autograd.graph.GradientEdge(1, 2, 3))",
+])  # fmt: skip
+def test_both_work(text: str) -> None:
+    both = [eval(text, {"L": L, "L_np": np}) for L in (ad, torch)]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("eps", [None, 0.3, 0.7, float("nan"), -1, 0])
+def test_bounds_of_logit_that_cross_or_bound_nothing(eps: object) -> None:
+    x = np.array([0.2, 0.5, 0.9, -1.0, 2.0, 0.0, 1.0])
+    agree(lambda L, x: L.logit(x, eps), x, second=False)

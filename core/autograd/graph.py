@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from operator import index
+from typing import Any, NamedTuple
 
 from ..border import enclose_functions
 from ..errors import GraphError
@@ -29,13 +30,20 @@ class GradientEdge(NamedTuple):
 
     node: Node
     output_nr: int
+    #: What keeps the node alive, where PyTorch's node alone does not.
+    ownership_token: Any = None
 
     @property
     def _edge(self) -> tuple[Node, int]:
-        return self.node, self.output_nr
+        return self._gradient_edge()
 
     def _gradient_edge(self) -> tuple[Node, int]:
-        return self.node, self.output_nr
+        if not isinstance(self.node, Node):
+            raise GraphError(
+                "GradientEdge's first object must be an autograd.graph.Node but got "
+                f"{type(self.node).__name__}; `get_gradient_edge(tensor)` makes one"
+            )
+        return self.node, index(self.output_nr)
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:

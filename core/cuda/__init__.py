@@ -146,7 +146,7 @@ class device_of(device):
     """Inside, ``"cuda"`` means the device of a Tensor, if it is on one (``cuda.device_of``)."""
 
     def __init__(self, obj: Any) -> None:
-        if not hasattr(obj, "device"):
+        if not isinstance(getattr(obj, "device", None), Device):
             raise TypeError(f"device_of() takes a Tensor, not {type(obj).__name__}")
         on_gpu = obj.device.type == "cuda"
         self.index = _index(obj.device) if on_gpu else -1

@@ -121,6 +121,8 @@ def _dim(name: str, input: Tensor, dim: int | None) -> int:
             "include dim=X as an argument.",
         )
         return 0 if ndim in (0, 1, 3) else 1
+    if dim.__class__ is not int:
+        dim = whole(dim)
     limit = ndim or 1
     if not -limit <= dim < limit:
         raise RangeError(

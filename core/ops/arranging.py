@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from .. import backend as backends
@@ -61,7 +62,7 @@ def _rolled(xp: Any, x: Any, shifts: Any, dims: Any) -> Any:
 def _tuple(values: Any) -> tuple[int, ...]:
     if isinstance(values, int):
         return (values,)
-    return (values.__index__(),) if getattr(values, "ndim", 1) == 0 else tuple(values)
+    return (index(values),) if getattr(values, "ndim", 1) == 0 else tuple(values)
 
 
 def _triangle(name: str, function: Any, x: Any, diagonal: int) -> Any:

@@ -101,6 +101,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return out if out.dtype.is_complex else out.clamp(-1, 1)
 
 
+@refusing
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference (PyTorch: ``torch.dist``)."""
     return norm(input - other, p)
@@ -171,7 +172,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
             f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
         )
     axis = axis_of(dim, input.ndim)
-    if p <= 0:
+    if not p > 0:
         raise RuntimeError("renorm: non-positive norm not supported")
     if not maxnorm >= 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")

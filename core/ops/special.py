@@ -94,15 +94,17 @@ def _sinc_rule(g: Any, x: Any) -> Any:
 
 def _logit(xp: Any, x: Any, eps: float | None) -> Any:
     if eps is not None:
-        x = xp.clip(x, eps, 1.0 - eps)
+        low = float(eps)
+        high = 1.0 - low  # of a half and more the lower bound comes first; NaN bounds nothing
+        x = xp.where(x < low, low, xp.where(x > high, high, x))
     return xp.log(x / (1.0 - x))
 
 
 def _logit_rule(g: Any, x: Any, eps: float | None) -> Any:
     slope = g / (x * (1.0 - x))
-    if eps is None:
+    if eps is None or eps < 0.0:
         return where((x >= 0.0) & (x <= 1.0), slope, math.nan)
-    return where((x >= eps) & (x <= 1.0 - eps), slope, 0.0)
+    return where((x < eps) | (x > 1.0 - eps), 0.0, slope)
 
 
 def _arrays(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:

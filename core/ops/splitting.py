@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from ..out import takes_out
@@ -130,8 +131,8 @@ def tensor_split(
                 "one-dimensional tensor of dtype long"
             )
         indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        count = indices_or_sections
+    if isinstance(indices_or_sections, Integral):
+        count = int(indices_or_sections)
         if count <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {count}")
         if count > MOST_PIECES:
@@ -151,7 +152,7 @@ def _split_along(name: str, x: Tensor, what: Any, axis: int, least: int) -> tupl
             f"torch.{name} requires a tensor with at least {least} dimension"
             f"{'s' if least > 1 else ''}, but got a tensor with {x.ndim} dimensions!"
         )
-    if isinstance(what, int) and (what <= 0 or x.shape[axis] % what):
+    if isinstance(what, Integral) and (int(what) <= 0 or x.shape[axis] % what):
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {axis}, but the size of the "
             f"dimension {x.shape[axis]} is not divisible by the split_size {what}!"

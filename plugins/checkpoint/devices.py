@@ -36,6 +36,8 @@ def set_device_states(
 
     `device_type` is accepted: None and "cuda" are GPUs, "cpu" and "meta" have no states here.
     """
+    if device_type is not None and not isinstance(device_type, str):
+        raise TypeError(f"device_type is a name, not {type(device_type).__name__}")
     if device_type in ("cpu", "meta"):
         return
     if not isinstance(devices, Iterable) or not isinstance(states, Iterable):

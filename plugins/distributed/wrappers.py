@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import anadrome as ad
 from anadrome import nn
 
 from .groups import ProcessGroup, started
@@ -18,7 +19,7 @@ from .groups import ProcessGroup, started
 class DataParallel(nn.Module):
     """Calls ``module`` on the whole batch (PyTorch: ``nn.DataParallel``).
 
-    ``device_ids``: none, or one; ValueError for more.
+    ``device_ids``: none, or one; ValueError for more, where there is a GPU.
 
     >>> import anadrome as ad
     >>> model = ad.nn.DataParallel(ad.nn.Linear(2, 1))
@@ -30,6 +31,8 @@ class DataParallel(nn.Module):
         self, module: Any, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:
         super().__init__()
+        if not ad.cuda.is_available():
+            device_ids = None  # as in PyTorch it is not looked at
         one_device(device_ids)
         self.module = module
         self.device_ids = [] if device_ids is None else list(device_ids)

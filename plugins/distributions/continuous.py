@@ -38,7 +38,7 @@ class ContinuousBernoulli(_Coin):
         validate_args: bool | None = None,
     ) -> None:
         self._given = either(probs, logits)
-        self._lims = lims
+        self._lims = float(lims[0]), float(lims[1])
         if probs is not None:
             (probs,) = broadcast_all(probs)
             if validate_args and not bool(constraints.unit_interval.check(probs).all()):

@@ -27,7 +27,7 @@ MAY_DIFFER = "the results differ for a reason"
 NOT_COMPARED = "not compared"
 
 #: What is left to chance, or to what memory holds; only its shape and type can be compared.
-_CHANCE = ("rand", "empty", "dropout", "bernoulli", "multinomial", "normal", "poisson",
+_CHANCE = ("rand", "empty", "dropout", "bernoulli", "binomial", "multinomial", "normal", "poisson",
            "exponential", "cauchy", "geometric", "uniform", "log_normal", "rrelu", "gumbel",
            "new", "fractional",
            "resize", "seed", "nn.init", "data_ptr", "kaiming", "xavier", "svd_lowrank")  # fmt: skip

@@ -79,7 +79,8 @@ LENIENT = (
         r"shape' to be int or sequence|expects an int, but got Tensor|must be int, not (Index|"
         r"bool|numpy\.\w+)|(dim|[ar]tol)=(bool|Index)|"
         r"element of type bool|"
-        r"must be tuple of ints, not (bool|Index|numpy)|got \(Tensor, (bool|Index)\)",
+        r"must be tuple of ints, not (bool|Index|numpy)|got \(Tensor, (bool|Index)\)|"
+        r"'Index' object is not iterable",
     ),
     Reason(
         "a list or a range stands for a tuple, and one number for a tuple of one",
@@ -198,6 +199,7 @@ LENIENT = (
     Reason(
         "a class of PyTorch's that is not made, or not called so",
         r"Can't instantiate abstract class|cannot create '|takes no arguments|OpOverload|"
+        r"incompatible constructor arguments|"
         r"Expected a sequence type|TypedStorage",
     ),
     Reason(
@@ -221,11 +223,33 @@ LENIENT = (
     Reason("a number is a Tensor of one", r"got \(Tensor, int\)", r"trapz|trapezoid"),
     Reason("a number is a gradient", r"'(int|float)' object is not iterable", r"autograd\."),
     Reason("a device names a device", r"must be str, not torch.device", r"device$"),
+    Reason(
+        "the level of a warning that is not given",
+        r"convert to C ssize_t",
+        r"(soft(max|min)|log_softmax)$",
+    ),
+    Reason(
+        "sizes of that many numbers are made when a value is drawn",
+        r"possible overflow|Storage size calculation|can't allocate memory|as a SymInt",
+        r"LKJCholesky$",
+    ),
+    Reason(
+        "a Tensor of one number stands for the number, in a module as in its function",
+        r"iteration over a 0-d",
+        r"^nn\.\w*(Pad|Conv|Pool|Norm|Fold|Unfold)\w*$",
+    ),
+    Reason(
+        "an argument by place that PyTorch takes by name alone",
+        r"round\(\) received an invalid .*got \(Tensor, int\)",
+    ),
+    Reason(
+        "a list of one number is the number, as in conv2d",
+        r"must either be a single Int or tuple|is expected \w+ equals to \d, but got size 1",
+    ),
     Reason("nothing is an empty sequence", r"must be tuple of ints, not dict", r"", r"\{\}"),
     Reason("a weight of more dimensions", r"match the broadcast shape", r"binary_cross_entropy"),
     Reason("of NaN there is NaN", r"not positive-definite", r"cholesky$"),
     Reason("a singular matrix has its LU factors", r"U\[\d+,\d+\] is zero"),
-    Reason("there is no pickle_module to choose", r"has no attribute '__name__'", r"^save$"),
     Reason("PyTorch's own failure", r"larger than max_size|INTERNAL ASSERT|split_size=-1"),
     Reason(
         "of levels there is one, so it is not looked at", r"and 'int'|argument 'level' must be int"

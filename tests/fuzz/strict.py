@@ -22,7 +22,8 @@ STRICT = (
         r"must be greater than 0, but got|(growth|backoff) factor must be|"
         r"expected a dtype such as|a shape is made of|no backend serves|"
         r"Number of steps must be less than|normal_\(\) is not implemented for|"
-        r"_cpu. not implemented for .Complex",
+        r"_cpu. not implemented for .Complex|^TypeError: Size\(\) takes an iterable|"
+        r"^TypeError: only integer tensors of a single element",
         rf"{_CLASS}|^Generator$",
     ),
     Reason(
@@ -120,7 +121,7 @@ STRICT = (
     Reason(
         "PyTorch's older and undocumented signatures",
         r"positional argument|argument 'mat1'",
-        r"^(Tensor\.)?(__r?add__|__r?sub__|add|sub|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
+        r"^(Tensor\.)?(__r?add__|__r?sub__|add|sub|subtract|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
         r"Variable$|RemovableHandle$",
     ),
     Reason(
@@ -171,6 +172,23 @@ STRICT = (
     Reason("pivots of another matrix", r"list index out of range", r"lu_unpack"),
     Reason("a number of frequencies is not negative", r"inconsistent with step sign"),
     Reason("a bias is a vector", r"size of tensor a", r"linear$"),
+    Reason("a decay that is no number", r"Invalid decay value nan"),
+    Reason(
+        "PyTorch's result is what memory held, of no rows",
+        r"expected scalar type Long but found",
+        r"multi(label)?_margin_loss$",
+        r"<\w+ \((\d+, )*0[,)]",
+    ),
+    Reason(
+        "PyTorch takes a class for an object of it, for it has __torch_function__",
+        r"cannot assign 'type' object to buffer|'requires_grad' must be bool, not type",
+        r"",
+        r"<class 'anadrome.tensor.Tensor'>",
+    ),
+    Reason(
+        "a loader's functions are looked at when it is made",
+        r"DataLoader: \w+ must be a function",
+    ),
     Reason("bounds that cross", r"min_val cannot be greater"),
     Reason(
         "a check of gradients in less than double precision finds nothing but rounding",
