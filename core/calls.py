@@ -17,6 +17,7 @@ from .dtypes import from_native
 from .general import general
 from .modes import current, intercepted
 from .op import KEEP, NONE, Op
+from .operators import declining
 from .out import into
 from .recording import as_used
 from .recording import record as shared_record
@@ -173,6 +174,8 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
                 raise op.explain(error, (a, b)) from error
         state = current()
         if state.modes:
+            if operator and (_no_operand(b) or _no_operand(a)):
+                return declining(intercepted)(state, op.call, (a, b), {})
             return intercepted(state, op.call, (a, b), {})
         try:
             if x.__class__ is not y.__class__:

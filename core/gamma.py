@@ -122,7 +122,7 @@ def zeta_composed(xp: Any, s: Any, q: Any) -> Any:
     if bool(xp.any(mirrors)):
         whole = q == xp.floor(q)
         part = xp.where(whole, 0.5, q - xp.floor(q))
-        sign = xp.where(s - xp.floor(s * 0.5) * 2.0 == 1.0, -1.0, 1.0)
+        sign = 1.0 - 2.0 * (s - xp.floor(s * 0.5) * 2.0)
         sign = xp.where(s == xp.floor(s), sign, math.nan)
         mirrored = _mirrored(xp, s, part, 1.0 - q, sign)
         out = xp.where(mirrors, xp.where(whole, math.inf, mirrored), out)

@@ -1,14 +1,34 @@
 """operators: what the op table attaches to ``Tensor`` at run time, told to type checkers.
 
-There is nothing to run here: ``core/ops/arithmetic.py`` defines the operators, each as one op.
+``core/ops/arithmetic.py`` defines the operators, each as one op.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from .errors import ArgumentError
 
 if TYPE_CHECKING:
     from .tensor import Tensor
+
+
+def declining(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as Python's operator: NotImplemented where an argument is no operand.
+
+    Python then asks the other object, or raises a TypeError that names both.
+    """
+
+    @functools.wraps(function)
+    def operator(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except ArgumentError:
+            return NotImplemented
+
+    return operator
 
 
 class Operators:

@@ -7,10 +7,12 @@ from typing import Any
 
 from . import dtypes
 from .align import NUMBERS
+from .calls import as_operator
 from .errors import ArgumentError, DtypeError
 from .forms import inplace_composite
 from .inplace import inplace_form
 from .op import table
+from .operators import declining
 from .ops import arithmetic, elementary, elementwise, pairs, special
 from .out import takes_out
 from .refusals import BOOLEAN, refusing
@@ -97,7 +99,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
         input = input.to(_double(input))
     elif not isinstance(input, complex):
         input = float(input)
-    return arithmetic.pow(input, exponent)
+    return arithmetic._pow(input, exponent)
 
 
 def _double(x: Tensor) -> Any:
@@ -115,7 +117,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
             f"ldexp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
     if not isinstance(other, Tensor) or other.dtype.category != dtypes.int64.category:
-        return input * arithmetic.pow(2.0, other)
+        return input * arithmetic._pow(2.0, other)
     given = (
         input.dtype if input.dtype.category > dtypes.int64.category else dtypes.get_default_dtype()
     )
@@ -123,7 +125,7 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     third = other // 3
     out = input.to(kind)
     for part in (third, third, other - 2 * third):
-        out = out * arithmetic.pow(2.0, part.to(kind))
+        out = out * arithmetic._pow(2.0, part.to(kind))
     return out.to(given)
 
 
@@ -207,21 +209,22 @@ def _install() -> None:
         setattr(Tensor, alias, getattr(Tensor, name))
         if hasattr(Tensor, name + "_") and not alias.startswith("_"):
             setattr(Tensor, alias + "_", getattr(Tensor, name + "_"))
-    setattr(Tensor, "pow_", inplace_composite(arithmetic.pow))  # noqa: B010
+    setattr(Tensor, "pow_", inplace_composite(arithmetic._pow))  # noqa: B010
     _install_operators()
 
 
 def _install_operators() -> None:
     shifts = {"lshift": pairs.bitwise_left_shift, "rshift": pairs.bitwise_right_shift}
     for name, function in shifts.items():
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", arithmetic._reflected(function))
+        form = as_operator(function)
+        setattr(Tensor, f"__{name}__", form)
+        setattr(Tensor, f"__r{name}__", arithmetic._reflected(form))
     for name, method in {
         "floordiv": "floor_divide_", "mod": "remainder_", "pow": "pow_", "and": "bitwise_and_",
         "or": "bitwise_or_", "xor": "bitwise_xor_", "lshift": "bitwise_left_shift_",
         "rshift": "bitwise_right_shift_",
     }.items():  # fmt: skip
-        setattr(Tensor, f"__i{name}__", getattr(Tensor, method))
+        setattr(Tensor, f"__i{name}__", declining(getattr(Tensor, method)))
 
 
 _install()

@@ -27,7 +27,7 @@ sparse_csr = layout("sparse_csr")
 
 
 def sparse_coo_tensor(
-    indices: Any,
+    indices: Any = None,
     values: Any = None,
     size: Any = None,
     *,
@@ -49,6 +49,9 @@ def sparse_coo_tensor(
             [9., 0., 0.]])
     """
     if values is None:  # a size alone: all zeros
+        if (indices is None) == (size is None):
+            raise TypeError("sparse_coo_tensor() takes indices and values, or a size alone")
+        indices = size if indices is None else indices
         if isinstance(indices, Tensor) and indices.dtype.category != 1:
             raise TypeError(f"a size is made of integers, not of {indices.dtype.name}")
         return zeros(indices, dtype=dtype, device=device, requires_grad=requires_grad)

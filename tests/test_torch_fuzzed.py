@@ -209,6 +209,7 @@ def test_an_index_of_nothing_may_be_of_any_type(text: str) -> None:
     "L.nn.functional.softmin(x, dim=0.0)", "x.flip({0})", "L.fft.fftshift(x, {0})",
     "L.fft.fftn(x, dim={0})", "x.roll(1, L_np.float32(0))", "L.cuda.device_of(L_np.int64(2))",
     "x.double().map_(x, lambda a, b: a)", "L.sparse_coo_tensor(x.bool())",
+    "L.sparse_coo_tensor(x.long(), size=[2, 3])", "L.histogramdd(x, L.ones(3))",
     "L.is_same_size(L.Tensor, x)", "x.dist(lambda x: x)", "L.logit(x, 1j)",
     "L.utils.checkpoint.set_device_states('cpu', [1], device_type=x)",
     "L.save(x, L_io.BytesIO(), pickle_module=3)", "L.save(x, L_io.BytesIO(), pickle_protocol=99)",
@@ -223,6 +224,8 @@ def test_both_refuse(text: str) -> None:
 @pytest.mark.parametrize("text", [
     "[p.tolist() for p in L.ones(4, 2).vsplit(L_np.int64(2))]",
     "[p.tolist() for p in L.ones(4, 2).tensor_split(L_np.int64(2))]",
+    "L.sparse_coo_tensor(size=[2, 3]).shape == (2, 3)",
+    "L.histogramdd(L.ones(2, 1), L.tensor(3))[0].tolist()",
     "list(L.Size([L.tensor(3), True, L_np.int64(2)]))", "L.Size(L.tensor([1, 2])) == (1, 2)",
     "len(L.nn.Transformer(8, 2, 1, 1, 16, 0.1, L.ones(2, 3)).state_dict())",
     "type(L.nn.DataParallel(L.nn.Linear(2, 2), [0, 1]).device_ids)",

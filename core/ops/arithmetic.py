@@ -12,6 +12,7 @@ from ..errors import DomainError, DtypeError, UnsupportedError
 from ..making import within_64_bits
 from ..naming import was_tensor
 from ..op import EQUAL, FLOAT, FULL, KEEP, MISSING, NONE, WIDEST, ZERO, op
+from ..operators import declining
 from ..out import takes_out
 from ..refusals import BOOLEAN
 from ..samples import Arr, Sample, binary, call
@@ -329,7 +330,7 @@ def _install_operators() -> None:
         setattr(Tensor, f"__r{name}__", turned)
     for name, function in {"add": add, "sub": sub, "mul": mul, "truediv": div}.items():
         op_name = function.op.name
-        setattr(Tensor, f"__i{name}__", getattr(Tensor, op_name + "_"))
+        setattr(Tensor, f"__i{name}__", declining(getattr(Tensor, op_name + "_")))
     for name, function in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
         setattr(Tensor, f"__{name}__", as_operator(function))
     Tensor.__invert__ = bitwise_not

@@ -62,7 +62,7 @@ def histogramdd(
             "torch.histogramdd: input tensor should have at least 2 dimensions: rows of D numbers"
         )
     n = input.shape[-1]
-    parts = list(bins) if isinstance(bins, (list, tuple)) else [bins] * n
+    parts = list(bins) if isinstance(bins, (list, tuple)) else [whole(bins, "bins")] * n
     if len(parts) != n:
         raise RuntimeError(
             f"histogramdd: The size of bins must be equal to the innermost dimension of the input: "

@@ -131,6 +131,7 @@ LENIENT = (
     Reason("the default is the better form", r"only supported when use_reentrant=False"),
     Reason(
         "an argument of ours, beside PyTorch's",
+        r"Unexpected keyword arguments: memory_budget$|"
         r"unexpected keyword argument '(verbose|warn_after|values|native|names|model|enabled)'",
     ),
     Reason(
@@ -242,6 +243,7 @@ LENIENT = (
         "an argument by place that PyTorch takes by name alone",
         r"round\(\) received an invalid .*got \(Tensor, int\)",
     ),
+    Reason("a list of one number is the number", r"must be Tensor, not list", r"lp_pool1d$"),
     Reason(
         "a list of one number is the number, as in conv2d",
         r"must either be a single Int or tuple|is expected \w+ equals to \d, but got size 1",

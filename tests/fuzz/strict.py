@@ -28,7 +28,7 @@ STRICT = (
     ),
     Reason(
         "the same, where Python meets the argument: what is no sequence, no integer, no number",
-        r"'[\w.]+' object is not iterable|cannot be interpreted as an integer|"
+        r"'[\w.]+' object is not (iterable|subscriptable)|cannot be interpreted as an integer|"
         r"cannot be converted to (an index|Scalar)|iteration over a 0-d|slice indices must be|"
         r"(float|int)\(\) argument must be|not supported between instances of|"
         r"unsupported operand type|has no len|could not convert|did not contain a loop|"
@@ -42,7 +42,8 @@ STRICT = (
     ),
     Reason(
         "a transform of a function takes a function, and says so when it is called",
-        r"(take|takes) a function|takes nothing, or as a decorator",
+        r"(take|takes) a function|takes nothing, or as a decorator|"
+        r"policy_fn_or_list must be either a function",
     ),
     Reason(
         "a setting of the program takes True and False, 0 and 1, and no other word",
@@ -88,6 +89,7 @@ STRICT = (
     ),
     Reason(
         "of nothing; PyTorch looks at no type, index or shape then",
+        r"dtype must be a floating point|"
         r"Expected a floating point or complex|non-zero size for non-batch|batches of square|"
         r"of no integers|is out of bounds for dimension|not implemented for|"
         r"Dimension out of range|indices should be Long|has no dimensions|same dtype, but got|"
