@@ -1,4 +1,5 @@
-"""naming: PyTorch's name of a node where it depends on the call (``SelectBackward0`` of ``x[0]``).
+"""naming: PyTorch's name of a node where it depends on the call (``SelectBackward0`` of ``x[0]``),
+and its names of what a node saved (``_saved_self``).
 
 Recording knows nothing of it: a node takes the class of its name when somebody looks at it, through
 ``grad_fn``, ``next_functions`` or a message; most nodes are never seen. What the name depends on is
@@ -61,6 +62,38 @@ def _given(node: Any) -> dict[str, Any] | None:
         values.update(zip(names, row))  # of an input that needs no gradient the row is empty
     code = op.named.__code__
     return {n: values[n] for n in code.co_varnames[: code.co_argcount] if n in values}
+
+
+#: How PyTorch's attributes of what a node saved begin.
+_SAVED = "_saved_"
+
+
+def saved_attributes(op: Op) -> dict[str, str]:
+    """PyTorch's attributes of what nodes of ``op`` save, and our names of it.
+
+    PyTorch calls an output ``result``, and operands that have only a letter here ``self`` and
+    ``other``.
+    """
+    theirs = dict(zip((n for n in op.inputs if len(n) == 1), ("self", "other")))
+    theirs.update(zip(op.outputs[:1], ("result",)))
+    every = dict.fromkeys(n for names in op.saved_names for n in names)
+    return {_SAVED + theirs.get(name, name): name for name in every}
+
+
+def saved_attribute(node: Any, name: str) -> Any:
+    """The value of ``node._saved_self``: unpacked, and with its place in the graph.
+
+    None if it was not needed for the gradients that were asked for. ``AlreadyFreedError`` if a
+    backward has freed it, ``AttributeError`` if nodes of this op save nothing of that name.
+    """
+    op = node.op
+    ours = saved_attributes(op).get(name) if name.startswith(_SAVED) else None
+    if ours is None:
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
+    for names, row in zip(op.saved_names, node.saved_rows(True)):
+        if row and ours in names:
+            return row[names.index(ours)]
+    return None
 
 
 def was_tensor(value: Any) -> bool:

@@ -186,3 +186,34 @@ def test_the_older_hook_of_every_module():
         layer = ad.nn.Linear(1, 1)
         layer(ad.ones(1, 1, requires_grad=True)).sum().backward()
     assert seen == [layer]
+
+
+def test_what_a_node_saved_is_found_by_pytorchs_names():
+    def program(L):
+        a = L.tensor([1.0, 2.0], requires_grad=True)
+        b = L.tensor([3.0, 4.0], requires_grad=True)
+        product, power, e = a * b, a**2, (a * b).exp()
+        hooks = L.autograd.graph.saved_tensors_hooks(lambda x: x + 1, lambda x: x - 1)
+        with hooks:
+            packed = a * b
+        seen = [
+            product.grad_fn._saved_self is a,
+            product.grad_fn._saved_other is b,
+            power.grad_fn._saved_self is a,
+            power.grad_fn._saved_exponent,
+            (a * 2).grad_fn._saved_self,
+            (a * 2).grad_fn._saved_other.item(),
+            e.grad_fn._saved_result is e,
+            e.grad_fn._saved_result.tolist(),
+            e.grad_fn._saved_result.grad_fn is e.grad_fn,
+            packed.grad_fn._saved_self.tolist(),
+            [n for n in dir(a.sin().grad_fn) if n.startswith("_saved")],
+            hasattr(product.grad_fn, "_saved_of_no_name"),
+            hasattr(product.grad_fn, "variable"),
+        ]
+        e.sum().backward()
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            e.grad_fn._saved_result  # noqa: B018
+        return seen
+
+    same(program)
