@@ -53,6 +53,15 @@ def test_tangents(name):
     both(program)
 
 
+def test_a_tangent_of_another_precision():
+    def program(L, fw):
+        with fw.dual_level():
+            x = fw.make_dual(L.tensor(X, dtype=L.float64), L.tensor(V, dtype=L.float32))
+            return [fw.unpack_dual(x.exp() * x).tangent]
+
+    both(program)
+
+
 def test_two_duals_and_what_depends_on_neither():
     def program(L, fw):
         with fw.dual_level():

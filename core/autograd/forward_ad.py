@@ -97,10 +97,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
             f"given forward gradient is of size {list(tangent.shape)}."
         )
     if tensor.dtype is not tangent.dtype:
-        raise GraphError(
-            f"Expected the tangent to have the dtype of the primal, {tensor.dtype}, but got "
-            f"{tangent.dtype}"
-        )
+        if tensor.dtype.is_complex is not tangent.dtype.is_complex:
+            raise GraphError(
+                f"Expected the tangent to have the dtype of the primal, {tensor.dtype}, but got "
+                f"{tangent.dtype}"
+            )
+        tangent = tangent.to(tensor.dtype)
     fresh = _fresh(tensor)
     duals.append((fresh, tangent))
     return fresh
