@@ -68,6 +68,51 @@ def test_transforms(name):
     agree(TRANSFORMS[name], X, gradients=False)
 
 
+JACOBIANS = {
+    "of two outputs": lambda L, f: L.func.jacrev(lambda a: (f(a), {"sum": f(a).sum()})),
+    "in chunks": lambda L, f: L.func.jacrev(f, chunk_size=2),
+    "of one number": lambda L, f: L.func.jacrev(lambda a: f(a).sum()),
+    "with aux": lambda L, f: L.func.jacrev(lambda a: (f(a), a * 2), has_aux=True),
+    "of a map": lambda L, f: L.func.jacrev(lambda a: L.vmap(lambda w: w.sin() * a)(f(a))),
+    "in a map": lambda L, f: lambda a: L.vmap(L.func.jacrev(f))(L.stack([a, a * 2])),
+    "second": lambda L, f: L.func.hessian(f),
+    "second, reversed": lambda L, f: L.func.jacrev(L.func.jacrev(f)),
+    "second in a map": lambda L, f: lambda a: L.vmap(L.func.hessian(f))(L.stack([a, a * 2])),
+    "third": lambda L, f: L.func.jacfwd(L.func.hessian(f)),
+    "of a Jacobian's sum": lambda L, f: L.func.jacrev(lambda a: L.func.jacrev(f)(a).sum(0)),
+    "of an index": lambda L, f: L.func.jacrev(lambda a: f(a)[[0, 2, 0]].cumsum(0)),
+    "without the input": lambda L, f: L.func.jacrev(lambda a: L.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", JACOBIANS)
+def test_jacobians_of_plain_inputs(name):
+    """Where nothing else needs their gradient, so that all rows can be computed at once."""
+
+    def program(L, a, w):
+        a, w = a.detach(), w.detach()
+        return JACOBIANS[name](L, lambda a: (w @ a).tanh() * a[0])(a)
+
+    agree(program, numbers(4), W, gradients=False)
+
+
+def test_a_jacobian_costs_a_backward():
+    calls = []
+
+    class Counted(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(g.shape)
+            return g * 2
+
+    assert (ad.func.jacrev(Counted.apply)(ad.ones(50)) == ad.eye(50) * 2).all()
+    assert calls == [(50,)]
+
+
 @pytest.mark.parametrize("name", ["grad", "vjp", "jacrev", "jvp", "grad_and_value", "dict"])
 def test_results_can_be_differentiated(name):
     def shown(L: Any, x: Any) -> Any:
@@ -176,6 +221,9 @@ def test_writes_within_a_map():
 
 
 COMBINED = {
+    "rows by hand, beside a constant": lambda L, x, w: L.vmap(
+        lambda a: L.vmap(L.func.vjp(lambda a: w.detach() @ a, a)[1])(L.eye(5, dtype=L.float64))[0]
+    )(x),
     "gradients by example": lambda L, x, w: L.vmap(
         L.func.grad(lambda w, a: layer(w)(a).sum() ** 2), in_dims=(None, 0))(w, x),
     "jacobians": lambda L, x, w: L.vmap(L.func.jacrev(layer(w)))(x),

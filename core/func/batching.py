@@ -27,6 +27,8 @@ def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
         raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")
 
     def run(*arrays: Any, **keywords: Any) -> Any:
+        if any(getattr(a, "level", 0) > cls.level for a in arrays):
+            return _inner(op, arrays)(*arrays, **keywords)  # a rule's, whose first operand is ours
         if not any(isinstance(a, cls) and a.mapped for a in arrays) and not _mapped_in(
             keywords, cls
         ):

@@ -23,6 +23,15 @@ _levels: contextvars.ContextVar[tuple[tuple[int, str], ...]] = contextvars.Conte
 )
 
 
+#: How many maps there have been: whoever sees it unchanged knows that a graph holds no map.
+_count = 0
+
+
+def count() -> int:
+    """How many maps there have been so far."""
+    return _count
+
+
 def sizes() -> tuple[int, ...]:
     """The sizes of the batches that are mapped over here, outermost first."""
     return tuple(size for size, _ in _levels.get())
@@ -286,6 +295,8 @@ def _batch_size(args: Any, dims: list[Any]) -> int:
 def _at_once(
     func: Any, args: Any, kwargs: Any, dims: list[Any], out_dims: Any, randomness: str, size: int
 ) -> Any:
+    global _count
+    _count += 1
     token = _levels.set((*_levels.get(), (size, randomness)))
     try:
         level = len(_levels.get())
