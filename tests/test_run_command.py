@@ -252,3 +252,14 @@ def test_coverage_is_listed(tmp_path):
     done = subprocess.run([*command, "torch.nowhere"], **options)
     assert done.returncode == 2
     assert "no list for 'torch.nowhere'" in done.stderr
+
+
+def test_functorch_comes_with_torch(run):
+    done = run(
+        "import functorch, torch\n"
+        "from functorch import jvp, make_functional, vmap\n"
+        "f, params = make_functional(torch.nn.Linear(2, 1))\n"
+        "print(functorch.vmap is vmap, len(params), f(params, torch.ones(3, 2)).shape)\n"
+    )
+    assert done.stderr == ""
+    assert done.stdout == "True 2 torch.Size([3, 1])\n"

@@ -1,4 +1,4 @@
-"""alias: modules named `torch`, `torch.nn`, … whose names are anadrome's.
+"""alias: modules named `torch`, `torch.nn`, … (and `functorch`) whose names are anadrome's.
 
 A finder in front of all others serves every import below `torch`. An alias looks a name up in the
 module that it stands for when it is first used, and keeps it.
@@ -26,6 +26,9 @@ OWN = {
     "__version__": f"{torch_version()}+anadrome{anadrome.__version__.split('+')[-1]}",
     "ops": library.ops,
 }
+
+#: Packages beside `torch` that come with it, and the modules that they are here.
+OURS = {"functorch": "anadrome.places.functorch"}
 
 #: The names that were used: whether they are there. Kept for `--report`.
 used: dict[str, bool] = {}
@@ -112,7 +115,7 @@ class Alias(types.ModuleType):
 
 def _target(name: str) -> Any:
     """The module of anadrome for a dotted name of PyTorch's, or None."""
-    ours = "anadrome" + name.removeprefix("torch")
+    ours = OURS.get(name) or "anadrome" + name.removeprefix("torch")
     try:
         return importlib.import_module(ours)
     except ModuleNotFoundError as error:
@@ -138,13 +141,13 @@ def _is_module(name: str) -> bool:
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Serves `torch` and all below it."""
+    """Serves `torch` and all below it, and what comes with it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
         """The spec of an alias; ImportError, which names it, for what anadrome does not have."""
-        if name != "torch" and not name.startswith("torch."):
+        if name not in OURS and name.partition(".")[0] != "torch":
             return None
         found = None if _is_missing(name) else _target(name)
         if found is None:
