@@ -20,9 +20,8 @@ Read it in this order; each file is one idea:
    our words; ``rerun``: code run again, without a trace
 9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
    left of a backward that raised; ``conjugate``: the gradients of complex values
-10. ``ops/`` with ``samples``, ``errorfunction``, ``gamma``, ``incomplete``, ``bessel``,
-    ``cylinder``, ``macdonald``, ``airy``, ``orthogonal``: the table,
-    a file a family
+10. ``ops/`` with ``samples``: the table, a file a family; ``numerics/``: functions of mathematics
+    that array libraries lack
 11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,
     and the public functions
 12. ``making``, ``creation``, ``ranges``, ``legacy``, ``older``, ``exchange``: Tensors of numbers;

@@ -100,6 +100,13 @@ def test_no_file_is_long(path: Path) -> None:
     assert lines <= LIMIT, f"{lines} lines: one file, one idea; split it"
 
 
+def test_tests_find_their_helpers_however_pytest_is_started() -> None:
+    """The repository's root is on the path of `python -m pytest` and of xdist's workers only."""
+    for path in (ROOT / "tests").glob("*.py"):
+        for module, _, line in imports(path):
+            assert module.split(".")[0] != "tests", f"{where(path, line)}: {module}"
+
+
 def test_reading_order_names_every_module() -> None:
     """The docstring of ``anadrome`` is the way through core: nothing may be missing from it."""
     import anadrome

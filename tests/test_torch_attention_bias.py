@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 import pytest
+from oracle import agree, numbers
 
 import anadrome as ad
-from tests.oracle import agree, numbers
 
 pytestmark = pytest.mark.torch
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import refuse
 
 import anadrome as ad
-from tests.oracle import refuse
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

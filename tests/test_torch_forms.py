@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from oracle import agree, numbers, refuse
 
 import anadrome as ad
-from tests.oracle import agree, numbers, refuse
 
 pytestmark = pytest.mark.torch
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import agree, numbers, refuse
 
 import anadrome as ad
-from tests.oracle import agree, numbers, refuse
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

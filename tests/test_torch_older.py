@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from oracle import agree, numbers, refuse
 
 import anadrome as ad
-from tests.oracle import agree, numbers, refuse
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -10,8 +10,8 @@ import math
 from typing import Any
 
 from ..dtypes import bool_, float32, from_native
-from ..errorfunction import erf_composed
 from ..errors import DtypeError, UnsupportedError
+from ..numerics.errorfunction import erf_composed
 from ..op import FLOAT, FULL, ZERO, op
 from ..samples import Arr, call, each, unary
 from .arithmetic import where

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..airy import airy_composed, airy_slope_composed
-from ..bessel import i0_composed, i0e_composed, i1_composed, i1e_composed
-from ..cylinder import j0_composed, j1_composed, spherical_j0_composed, y0_composed, y1_composed
-from ..macdonald import k0_composed, k0e_composed, k1_composed, k1e_composed
+from ..numerics.airy import airy_composed, airy_slope_composed
+from ..numerics.bessel import i0_composed, i0e_composed, i1_composed, i1e_composed
+from ..numerics.cylinder import (
+    j0_composed,
+    j1_composed,
+    spherical_j0_composed,
+    y0_composed,
+    y1_composed,
+)
+from ..numerics.macdonald import k0_composed, k0e_composed, k1_composed, k1e_composed
 from ..op import FLOAT, op
 from ..samples import unary
 from .arithmetic import where

@@ -7,8 +7,8 @@ from operator import index
 from typing import Any
 
 from ..dtypes import bool_, finfo, from_native
-from ..errorfunction import erf_composed
 from ..errors import ArgumentError
+from ..numerics.errorfunction import erf_composed
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call, unary
 from .arithmetic import _power, where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..incomplete import gamma_p, gamma_q
+from ..numerics.incomplete import gamma_p, gamma_q
 from ..op import FLOAT, MISSING, op
 from ..samples import Arr, call
 from .elementwise import exp, log

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..numerics.orthogonal import FAMILIES, polynomial
 from ..op import FLOAT, NONE, op
-from ..orthogonal import FAMILIES, polynomial
 from ..out import takes_out
 from ..samples import Arr, call
 from ..tensor import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..errorfunction import erfc_composed, erfcx_composed, erfinv_composed, ndtri_composed
-from ..gamma import digamma_composed, lgamma_composed, polygamma_composed, zeta_composed
+from ..numerics.errorfunction import erfc_composed, erfcx_composed, erfinv_composed, ndtri_composed
+from ..numerics.gamma import digamma_composed, lgamma_composed, polygamma_composed, zeta_composed
 from ..op import FLOAT, FULL, MISSING, op
 from ..samples import Arr, call, each, unary
 from .arithmetic import where

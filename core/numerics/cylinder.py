@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .bessel import series
-from .errorfunction import in_double
+from .series import chebyshev, in_double
 
 _J0 = (
     0.15772797147489012, -0.0087234423528522211, 0.2651786132033368, -0.37009499387264977,
@@ -76,7 +75,7 @@ def j0_composed(xp: Any, x: Any) -> Any:
     size = xp.abs(x)
     inside, far = _parted(xp, size)
     cosine, _ = _waves(xp, far, _P0, _Q0, 0.0)
-    return xp.where(size < 8.0, series(_place(inside), _J0), cosine)
+    return xp.where(size < 8.0, chebyshev(_place(inside), _J0), cosine)
 
 
 @in_double
@@ -85,7 +84,7 @@ def j1_composed(xp: Any, x: Any) -> Any:
     size = xp.abs(x)
     inside, far = _parted(xp, size)
     cosine, _ = _waves(xp, far, _P1, _Q1, 1.0)
-    out = xp.where(size < 8.0, series(_place(inside), _J1) * inside, cosine)
+    out = xp.where(size < 8.0, chebyshev(_place(inside), _J1) * inside, cosine)
     return xp.where(x < 0.0, -out, xp.where(x == 0.0, x, out))
 
 
@@ -94,7 +93,7 @@ def y0_composed(xp: Any, x: Any) -> Any:
     """Y0(x); infinite at zero, NaN below."""
     inside, far = _parted(xp, xp.where(x > 0.0, x, 1.0))
     place = _place(inside)
-    near = series(place, _Y0) + xp.log(inside) * series(place, _J0) * (2.0 / math.pi)
+    near = chebyshev(place, _Y0) + xp.log(inside) * chebyshev(place, _J0) * (2.0 / math.pi)
     _, sine = _waves(xp, far, _P0, _Q0, 0.0)
     return _from_zero(xp, x, xp.where(x < 8.0, near, sine))
 
@@ -104,8 +103,8 @@ def y1_composed(xp: Any, x: Any) -> Any:
     """Y1(x); infinite at zero, NaN below."""
     inside, far = _parted(xp, xp.where(x > 0.0, x, 1.0))
     place = _place(inside)
-    pole = (xp.log(inside) * series(place, _J1) * inside - 1.0 / inside) * (2.0 / math.pi)
-    near = series(place, _Y1) * inside + pole
+    pole = (xp.log(inside) * chebyshev(place, _J1) * inside - 1.0 / inside) * (2.0 / math.pi)
+    near = chebyshev(place, _Y1) * inside + pole
     _, sine = _waves(xp, far, _P1, _Q1, 1.0)
     return _from_zero(xp, x, xp.where(x < 8.0, near, sine))
 
@@ -131,7 +130,7 @@ def _waves(xp: Any, x: Any, p: Any, q: Any, order: float) -> Any:
     """J and Y where they oscillate. ``w`` is x less an odd multiple of pi / 4, whose sine and
     cosine are made of those of x, which loses nothing for large x."""
     place = 128.0 / (x * x) - 1.0
-    slow, fast = series(place, p), series(place, q) / x
+    slow, fast = chebyshev(place, p), chebyshev(place, q) / x
     sine, cosine = xp.sin(x), xp.cos(x)
     along, across = cosine + sine, sine - cosine
     if order:

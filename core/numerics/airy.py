@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .bessel import series
-from .errorfunction import in_double
+from .series import chebyshev, in_double
 
 _MIDDLE = (
     0.15168947628223672, -0.0052286924084723654, -0.0071830075633421229, -0.27500858251700783,
@@ -114,14 +113,16 @@ def _joined(xp: Any, x: Any, right: Any, middle: Any, left: Any) -> Any:
 
 def _middle(xp: Any, x: Any, coefficients: Any) -> Any:
     inside = xp.where((x >= -5.0) & (x <= 2.0), x, 0.0)
-    return series(inside * (2.0 / 7.0) + 3.0 / 7.0, coefficients)
+    return chebyshev(inside * (2.0 / 7.0) + 3.0 / 7.0, coefficients)
 
 
 def _right(xp: Any, x: Any, coefficients: Any) -> Any:
     """x^(1/4), and what decays besides; beyond 200 that is zero."""
     y = xp.where(x > 2.0, xp.where(x < 200.0, x, 200.0), 2.0)
     z = y * xp.sqrt(y) * (2.0 / 3.0)
-    out = series(2.0 * _Z_RIGHT / z - 1.0, coefficients) * xp.exp(-z) / (2.0 * math.sqrt(math.pi))
+    out = (
+        chebyshev(2.0 * _Z_RIGHT / z - 1.0, coefficients) * xp.exp(-z) / (2.0 * math.sqrt(math.pi))
+    )
     return xp.sqrt(xp.sqrt(y)), out
 
 
@@ -132,5 +133,5 @@ def _left(xp: Any, x: Any, slow: Any, fast: Any) -> Any:
     place = 2.0 * (_Z_LEFT / z) ** 2 - 1.0
     scale = 1.0 / math.sqrt(2.0 * math.pi)
     sine, cosine = xp.sin(z) * scale, xp.cos(z) * scale
-    slow, fast = series(place, slow), series(place, fast) / z
+    slow, fast = chebyshev(place, slow), chebyshev(place, fast) / z
     return xp.sqrt(xp.sqrt(y)), slow, fast, cosine + sine, sine - cosine

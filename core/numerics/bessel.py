@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errorfunction import in_double
+from .series import chebyshev, in_double
 
 _NEAR_0 = (
     3.3839763720473803e-01, -3.0468267234319846e-01, 1.7162090152220871e-01,
@@ -54,21 +54,13 @@ _FAR_1 = (
 )  # fmt: skip
 
 
-def series(t: Any, coefficients: tuple[float, ...]) -> Any:
-    """A Chebyshev series, by Clenshaw's recurrence."""
-    a, b = t * 0.0, t * 0.0
-    for c in coefficients[:0:-1]:
-        a, b = t * 2.0 * a - b + c, a
-    return t * a - b + coefficients[0]
-
-
 @in_double
 def i0e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I0(x)``."""
     size = xp.abs(x)
-    near = series(xp.where(size < 8.0, size, 8.0) * 0.25 - 1.0, _NEAR_0)
+    near = chebyshev(xp.where(size < 8.0, size, 8.0) * 0.25 - 1.0, _NEAR_0)
     far = xp.where(size < 8.0, 8.0, size)
-    return xp.where(size < 8.0, near, series(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
+    return xp.where(size < 8.0, near, chebyshev(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
 
 
 @in_double
@@ -76,9 +68,9 @@ def i1e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I1(x)``."""
     size = xp.abs(x)
     inside = xp.where(size < 8.0, size, 8.0)
-    near = series(inside * 0.25 - 1.0, _NEAR_1) * inside
+    near = chebyshev(inside * 0.25 - 1.0, _NEAR_1) * inside
     far = xp.where(size < 8.0, 8.0, size)
-    out = xp.where(size < 8.0, near, series(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
+    out = xp.where(size < 8.0, near, chebyshev(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
     return xp.where(x < 0, -out, out)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .errorfunction import in_double, polynomial
+from .series import in_double, polynomial
 
 # log gamma on [2, 3): x - 2 times a rational function (Cephes, S. L. Moshier, gamma.c).
 _B = (-1.37825152569120859100e3, -3.88016315134637840924e4, -3.31612992738871184744e5,

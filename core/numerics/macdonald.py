@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bessel import i0_composed, i1_composed, series
-from .errorfunction import in_double
+from .bessel import i0_composed, i1_composed
+from .series import chebyshev, in_double
 
 _NEAR_0 = (
     -0.26766369661695139, 0.3442898999246285, 0.035979936515361501, 0.001264615411446926,
@@ -73,17 +73,17 @@ def _inside(xp: Any, x: Any) -> Any:
 
 def _near_0(xp: Any, x: Any) -> Any:
     x = _inside(xp, x)
-    return series(x * x * 0.5 - 1.0, _NEAR_0) - xp.log(x * 0.5) * i0_composed(xp, x)
+    return chebyshev(x * x * 0.5 - 1.0, _NEAR_0) - xp.log(x * 0.5) * i0_composed(xp, x)
 
 
 def _near_1(xp: Any, x: Any) -> Any:
     x = _inside(xp, x)
-    return series(x * x * 0.5 - 1.0, _NEAR_1) / x + xp.log(x * 0.5) * i1_composed(xp, x)
+    return chebyshev(x * x * 0.5 - 1.0, _NEAR_1) / x + xp.log(x * 0.5) * i1_composed(xp, x)
 
 
 def _far(xp: Any, x: Any, coefficients: Any) -> Any:
     x = xp.where(x > 2.0, x, 2.0)
-    return series(4.0 / x - 1.0, coefficients) / xp.sqrt(x)
+    return chebyshev(4.0 / x - 1.0, coefficients) / xp.sqrt(x)
 
 
 def _joined(xp: Any, x: Any, near: Any, far: Any) -> Any:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .series import in_double, polynomial
+
 # Rational approximations of erf and erfc from the Cephes library (S. L. Moshier, ndtr.c),
 # accurate to double precision: erf on |x| < 1, erfc on 1 <= |x| < 8 and beyond.
 _T = (9.60497373987051638749e0, 9.00260197203842689217e1, 2.23200534594684319226e3,
@@ -44,25 +46,6 @@ _TAIL = (2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.242660947388078
 _TAIL_BELOW = (2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5,
                7.86869131145613259100e-4, 1.48753612908506148525e-2, 1.36929880922735805310e-1,
                5.99832206555887937690e-1, 1.0)  # fmt: skip
-
-
-def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
-    """Horner's rule; coefficients from the highest power."""
-    total = x * coefficients[0] + coefficients[1]
-    for c in coefficients[2:]:
-        total = total * x + c
-    return total
-
-
-def in_double(function: Any) -> Any:
-    """Computed in float64 and rounded once, where the input is narrower."""
-
-    def run(xp: Any, x: Any, *rest: Any) -> Any:
-        if x.dtype == xp.float64:
-            return function(xp, x, *rest)
-        return xp.astype(function(xp, xp.astype(x, xp.float64), *rest), x.dtype)
-
-    return run
 
 
 def erf_composed(xp: Any, x: Any) -> Any:

@@ -1,0 +1,32 @@
+"""series: sums of polynomials, and what is computed in double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
+    """Horner's rule; coefficients from the highest power."""
+    total = x * coefficients[0] + coefficients[1]
+    for c in coefficients[2:]:
+        total = total * x + c
+    return total
+
+
+def in_double(function: Any) -> Any:
+    """Computed in float64 and rounded once, where the input is narrower."""
+
+    def run(xp: Any, x: Any, *rest: Any) -> Any:
+        if x.dtype == xp.float64:
+            return function(xp, x, *rest)
+        return xp.astype(function(xp, xp.astype(x, xp.float64), *rest), x.dtype)
+
+    return run
+
+
+def chebyshev(t: Any, coefficients: tuple[float, ...]) -> Any:
+    """A Chebyshev series, by Clenshaw's recurrence."""
+    a, b = t * 0.0, t * 0.0
+    for c in coefficients[:0:-1]:
+        a, b = t * 2.0 * a - b + c, a
+    return t * a - b + coefficients[0]
