@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import engine, modes, sites
@@ -30,11 +30,11 @@ watching: contextvars.ContextVar[tuple[Callable[..., None], ...]] = contextvars.
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor],
+    tensors: Tensor | Iterable[Tensor],
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs: Tensor | Sequence[Tensor] | None = None,
+    inputs: Tensor | Iterable[Tensor] | Mapping[str, Tensor] | None = None,
     *,
     verbose: bool = False,
 ) -> None:
@@ -43,9 +43,7 @@ def backward(
     seeds = _seeds(roots, grad_tensors, create_graph)
     wanted = None
     if inputs is not None:
-        chosen = _as_tuple(inputs)
-        if not chosen:
-            raise GraphError("`inputs` argument to `backward()` cannot be empty.")
+        chosen = _inputs(inputs, "backward")
         wanted = _edges_of(chosen)
     observe = None
     if verbose:
@@ -65,8 +63,8 @@ def backward(
 
 @bordered
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor] | Mapping[str, Tensor],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -77,6 +75,7 @@ def grad(
 ) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``; ``.grad`` is not touched.
 
+    Both may be lists, generators (``model.parameters()``) and the like; ``inputs`` a dict as well.
     Returns a tuple as long as ``inputs``, or for a dict of them a dict of the same names.
     ``only_inputs``: an old argument; False is ignored with a FutureWarning. ``allow_unused``: None
     where an input does not take part (otherwise RuntimeError). ``is_grads_batched``:
@@ -102,7 +101,7 @@ def grad(
         )  # fmt: skip
         return dict(zip(inputs, named))
     roots = _as_tuple(outputs)
-    chosen = _as_tuple(inputs)
+    chosen = _inputs(inputs, "grad")
     if is_grads_batched:
         return _batched(roots, chosen, grad_outputs, retain_graph, create_graph, allow_unused)
     seeds = _seeds(roots, grad_outputs, create_graph)
@@ -146,8 +145,19 @@ def _batched(
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    several = isinstance(value, (list, tuple)) and not hasattr(value, "_edge")  # a GradientEdge
+    """One, or what a list, a generator such as ``model.parameters()`` or the like goes through."""
+    if isinstance(value, (Tensor, str)) or hasattr(value, "_edge"):  # a GradientEdge is a tuple
+        return (value,)
+    several = hasattr(value, "__iter__") and not hasattr(value, "shape")  # an array is a gradient
     return tuple(value) if several else (value,)
+
+
+def _inputs(value: Any, name: str) -> tuple[Any, ...]:
+    """What gradients are asked of; of a dict, its values."""
+    chosen = _as_tuple(value.values() if isinstance(value, Mapping) else value)
+    if not chosen:
+        raise GraphError(f"`inputs` argument to `{name}()` cannot be empty.")
+    return chosen
 
 
 def _edges_of(tensors: tuple[Tensor, ...]) -> dict[Any, int]:

@@ -147,7 +147,7 @@ def checkpoint_sequential(
     >>> x = ad.ones(2, requires_grad=True)
     >>> checkpoint_sequential([ad.exp, ad.sin, ad.cos], 3, x).sum().backward()
     """
-    functions = list(functions.children() if isinstance(functions, ad.nn.Module) else functions)
+    functions = list(functions.children() if isinstance(functions, ad.nn.Sequential) else functions)
     if not 1 <= segments <= len(functions):
         raise ValueError(
             f"checkpoint_sequential cannot make {segments} segments of {len(functions)} functions; "
