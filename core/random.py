@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import functools
 import os
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,9 @@ _tape: contextvars.ContextVar[recorded_keys | replayed_keys | None] = contextvar
     "random_tape", default=None
 )
 
+
+#: A state as it is given, and as older files hold it: seed and position, each an int64.
+_STATES = ((dtypes.uint8, (16,)), (dtypes.int64, (2,)))
 
 #: Guards the counters of all generators, for the moment that counting takes.
 _lock = forkable_lock()
@@ -63,20 +67,22 @@ class Generator(Bordered):
         return self._seed
 
     def get_state(self) -> Tensor:
-        """Seed and position, as an int64 Tensor of two elements."""
+        """Seed and position: 16 bytes, as an uint8 Tensor (programs keep it ``.byte()``)."""
         from .creation import tensor
 
-        seed = self._seed - 2**64 if self._seed >= 2**63 else self._seed
-        return tensor([seed, self._count], dtype=dtypes.int64, device="cpu")
+        kept = struct.pack("<QQ", self._seed, self._count)
+        return tensor(list(kept), dtype=dtypes.uint8, device="cpu")
 
     def set_state(self, state: Tensor) -> None:
         """Continue where ``get_state`` was."""
-        if not isinstance(state, Tensor) or state.dtype != dtypes.int64 or state.shape != (2,):
+        if not isinstance(state, Tensor) or (state.dtype, tuple(state.shape)) not in _STATES:
             raise TypeError(
-                "expected the state of a generator, which is what get_state() gives: int64 (2,)"
+                "expected the state of a generator, which is what get_state() gives: uint8 (16,)"
             )
-        seed, count = state.tolist()
-        if count < 0:
+        seed, count = state.tolist()[:2]
+        if state.dtype is dtypes.uint8:
+            seed, count = struct.unpack("<QQ", bytes(state.tolist()))
+        if not 0 <= count < 2**63:
             raise RuntimeError(f"the state of a generator that has made {count} draws")
         self._seed = seed % 2**64
         self._count = count

@@ -238,6 +238,32 @@ def test_multinomial_follows_the_weights() -> None:
     assert all(sorted(row) == [0, 1, 3] for row in first[:100].tolist())
 
 
+@pytest.mark.parametrize("L", [ad, torch], ids=["anadrome", "torch"])
+def test_states_are_bytes(L: Any) -> None:
+    """Programs that resume make bytes of them, wherever the file put them."""
+    L.manual_seed(2**63 + 5)
+    L.rand(3)
+    state = L.get_rng_state()
+    assert state.dtype is L.uint8 and state.ndim == 1 and str(state.device) == "cpu"
+    wanted = L.rand(3)
+    for kept in (state, state.byte(), state.type(L.ByteTensor), L.ByteTensor(state.tolist())):
+        L.set_rng_state(kept)
+        assert L.equal(L.rand(3), wanted)
+    with pytest.raises((TypeError, RuntimeError)):
+        L.set_rng_state(L.zeros(2))
+
+
+def test_states_of_older_files() -> None:
+    ad.manual_seed(11)
+    ad.rand(1)
+    wanted = ad.rand(2)
+    ad.set_rng_state(ad.tensor([11, 1]))
+    assert ad.equal(ad.rand(2), wanted)
+    for wrong in ([11, -1], [11, 1, 0]):
+        with pytest.raises((TypeError, RuntimeError)):
+            ad.set_rng_state(ad.tensor(wrong))
+
+
 def test_generators_and_states() -> None:
     def call(L: Any) -> Any:
         L.manual_seed(7)

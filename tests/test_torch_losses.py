@@ -95,6 +95,39 @@ def test_weights(reduction: str) -> None:
             p, t, v, reduction=reduction), p, t, v)  # fmt: skip
 
 
+def test_where_quadratic_becomes_linear() -> None:
+    """At the bound itself PyTorch counts the linear side, whose slope does not change."""
+    x, y = np.array([1.0, -1.0, 0.25, 2.0]), np.array([0.0, 0.0, 0.0, 1.0])
+    for reduction in REDUCTIONS:
+        agree(lambda L, x, y, r=reduction: L.nn.functional.smooth_l1_loss(x, y, reduction=r), x, y)
+        agree(lambda L, x, y, r=reduction: L.nn.functional.huber_loss(x, y, reduction=r) ** 2, x, y)
+        agree(lambda L, x, y, r=reduction: L.nn.functional.huber_loss(x, y, r, 0.25), x, y)
+
+
+@pytest.mark.parametrize("name", ["weight", "pos_weight"])
+@pytest.mark.parametrize("shape, more", [((), (3,)), ((2, 1), (3,)), ((2, 3), (4, 2, 3))])
+def test_weights_of_more_than_the_scores(name: str, shape: Any, more: Any) -> None:
+    x, y, w = numbers(*shape, low=0.1, high=0.9), numbers(*shape, low=0, high=1), np.ones(more)
+    refuse(
+        lambda L, x, y, w: L.nn.functional.binary_cross_entropy_with_logits(x, y, **{name: w}),
+        x,
+        y,
+        w,
+    )
+    if name == "weight":
+        refuse(lambda L, x, y, w: L.nn.functional.binary_cross_entropy(x, y, w), x, y, w)
+
+
+def test_certain_probabilities_and_their_targets() -> None:
+    x, y = np.array([0.0, 1.0, 0.5]), np.array([0.0, 0.5, 1.0])
+    agree(
+        lambda L, x, y: L.nn.functional.binary_cross_entropy(x, y, reduction="sum"),
+        x,
+        y,
+        second=False,
+    )
+
+
 def test_kl_div_by_the_batch_and_of_zeros() -> None:
     p, q = numbers(3, 4, low=-2, high=0), numbers(3, 4, seed=1, low=0.1, high=1)
     agree(lambda L, p, q: L.nn.functional.kl_div(p, q, reduction="batchmean"), p, q)

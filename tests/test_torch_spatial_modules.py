@@ -255,3 +255,12 @@ def test_a_residual_net_trains_as_in_pytorch() -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     for (name, v), w in zip(ours.state_dict().items(), theirs.state_dict().values()):
         np.testing.assert_allclose(v.numpy(), w.numpy(), rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose2d"])
+def test_what_a_convolution_tells_of_itself(name: str) -> None:
+    def run(L: Any) -> Any:
+        layer = getattr(L.nn, name)(2, 4, 3, stride=2, padding=1)
+        return layer.transposed, layer.output_padding, layer.dilation, layer.padding
+
+    assert run(ad) == run(torch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import backend as backends
-from ..errors import DomainError
+from ..errors import DomainError, ShapeError
 from ..op import FULL, op
 from ..samples import Arr
 from .activation import floating, sigmoid, softplus
@@ -18,11 +18,11 @@ _ALWAYS = float("inf")  # softplus's threshold above which it is the identity: n
 bce = op(
     "binary_cross_entropy",
     lambda xp, x, y, weight=None, *, reduction: _reduced(
-        xp, _weighted(_bce(xp, floating("binary_cross_entropy", x), y), weight), reduction
+        xp, _sized(x, _weighted(_bce(xp, x, y), weight)), reduction
     ),
     x=lambda g, x, y, weight, reduction: _bce_rule(_shared(g, x, reduction), x, y, weight),
     y=lambda g, x, y, weight, reduction: _weighted(
-        _shared(g, x, reduction) * (_log(1.0 - x) - _log(x)), weight
+        _shared(g, x, reduction) * (log(1.0 - x) - log(x)), weight
     ),
     weight=lambda g, x, y, reduction: _shared(g, x, reduction) * bce(x, y, reduction="none"),
     amp=FULL,
@@ -34,7 +34,7 @@ bce = op(
 bce_with_logits = op(
     "binary_cross_entropy_with_logits",
     lambda xp, x, y, weight=None, pos_weight=None, *, reduction: _reduced(
-        xp, _weighted(_bce_logits(xp, x, y, pos_weight), weight), reduction
+        xp, _sized(x, _weighted(_bce_logits(xp, x, y, pos_weight), weight)), reduction
     ),
     x=lambda g, x, y, weight, pos_weight, reduction: _weighted(
         _shared(g, x, reduction) * _bce_slope(x, y, pos_weight), weight
@@ -55,7 +55,19 @@ bce_with_logits = op(
 )
 
 
+def _sized(x: Any, losses: Any) -> Any:
+    """A loss for each score: weights do not make them more."""
+    if losses.shape != x.shape:
+        raise ShapeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape "
+            f"{list(losses.shape)}; weights are for scores, write `input.expand(...)` for more"
+        )
+    return losses
+
+
 def _bce(xp: Any, x: Any, y: Any) -> Any:
+    floating("binary_cross_entropy", x)
+
     def log_(p: Any) -> Any:
         return xp.maximum(xp.log(p), -100.0)  # as PyTorch: a certain mistake costs 100, not inf
 
@@ -75,10 +87,6 @@ def _bce(xp: Any, x: Any, y: Any) -> Any:
 
 def _bce_rule(g: Any, x: Any, y: Any, weight: Any) -> Any:
     return _weighted(g * (x - y) / clamp(x * (1.0 - x), min=1e-12), weight)
-
-
-def _log(p: Any) -> Any:
-    return clamp(log(p), min=-100.0)
 
 
 def _bce_logits(xp: Any, x: Any, y: Any, pos_weight: Any) -> Any:

@@ -13,9 +13,9 @@ from ..errors import RangeError, UnsupportedError
 from ..op import FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call
 from .activation import floating
-from .arithmetic import clamp
+from .arithmetic import where
 from .complex import sgn
-from .elementwise import exp
+from .elementwise import abs, exp
 from .reduce import _mean, _sum, sum
 
 _PAIR = (Arr((3, 4)), Arr((3, 4)))
@@ -191,7 +191,8 @@ def _smooth(xp: Any, difference: Any, beta: float) -> Any:
 
 def _smooth_rule(g: Any, x: Any, y: Any, beta: float, scale: float, reduction: str) -> Any:
     difference = x - y
-    slope = clamp(difference * (1.0 / beta), min=-1.0, max=1.0)
+    # Not a clamp, which has a slope at its bounds still.
+    slope = where(abs(difference) < beta, difference * (1.0 / beta), sgn(difference))
     return slope * (_shared(g, difference, reduction) * scale)
 
 

@@ -20,7 +20,7 @@ _MODES = ("zeros", "reflect", "replicate", "circular")
 class _ConvNd(Module):
     dims: int
     transposed = False
-    output_padding: tuple[int, ...] = ()
+    output_padding: tuple[int, ...]
     padding: Any
     weight: Parameter
     bias: Parameter | None
@@ -49,6 +49,7 @@ class _ConvNd(Module):
         self.dilation = ntuple(dilation, n, "dilation")
         self.groups = groups
         self.padding_mode = padding_mode
+        self.output_padding = (0,) * n
         self._check()
         made = {"device": device, "dtype": dtype}
         lead = (out_channels, in_channels // groups)
