@@ -67,7 +67,7 @@ def register_exports() -> Mapping[str, Any]:
     Two plugins that give one name clash: the second is left out and reported.
     Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``data``, ``distributed``,
     ``distributions``, ``offload``, ``optimizers``, ``profiler``, ``resume``, ``sentinel``,
-    ``traps``.
+    ``tensorboard``, ``traps``.
     """
     raise NotImplementedError
 

@@ -138,6 +138,8 @@ def modules_with_examples() -> list[str]:
 def test_examples_in_docstrings_run(name):
     if ".cupy" in name:
         pytest.skip("needs a GPU")
+    if ".tensorboard" in name:
+        pytest.importorskip("tensorboard")
     module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=run_page.FLAGS)
     assert result.failed == 0

@@ -26,7 +26,6 @@ _GONE = "PyTorch itself has removed it"
 
 #: What to do instead, by name below ``anadrome``.
 NAMES = {
-    "quantization": _QUANTIZED,
     "nn.quantized": _QUANTIZED,
     "nn.quantizable": _QUANTIZED,
     "nn.qat": _QUANTIZED,
@@ -56,13 +55,9 @@ NAMES = {
     "solve": f"{_GONE}; use linalg.solve",
     "lstsq": f"{_GONE}; use linalg.lstsq",
     "matrix_rank": f"{_GONE}; use linalg.matrix_rank",
-    "utils.tensorboard": (
-        "write with the tensorboardX package, whose SummaryWriter takes the same calls and numbers"
-    ),
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
     "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
-    "distributed.rpc": ONE_PROCESS,
     "distributed.pipelining": ONE_PROCESS,
 }
 
@@ -70,6 +65,8 @@ NAMES = {
 #: The same for whatever is asked below a module that is there in part.
 BELOW = {
     "ao": _QUANTIZED,
+    "quantization": _QUANTIZED,
+    "distributed.rpc": ONE_PROCESS,
     "_C": PRIVATE,
     "fx": EAGER,
     "library": "write library.custom_op, or an autograd.Function",
@@ -83,8 +80,10 @@ def advice(name: str) -> str | None:
         found = NAMES.get(".".join(parts[:count]))
         if found is not None:
             return found
-    below = len(parts) > 1 and ".".join(parts) not in MODULES
-    return BELOW.get(parts[0]) if below else None
+    if ".".join(parts) in MODULES:
+        return None
+    above = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    return next((BELOW[name] for name in above if name in BELOW), None)
 
 
 def missing(module: str, name: str) -> AttributeError:

@@ -40,6 +40,7 @@ FILES = {
     for (place, package), names in _IN.items()
     for name in names.split()
 }
+FILES["functional"] = "anadrome"
 
 #: Modules that are only places, and the module with their names.
 MODULES = {
@@ -51,6 +52,7 @@ MODULES = {
     "_higher_order_ops": "anadrome.places.scans",
     "_higher_order_ops.associative_scan": "anadrome.places.scans",
     "_dynamo._trace_wrapped_higher_order_op": "anadrome.places.compiler",
+    "_dynamo.eval_frame": "anadrome.places.compiler",
     "_dynamo.config": "anadrome.places.compiler_settings",
     "_dynamo.utils": "anadrome.places.compiler",
     "_inductor": "anadrome.places.compiler",
@@ -82,6 +84,8 @@ MODULES = {
         "anadrome.places.onnx",
     ),
     "overrides": "anadrome.places.overrides",
+    "distributed.rpc": "anadrome.places.rpc",
+    "quantization": "anadrome.places.quantization",
     "return_types": "anadrome.returned",
     "torch_version": "anadrome.version",
     "types": "anadrome.places.types",
