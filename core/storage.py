@@ -7,6 +7,8 @@ bytes are there; and ``Tensor.resize_``.
 from __future__ import annotations
 
 import math
+import mmap
+import os
 from typing import Any
 
 from .errors import GraphError
@@ -34,6 +36,53 @@ class UntypedStorage:
                 "x.untyped_storage()"
             )
         self._tensor = of if of._base is None else of._base
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The first bytes of a file, which are read when they are used.
+
+        ``shared``: writes go into the file, which is made and lengthened where needed; otherwise
+        it stays as it is. RuntimeError for a file that is shorter.
+        """
+        from .dtypes import uint8
+        from .exchange import frombuffer
+
+        if shared and (not os.path.exists(filename) or os.path.getsize(filename) < nbytes):
+            with open(filename, "ab") as file:
+                file.truncate(nbytes)
+        with open(filename, "r+b" if shared else "rb") as file:
+            there = os.path.getsize(filename)
+            if there < nbytes:
+                raise RuntimeError(f"{filename} has {there} bytes, not {nbytes}")
+            access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+            seen: Any = mmap.mmap(file.fileno(), nbytes, access=access) if nbytes else bytearray()
+        return cls._of(frombuffer(seen, dtype=uint8))
+
+    @classmethod
+    def _of(cls, part: Tensor) -> UntypedStorage:
+        """The memory of this Tensor alone, though it may be a part of another's."""
+        made = cls.__new__(cls)
+        made._tensor = part
+        return made
+
+    def _bytes(self) -> Tensor:
+        from .dtypes import uint8
+
+        return self._tensor.detach().reshape(-1).view(uint8)
+
+    def __getitem__(self, index: Any) -> Any:
+        part = self._bytes()[index]
+        return UntypedStorage._of(part) if isinstance(index, slice) else part.item()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._bytes().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._bytes().__dlpack_device__()
+
+    def untyped(self) -> UntypedStorage:
+        """The memory in bytes."""
+        return UntypedStorage._of(self._tensor)
 
     def data_ptr(self) -> int:
         """The address of the first byte, on its device."""
@@ -78,9 +127,9 @@ class TypedStorage(UntypedStorage):
         """The elements as Python numbers."""
         return self._tensor.detach().reshape(-1).tolist()
 
-    def untyped(self) -> UntypedStorage:
-        """The memory in bytes."""
-        return UntypedStorage(self._tensor)
+    def __getitem__(self, index: Any) -> Any:
+        part = self._tensor.detach().reshape(-1)[index]
+        return TypedStorage._of(part) if isinstance(index, slice) else part.item()
 
 
 def storage(self: Tensor) -> TypedStorage:

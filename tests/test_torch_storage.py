@@ -58,3 +58,46 @@ def test_a_choice_of_attention_is_accepted() -> None:
         ad.nn.attention.sdpa_kernel("flash"),
     ):
         pass
+
+
+def test_bytes_of_a_file_are_a_storage(tmp_path: Any) -> None:
+    """As readers of safetensors take weights out of a mapped file."""
+
+    def read(L: Any) -> list[Any]:
+        path = tmp_path / f"{L.__name__}.bin"
+        path.write_bytes(bytes(range(32)))
+        whole = L.UntypedStorage.from_file(str(path), shared=False, nbytes=32)
+        part = whole[8:16]
+        x = L.asarray(part, dtype=L.uint8).view(dtype=L.int16)
+        x += 1
+        out = [whole.nbytes(), part.nbytes(), whole[3], x.tolist(), list(path.read_bytes()[8:16])]
+        shared = L.UntypedStorage.from_file(str(path), shared=True, nbytes=40)
+        L.asarray(shared[0:4], dtype=L.uint8).fill_(7)
+        del shared
+        typed = L.arange(4, dtype=L.int32).storage()
+        return [
+            *out,
+            list(path.read_bytes()[:6]),
+            path.stat().st_size,
+            typed[2],
+            typed.untyped()[4],
+        ]
+
+    assert read(ad) == read(torch)
+    short = tmp_path / "short.bin"
+    short.write_bytes(b"ab")
+    for L in (ad, torch):
+        with pytest.raises(RuntimeError):
+            L.UntypedStorage.from_file(str(short), shared=False, nbytes=4)
+
+
+def test_view_takes_its_argument_by_name() -> None:
+    def both(x: Any, L: Any) -> list[Any]:
+        return [x.view(size=(2, 3)).tolist(), x.view(dtype=L.int8).shape[0]]
+
+    assert both(ad.arange(6), ad) == both(torch.arange(6), torch)
+    for L in (ad, torch):
+        with pytest.raises(TypeError, match="view"):
+            L.arange(6).view(2, dtype=L.int32)
+        with pytest.raises(TypeError, match="view"):
+            L.arange(6).view(sizes=2)

@@ -250,7 +250,7 @@ def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     return contiguous_copy(input)
 
 
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """Another shape of the same memory; or, given a dtype, its bytes read as that type.
 
     PyTorch: ``Tensor.view``. Raises where the memory is laid out so that a copy would be needed:
@@ -260,6 +260,10 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     >>> ad.ones(2, 3).view(-1).shape
     anadrome.Size([6])
     """
+    if named:  # `size=` or `dtype=`
+        if shape or len(named) > 1 or not named.keys() <= {"size", "dtype"}:
+            raise TypeError(f"view() takes a size or a dtype; {', '.join(named)} came besides")
+        shape = tuple(named.values())
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return _reread(self, shape[0])
     out = reshape(self, *shape)
