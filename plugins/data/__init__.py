@@ -41,13 +41,17 @@ _NAMES = {
     "pinning": ("Prefetcher",),
 }
 
-#: What programs take from PyTorch's file of the loader, to ask what something is.
+#: What programs take from PyTorch's files of the loader, to ask about it and to add to it.
 _PRIVATE = {
     "_BaseDataLoaderIter": "iterating:Pass",
     "_SingleProcessDataLoaderIter": "iterating:Here",
     "_MultiProcessingDataLoaderIter": "parallel:InWorkers",
     "_DatasetKind": "loader:DatasetKind",
     "_collate_fn_t": "loader:Collate",
+    "collate": "collate:collate",
+    "collate_tensor_fn": "collate:collate_tensor_fn",
+    "default_collate_fn_map": "collate:default_collate_fn_map",
+    "np_str_obj_array_pattern": "collate:np_str_obj_array_pattern",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ _REFUSED = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}; "
     "pass a collate_fn of your own to the DataLoader"
 )
+
+#: Element types of NumPy's that no Tensor has: texts and objects.
+np_str_obj_array_pattern = re.compile(r"[SaUO]")
 
 
 def default_collate(batch: Sequence[Any]) -> Any:
@@ -27,34 +31,62 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> ad.utils.data.default_collate([(1, "a"), (2, "b")])
     [tensor([1, 2]), ('a', 'b')]
     """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def collate_tensor_fn(batch: Any, *, collate_fn_map: Any = None) -> Tensor:
+    """Tensors, stacked."""
+    return ad.stack(list(batch), 0)
+
+
+#: What collates samples of a type; a program may add types of its own.
+default_collate_fn_map: dict[Any, Callable[..., Any]] = {
+    Tensor: collate_tensor_fn,
+    float: lambda batch, *, collate_fn_map=None: ad.tensor(batch, dtype=ad.float64),
+    int: lambda batch, *, collate_fn_map=None: ad.tensor(batch),
+    (str, bytes): lambda batch, *, collate_fn_map=None: batch,
+}
+
+
+def _numbers(batch: Any, first: Any) -> Tensor:
+    if _is_numpy_array(first) and np_str_obj_array_pattern.search(first.dtype.str):
+        raise TypeError(_REFUSED.format(first.dtype))
+    return ad.stack([ad.as_tensor(b) for b in batch], 0)
+
+
+def collate(batch: Any, *, collate_fn_map: dict[Any, Callable[..., Any]] | None = None) -> Any:
+    """Collate by a table of functions, and containers entry by entry (PyTorch's ``collate``).
+
+    ``collate_fn_map``: types, or tuples of types, to functions that are called with the samples and
+    with the table as ``collate_fn_map``. An entry for the very type of the first sample comes
+    before those of its bases.
+    """
     first = batch[0]
     kind = type(first)
-    if isinstance(first, Tensor):
-        return ad.stack(list(batch), 0)
-    if _is_numpy_array(first):
-        if first.dtype.kind in "SUO":
-            raise TypeError(_REFUSED.format(first.dtype))
-        return ad.stack([ad.as_tensor(b) for b in batch], 0)
-    if _is_numpy(kind) and not isinstance(first, (str, bytes)):
-        return ad.stack([ad.as_tensor(b) for b in batch], 0)
-    if isinstance(first, float):
-        return ad.tensor(batch, dtype=ad.float64)
-    if isinstance(first, int):
-        return ad.tensor(batch)
-    if isinstance(first, (str, bytes)):
-        return batch
+    table = {} if collate_fn_map is None else collate_fn_map
+    if kind in table:
+        return table[kind](batch, collate_fn_map=collate_fn_map)
+    if table is default_collate_fn_map and _is_numpy(kind) and not isinstance(first, (str, bytes)):
+        return _numbers(batch, first)  # without importing NumPy
+    for known, function in table.items():
+        if isinstance(first, known):
+            return function(batch, collate_fn_map=collate_fn_map)
     if isinstance(first, Mapping):
-        entries = {key: default_collate([sample[key] for sample in batch]) for key in first}
+        entries = {
+            key: collate([sample[key] for sample in batch], collate_fn_map=collate_fn_map)
+            for key in first
+        }
         return _like_mapping(first, entries)
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return kind(*(default_collate(samples) for samples in zip(*batch)))
+        columns = [collate(samples, collate_fn_map=collate_fn_map) for samples in zip(*batch)]
+        return kind(*columns)
     if isinstance(first, Sequence):
         if any(len(sample) != len(first) for sample in batch):
             raise RuntimeError(
                 "each element in list of batch should be of equal size, but the lengths are "
                 f"{sorted({len(sample) for sample in batch})}"
             )
-        columns = [default_collate(samples) for samples in zip(*batch)]
+        columns = [collate(samples, collate_fn_map=collate_fn_map) for samples in zip(*batch)]
         return columns if isinstance(first, tuple) else _like_sequence(first, columns)
     raise TypeError(_REFUSED.format(kind))
 
@@ -64,7 +96,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, Tensor):
         return data
     if _is_numpy(type(data)) and not isinstance(data, (str, bytes)):
-        strings = _is_numpy_array(data) and data.dtype.kind in "SUO"
+        strings = _is_numpy_array(data) and np_str_obj_array_pattern.search(data.dtype.str)
         return data if strings else ad.as_tensor(data)
     if isinstance(data, Mapping):
         return _like_mapping(data, {key: default_convert(value) for key, value in data.items()})
