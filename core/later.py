@@ -44,6 +44,7 @@ _HOMES = {
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
+    "anadrome.cuda": "Event Stream",
     "anadrome.foreach": " ".join(FOREACH),
     "anadrome.places.fx": "SymBool SymFloat SymInt",
     "anadrome.places.futures": "Future",

@@ -22,6 +22,14 @@ _PROFILES: dict[str, dict[str, Any]] = {
 options: dict[str, Any] = {**_PROFILES["default"], "sci_mode": None}
 
 
+class __PrinterOptions:
+    """The same options as attributes (PyTorch's ``torch._tensor_str.PRINT_OPTS``)."""
+
+
+PRINT_OPTS: Any = __PrinterOptions()
+PRINT_OPTS.__dict__ = options
+
+
 def set_printoptions(
     precision: int | None = None,
     threshold: float | None = None,
@@ -82,8 +90,8 @@ def tensor_repr(t: Tensor) -> str:
         return f"BatchedTensor(lvl={level}, bdim={dim}, value={wrap(t._data.array)!r})"
     name = "tensor" if type(t) in (plain, Parameter) else type(t).__name__
     prefix = name + "("
-    body = _body(t.detach(), len(prefix))
-    return _with_suffixes(prefix + body, _suffixes(t), len(prefix))
+    body = _tensor_str(t.detach(), len(prefix))
+    return _add_suffixes(prefix + body, _suffixes(t), len(prefix))
 
 
 def _suffixes(t: Tensor) -> list[str]:
@@ -107,11 +115,12 @@ def _suffixes(t: Tensor) -> list[str]:
     return out
 
 
-def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
+def _add_suffixes(text: str, suffixes: list[str], indent: int, force_newline: bool = False) -> str:
     used = len(text) - text.rfind("\n") + 1
     parts = [text]
     for suffix in suffixes:
-        if used + len(suffix) + 2 > options["linewidth"]:
+        if force_newline or used + len(suffix) + 2 > options["linewidth"]:
+            force_newline = False
             parts.append(",\n" + " " * indent + suffix)
             used = indent + len(suffix)
         else:
@@ -120,7 +129,7 @@ def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
     return "".join(parts) + ")"
 
 
-def _body(t: Tensor, indent: int) -> str:
+def _tensor_str(t: Tensor, indent: int) -> str:
     if not t.numel():
         return "[]"
     short = t.numel() > options["threshold"]

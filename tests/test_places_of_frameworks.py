@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 import anadrome as ad
@@ -149,3 +150,109 @@ def test_a_divergence_may_be_registered_for_a_class_beside_distribution() -> Non
         return 2.0
 
     assert ad.distributions.kl_divergence(Sharp(), Sharp()) == 2.0  # type: ignore[arg-type]
+
+
+def test_the_arguments_of_to_are_told_apart() -> None:
+    from anadrome._C import _get_accelerator, _get_default_device, _nn
+
+    parse = _nn._parse_to
+    cpu = ad.device("cpu")
+    assert parse("cpu") == (cpu, None, False, None)
+    assert parse(cpu, ad.float64, True) == (cpu, ad.float64, True, None)
+    assert parse(ad.float16, non_blocking=True) == (None, ad.float16, True, None)
+    assert parse(ad.ones(1, dtype=ad.float64)) == (cpu, ad.float64, False, None)
+    assert parse(memory_format=ad.channels_last)[3] is ad.channels_last
+    assert _get_default_device() == "cpu"
+    assert _get_accelerator().type in ("cpu", "cuda")
+
+
+def test_a_vmap_is_seen_from_inside() -> None:
+    from anadrome._C import _are_functorch_transforms_active as active
+
+    seen = []
+    ad.func.vmap(lambda x: seen.append(active()) or x)(ad.ones(2))
+    assert seen == [True]
+    assert not active()
+
+
+def test_remote_calls_are_those_of_a_build_without_them() -> None:
+    from anadrome.distributed import rpc
+
+    assert not rpc.is_available()
+    assert not hasattr(rpc, "api")
+    with pytest.raises(ImportError):
+        from anadrome.distributed.rpc import init_rpc  # noqa: F401
+
+
+def test_a_run_program_imports_what_frameworks_do(tmp_path: Any) -> None:
+    script = tmp_path / "places.py"
+    script.write_text(
+        "import torch, torch.quantization\n"
+        "from torch.functional import tensordot, einsum\n"
+        "from torch.autograd.profiler import EventList, emit_nvtx, profile, record_function\n"
+        "assert torch.torch is torch\n"
+        "assert tensordot is torch.tensordot and einsum is torch.einsum\n"
+        "assert not torch.profiler.kineto_available()\n"
+        "from torch.amp.grad_scaler import OptState\n"
+        "assert [s.value for s in OptState] == [0, 1, 2]\n"
+        "assert torch.Stream is torch.cuda.Stream and torch.Event is torch.cuda.Event\n"
+        "assert torch._dynamo.eval_frame.OptimizedModule is torch._dynamo.OptimizedModule\n"
+        "with profile() as prof, emit_nvtx(), record_function('mine'):\n"
+        "    assert torch.autograd._profiler_enabled()\n"
+        "    torch.ones(2).exp()\n"
+        "assert not torch.autograd._profiler_enabled()\n"
+        "assert isinstance(prof.function_events, EventList)\n"
+        "keys = [e.key for e in prof.function_events.key_averages(group_by_input_shapes=False)]\n"
+        "print(keys)\n"
+    )
+    run = [sys.executable, "-m", "anadrome", "run", str(script)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['exp', 'mine']", done.stderr
+
+
+@pytest.mark.torch
+def test_numbers_of_a_tensor_print_as_pytorchs_do_alone() -> None:
+    torch = pytest.importorskip("torch")
+    from anadrome import _tensor_str as ours
+
+    theirs = torch._tensor_str
+    x = [[1.5, -2.0], [1e-3, 4.0]]
+    assert ours._tensor_str(ad.tensor(x), 3) == theirs._tensor_str(torch.tensor(x), 3)
+    for newline in (False, True):
+        args = ("A(1", ["size=2", "nnz=" + "9" * 80], 2)
+        assert ours._add_suffixes(*args, newline) == theirs._add_suffixes(*args, newline)
+    with ad.printoptions(threshold=7):
+        assert ours.PRINT_OPTS.threshold == 7
+    assert ours.PRINT_OPTS.precision == 4
+
+
+def test_a_program_adds_types_to_the_table_of_collating() -> None:
+    from anadrome.utils.data._utils.collate import (
+        collate,
+        collate_tensor_fn,
+        default_collate_fn_map,
+        np_str_obj_array_pattern,
+    )  # fmt: skip
+
+    class Graph:
+        size = 3
+
+    class Wide(dict):
+        pass
+
+    default_collate = ad.utils.data.default_collate
+    with pytest.raises(TypeError, match="must contain tensors"):
+        default_collate([Graph(), Graph()])
+    default_collate_fn_map[Graph] = lambda batch, *, collate_fn_map: sum(g.size for g in batch)
+    try:
+        assert default_collate([{"g": Graph(), "n": 1}] * 2)["g"] == 6
+    finally:
+        del default_collate_fn_map[Graph]
+    own = {ad.Tensor: lambda batch, *, collate_fn_map: list(batch), int: lambda b, **_: tuple(b)}
+    assert collate([{"a": ad.ones(()), "b": 2}], collate_fn_map=own)["b"] == (2,)
+    with pytest.raises(TypeError, match="must contain tensors"):
+        collate([1.5], collate_fn_map=own)
+    assert isinstance(default_collate([Wide(a=1), Wide(a=2)]), Wide)
+    assert collate_tensor_fn([ad.ones(2), ad.zeros(2)]).tolist() == [[1.0, 1.0], [0.0, 0.0]]
+    assert np_str_obj_array_pattern.search(np.array(["a"]).dtype.str)
+    assert not np_str_obj_array_pattern.search(np.zeros(2).dtype.str)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import types
 from typing import Any, NoReturn
 
+from ..accelerator import current_accelerator
+from ..device import device as Device
+from ..device import get_default_device
+from ..nn.modules.tree import _destination
 from ..tensor import Tensor
 from .missing import PRIVATE
 from .nothing import nothing
@@ -21,6 +26,35 @@ def _get_tracing_state() -> None:
 def _is_tracing() -> bool:
     """False: nothing is traced."""
     return False
+
+
+def _are_functorch_transforms_active() -> bool:
+    """Whether a ``vmap`` is around; gradients need no other kind of Tensor here."""
+    from ..func.mapping import sizes
+
+    return bool(sizes())
+
+
+def _get_default_device() -> str:
+    """The kind of device on which Tensors are made when none is given."""
+    return get_default_device().type
+
+
+def _get_accelerator() -> Device:
+    """The device beside the CPU; the CPU where there is none."""
+    return current_accelerator(check_available=True) or Device("cpu")
+
+
+def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, bool, Any]:
+    """Device, dtype, ``non_blocking`` and ``memory_format`` out of the arguments of ``to``."""
+    waits = [a for a in args if isinstance(a, bool)]
+    non_blocking = kwargs.pop("non_blocking", bool(waits and waits[0]))
+    memory_format = kwargs.pop("memory_format", None)
+    device, dtype = _destination(args, kwargs)
+    return None if device is None else Device(device), dtype, non_blocking, memory_format
+
+
+_nn = types.SimpleNamespace(_parse_to=_parse_to)
 
 
 def _disabled_torch_function_impl(

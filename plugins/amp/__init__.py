@@ -48,6 +48,7 @@ def register_exports() -> Mapping[str, Any]:
         "amp.is_autocast_available": f"{_AUTOCASTING}:is_autocast_available",
         "amp.custom_fwd": f"{_FUNCTIONS}:custom_fwd",
         "amp.custom_bwd": f"{_FUNCTIONS}:custom_bwd",
+        "amp.OptState": f"{__name__}.iteration:OptState",
         "amp.GradScaler": f"{_SCALER}:GradScaler",
         "amp.StepResult": f"{__name__}.result:StepResult",
         "amp.ScaledGradientsWarning": f"{__name__}.guard:ScaledGradientsWarning",

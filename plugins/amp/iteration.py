@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,22 @@ if TYPE_CHECKING:
 _WATCHED = 64
 
 
+class OptState(enum.Enum):
+    """What has happened to an optimizer since the last update (PyTorch's name)."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
+
+
 class Progress:
-    """What has happened to one optimizer since the last update: nothing, unscaled, stepped."""
+    """How far one optimizer is since the last update."""
 
     __slots__ = ("found_inf", "optimizer", "result", "stage")
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer  # kept, so that its id stays its own
-        self.stage = "ready"
+        self.stage = OptState.READY
         self.result: StepResult | None = None
         #: By place, a Tensor with a number a parameter: 1 if its gradient was not finite.
         self.found_inf: dict[Any, Tensor] = {}

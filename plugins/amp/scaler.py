@@ -13,7 +13,7 @@ from . import guard
 from .autocasting import is_available
 from .gradients import all_scaled, any_found, unscaled
 from .history import History
-from .iteration import Iteration, Progress
+from .iteration import Iteration, OptState, Progress
 from .ops import update_scale
 from .result import StepResult
 from .settings import Settings
@@ -129,15 +129,15 @@ class GradScaler(Settings):
             return
         scale = self._made("unscale_")[0]
         progress = self._of(optimizer)
-        if progress.stage == "unscaled":
+        if progress.stage is OptState.UNSCALED:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        if progress.stage == "stepped":
+        if progress.stage is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step(). " + _BROKEN)
         inverse = scale.double().reciprocal().float()
         progress.found_inf = unscaled(optimizer, inverse)
-        progress.stage = "unscaled"
+        progress.stage = OptState.UNSCALED
         if not _is_captured():
             self._inverse = inverse
 
@@ -155,9 +155,9 @@ class GradScaler(Settings):
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
         scale, tracker = self._made("step")
         progress = self._of(optimizer)
-        if progress.stage == "stepped":
+        if progress.stage is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update(). " + _BROKEN)
-        if progress.stage == "ready":
+        if progress.stage is OptState.READY:
             self.unscale_(optimizer)
         if not progress.found_inf:
             raise AssertionError(
@@ -178,7 +178,7 @@ class GradScaler(Settings):
             self._history.settle()
             if self._history.good is None:
                 self._history.good = int(tracker.item())  # the device was asked just now anyway
-        progress.stage = "stepped"
+        progress.stage = OptState.STEPPED
         progress.result = result
         return result
 
@@ -289,7 +289,7 @@ class GradScaler(Settings):
         """
         now = self._iteration
         progress = now.progress.get(id(optimizer))
-        is_ready = progress is None or progress.stage == "ready"
+        is_ready = progress is None or progress.stage is OptState.READY
 
         def factor_of(p: Tensor) -> Tensor | None:
             return None if is_ready and id(p) in now.order else self._inverse
@@ -365,8 +365,8 @@ class GradScaler(Settings):
 
     def _of(self, optimizer: Any) -> Progress:
         progress = self._iteration.of(optimizer)
-        if progress.stage == "unscaled" and progress.found_inf and all_scaled(optimizer):
-            progress.stage = "ready"  # an exception ended that iteration early
+        if progress.stage is OptState.UNSCALED and progress.found_inf and all_scaled(optimizer):
+            progress.stage = OptState.READY  # an exception ended that iteration early
         return progress
 
     def _now(self) -> Iteration:

@@ -20,6 +20,10 @@ def register_exports() -> Mapping[str, Any]:
     names = ("profile", "record_function")
     exports = {f"profiler.{n}": f"{__name__}.profiling:{n}" for n in names}
     exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in names})
+    older = ("EventList", "emit_nvtx")
+    exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in older})
+    exports["autograd._profiler_enabled"] = f"{__name__}.profiling:_profiler_enabled"
+    exports["profiler.kineto_available"] = f"{__name__}.profiling:kineto_available"
     plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
     exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})
     timing = ("Compare", "Measurement", "Timer", "select_unit", "timer")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from anadrome import Mode, Tensor
 from anadrome.border import enclose
+from anadrome.cuda import nvtx
 
 from .schedules import ProfilerAction, always
 
@@ -49,8 +50,16 @@ class Averages:
         return self.cpu_time_total / self.count
 
 
-class Table(list):
-    """The averages of a profile, one an op."""
+class EventList(list):
+    """The events of a profile, or their averages, one an op (PyTorch: `EventList`)."""
+
+    def key_averages(self, group_by_input_shapes: bool = False, **options: Any) -> EventList:
+        """The events grouped by op, and by shapes on request, in order of the first one."""
+        grouped: dict[str, list[float]] = {}
+        for event in self:
+            key = f"{event.name} {event.shapes}" if group_by_input_shapes else event.name
+            grouped.setdefault(key, []).append(event.duration)
+        return EventList(Averages(key, len(times), sum(times)) for key, times in grouped.items())
 
     def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
         """As text. `sort_by`: `cpu_time_total`, `cpu_time` or `count`."""
@@ -76,6 +85,17 @@ class Table(list):
     def total_average(self) -> Averages:
         """All of it as one."""
         return Averages("Total", sum(r.count for r in self), sum(r.cpu_time_total for r in self))
+
+    def export_chrome_trace(self, path: str) -> None:
+        """Write a trace for `chrome://tracing` or Perfetto; compressed, if it ends in `.gz`."""
+        trace = [
+            {"name": e.name, "ph": "X", "ts": e.start, "dur": e.duration, "pid": 0,
+             "tid": e.thread, "cat": "cpu_op", "args": {"Input Dims": e.shapes}}
+            for e in self
+        ]  # fmt: skip
+        opened: Any = gzip.open if str(path).endswith(".gz") else open
+        with opened(path, "wt", encoding="utf-8") as file:
+            json.dump({"traceEvents": trace, "displayTimeUnit": "ms"}, file)
 
 
 _running: list[profile] = []
@@ -122,7 +142,7 @@ class profile(Mode):
         self.enabled = enabled
         self.record_shapes = record_shapes
         self.on_trace_ready = on_trace_ready
-        self.events_seen: list[Event] = []
+        self.function_events = EventList()
         self.schedule = schedule or always
         self.step_num = 0
         self.current_action = ProfilerAction.NONE
@@ -142,7 +162,7 @@ class profile(Mode):
 
     def _note(self, name: str, begin: float, shapes: tuple[Any, ...]) -> None:
         now = time.perf_counter()
-        self.events_seen.append(
+        self.function_events.append(
             Event(name, begin * 1e6, (now - begin) * 1e6, shapes, threading.get_ident())
         )
 
@@ -161,7 +181,7 @@ class profile(Mode):
     def _begin(self, action: ProfilerAction) -> None:
         """The next step's action; a window that begins forgets the one before."""
         if action in _RECORDING and self.current_action is not ProfilerAction.RECORD:
-            self.events_seen = []
+            self.function_events = EventList()
         self.current_action = action
 
     def start(self) -> None:
@@ -180,32 +200,46 @@ class profile(Mode):
             self.on_trace_ready(self)
         self._begin(self.schedule(self.step_num))
 
-    def events(self) -> list[Event]:
+    def events(self) -> EventList:
         """Each call, in order of its end."""
-        return self.events_seen
+        return self.function_events
 
-    def key_averages(self, group_by_input_shape: bool = False, **options: Any) -> Table:
+    def key_averages(self, group_by_input_shape: bool = False, **options: Any) -> EventList:
         """The calls grouped by op, in order of the first one."""
-        grouped: dict[str, list[float]] = {}
-        for event in self.events_seen:
-            key = f"{event.name} {event.shapes}" if group_by_input_shape else event.name
-            grouped.setdefault(key, []).append(event.duration)
-        return Table(Averages(key, len(times), sum(times)) for key, times in grouped.items())
+        return self.function_events.key_averages(group_by_input_shape)
 
     def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
         """`key_averages().table(...)`."""
         return self.key_averages().table(sort_by, row_limit)
 
     def export_chrome_trace(self, path: str) -> None:
-        """Write a trace for `chrome://tracing` or Perfetto; compressed, if it ends in `.gz`."""
-        trace = [
-            {"name": e.name, "ph": "X", "ts": e.start, "dur": e.duration, "pid": 0,
-             "tid": e.thread, "cat": "cpu_op", "args": {"Input Dims": e.shapes}}
-            for e in self.events_seen
-        ]  # fmt: skip
-        opened: Any = gzip.open if str(path).endswith(".gz") else open
-        with opened(path, "wt", encoding="utf-8") as file:
-            json.dump({"traceEvents": trace, "displayTimeUnit": "ms"}, file)
+        """Write a trace: see `EventList.export_chrome_trace`."""
+        self.function_events.export_chrome_trace(path)
+
+
+def _profiler_enabled() -> bool:
+    """Whether a profile is running (PyTorch: `torch.autograd._profiler_enabled`)."""
+    return bool(_running)
+
+
+def kineto_available() -> bool:
+    """False: ops are timed by Python's clock, not by PyTorch's own library for it."""
+    return False
+
+
+class emit_nvtx(Mode):
+    """A range of `cuda.nvtx` around each op (PyTorch: `torch.autograd.profiler.emit_nvtx`)."""
+
+    def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
+        self.enabled = enabled
+        self.record_shapes = record_shapes
+
+    def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.enabled:
+            return op(*args, **kwargs)
+        shapes = [list(a.shape) for a in args if isinstance(a, Tensor)]
+        with nvtx.range(f"{op.__name__}, sizes = {shapes}" if self.record_shapes else op.__name__):
+            return op(*args, **kwargs)
 
 
 class record_function(contextlib.ContextDecorator):

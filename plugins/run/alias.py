@@ -62,7 +62,7 @@ class Alias(types.ModuleType):
         _own(self)["__path__"] = []
         _own(self)["__file__"] = getattr(target, "__file__", None)
         if name == "torch":
-            _own(self).update(OWN)
+            _own(self).update(OWN, torch=self)
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
