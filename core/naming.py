@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import DeclarationError
-from .graph import Node, Packed, PackedRows
+from .graph import AccumulateGrad, Node, Packed, PackedRows
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -92,8 +92,16 @@ def saved_attribute(node: Any, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
     for names, row in zip(op.saved_names, node.saved_rows(True)):
         if row and ours in names:
-            return row[names.index(ours)]
+            return _as_it_was(row[names.index(ours)])
     return None
+
+
+def _as_it_was(value: Any) -> Any:
+    """A leaf that was unpacked is a leaf again."""
+    edge = getattr(value, "_edge", None)
+    if edge.__class__ is tuple and isinstance(edge[0], AccumulateGrad):
+        return value.detach().requires_grad_()
+    return value
 
 
 def was_tensor(value: Any) -> bool:

@@ -207,6 +207,8 @@ def test_what_a_node_saved_is_found_by_pytorchs_names():
             e.grad_fn._saved_result.tolist(),
             e.grad_fn._saved_result.grad_fn is e.grad_fn,
             packed.grad_fn._saved_self.tolist(),
+            packed.grad_fn._saved_self.is_leaf,
+            packed.grad_fn._saved_self.requires_grad,
             [n for n in dir(a.sin().grad_fn) if n.startswith("_saved")],
             hasattr(product.grad_fn, "_saved_of_no_name"),
             hasattr(product.grad_fn, "variable"),
