@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from typing import Any
 
@@ -87,11 +88,20 @@ def _line(start: Any, end: Any, steps: Any, kind: dtypes.dtype, device: Any) -> 
     wide = dtypes.complex128 if kind.is_complex else dtypes.float64
     if kind.category <= dtypes.int64.category:
         start, end = int(start), int(end)
-    step = (end - start) / (steps - 1) if steps > 1 else 0.0
+    if kind is dtypes.float32:  # as PyTorch, which multiplies and adds with one rounding
+        start, end = _single(start), _single(end)
+        step = _single(_single(end - start) / (steps - 1)) if steps > 1 else 0.0
+    else:
+        step = (end - start) / (steps - 1) if steps > 1 else 0.0
     index = xp.astype(xp.arange(steps, dtype=backend.dtype(dtypes.int64)), backend.dtype(wide))
     # From both ends, so that both are met exactly.
     first = xp.arange(steps) < max(steps // 2, 1)
     return backend, xp.where(first, index * step + start, end - (steps - 1 - index) * step)
+
+
+def _single(value: float) -> float:
+    """The number rounded to single precision."""
+    return ctypes.c_float(value).value
 
 
 @creates

@@ -222,5 +222,6 @@ def _line(n: int, align: bool, like: Tensor) -> Tensor:
     """The places of n pixels in [-1, 1]."""
     if n == 1:
         return creation.zeros(1, dtype=like.dtype, device=like.device)
-    end = 1.0 if align else (n - 1) / n
-    return creation.linspace(-end, end, n, dtype=like.dtype, device=like.device)
+    # Rounded as in PyTorch: on which side of a pixel's centre a place is decides its gradient.
+    line = creation.linspace(-1, 1, n, dtype=like.dtype, device=like.device)
+    return line if align else line * (n - 1) / n
