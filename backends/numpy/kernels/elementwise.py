@@ -46,6 +46,14 @@ _UFUNCS = {
 }
 
 
+def _negative(x: Any, *, out: Any) -> Any:
+    """NumPy 2.4 gives other values from strides of four elements to strides."""
+    if out.flags.forc:
+        return np.negative(x, out=out)
+    out[...] = np.negative(x)
+    return out
+
+
 _NUMBERS = (int, float)
 
 
@@ -85,5 +93,6 @@ KERNELS["square"] = square
 KERNELS["clamp"] = clamp
 #: Those that may write into their first operand, for in-place forms without a graph.
 OUT_KERNELS: dict[str, Callable[..., Any]] = {
-    name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "neg", "exp", "sqrt")
+    **{name: _UFUNCS[name] for name in ("add", "sub", "mul", "div", "exp", "sqrt")},
+    "neg": _negative,
 }
