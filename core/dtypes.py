@@ -221,13 +221,13 @@ def as_dtype(d: Any) -> dtype:
     if isinstance(d, dtype):
         return d
     if d is float:
-        return _default
+        return float64
     if d is int:
         return int64
     if d is bool:
         return bool_
     if d is complex:
-        return of_python(1j)
+        return complex128
     try:
         return from_native[d]
     except TypeError:  # not even a key

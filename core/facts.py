@@ -168,6 +168,8 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 @refusing
 def is_inference(input: Tensor) -> bool:
     """Whether it was made in inference mode (``torch.is_inference``)."""
+    if isinstance(input, type):  # which has the attribute, too
+        raise ArgumentError("is_inference(): argument 'input' must be Tensor, not a class")
     return input._inference
 
 

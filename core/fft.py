@@ -359,7 +359,8 @@ def ifftshift(input: Tensor, dim: Any = None) -> Tensor:
 
 
 def _shifted(name: str, input: Tensor, dim: Any, by: Any) -> Tensor:
-    _prepared(name, input, None)
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
     if dim is None:
         dims = tuple(range(input.ndim))
     else:

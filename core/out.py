@@ -83,6 +83,10 @@ def _named(result: Any) -> bool:
     return hasattr(result, "_fields")
 
 
+#: Reductions that are computed in the type of ``out=``, where no other is asked for.
+_COMPUTED_IN_TYPE_OF_OUT = {"sum", "prod", "cumsum", "cumprod"}
+
+
 def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a composite the keyword ``out=``, and NumPy's names of its arguments.
 
@@ -91,12 +95,17 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     anadrome.Size([2, 1])
     """
 
+    name = {"_summed": "sum", "_meaned": "mean"}.get(function.__name__, function.__name__)
+
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        if out is not None and isinstance(out, Tensor) and name in _COMPUTED_IN_TYPE_OF_OUT:
+            if keywords.get("dtype") is None:
+                keywords["dtype"] = out.dtype
         try:
             result = function(*args, **keywords)
         except Exception as error:
             result = answer(function, error, args, keywords)
-        return result if out is None else into(out, result, function.__name__)
+        return result if out is None else into(out, result, name)
 
     return call

@@ -210,6 +210,10 @@ def test_an_index_of_nothing_may_be_of_any_type(text: str) -> None:
     "L.fft.fftn(x, dim={0})", "x.roll(1, L_np.float32(0))", "L.cuda.device_of(L_np.int64(2))",
     "x.double().map_(x, lambda a, b: a)", "L.sparse_coo_tensor(x.bool())",
     "L.sparse_coo_tensor(x.long(), size=[2, 3])", "L.histogramdd(x, L.ones(3))",
+    "x.to(x.long(), dtype=L.float64)", "x.to(L.float64, dtype=L.float64)",
+    "x.to('cpu', device='cpu')", "x.std(correction=0, unbiased=False)", "L.is_inference(L.Tensor)",
+
+    "L.nn.functional.embedding_bag(x.long(), L.ones(3, 1), padding_idx=-9)",
     "L.is_same_size(L.Tensor, x)", "x.dist(lambda x: x)", "L.logit(x, 1j)",
     "L.utils.checkpoint.set_device_states('cpu', [1], device_type=x)",
     "L.save(x, L_io.BytesIO(), pickle_module=3)", "L.save(x, L_io.BytesIO(), pickle_protocol=99)",
@@ -227,6 +231,8 @@ def test_both_refuse(text: str) -> None:
     "L.sparse_coo_tensor(size=[2, 3]).shape == (2, 3)",
     "L.histogramdd(L.ones(2, 1), L.tensor(3))[0].tolist()",
     "list(L.Size([L.tensor(3), True, L_np.int64(2)]))", "L.Size(L.tensor([1, 2])) == (1, 2)",
+    "L.fft.ifftshift(L.arange(4).half()).tolist()", "L.fft.fftshift(L.arange(4).bool()).tolist()",
+    "(lambda x: (x.__setitem__((slice(None), [True, False]), L.tensor(2)), x.tolist()))(L.eye(2))",
     "len(L.nn.Transformer(8, 2, 1, 1, 16, 0.1, L.ones(2, 3)).state_dict())",
     "type(L.nn.DataParallel(L.nn.Linear(2, 2), [0, 1]).device_ids)",
     "tuple(L.autograd.graph.GradientEdge(1, 2, 3))",
@@ -240,3 +246,21 @@ def test_both_work(text: str) -> None:
 def test_bounds_of_logit_that_cross_or_bound_nothing(eps: object) -> None:
     x = np.array([0.2, 0.5, 0.9, -1.0, 2.0, 0.0, 1.0])
     agree(lambda L, x: L.logit(x, eps), x, second=False)
+
+
+@pytest.mark.parametrize("text", [
+    "L.zeros(1, dtype=float)", "L.zeros(1, dtype=complex)", "L.ones(1).to(float)",
+    "L.arange(3, dtype=float)",
+    "L.ones(2).sum(0, dtype=complex)", "L.nn.Linear(2, 2, dtype=float).weight * 0",
+    "L.nn.Linear(2, 2).to(float).bias * 0", "L.tensor([1], dtype=int)", "L.zeros(1, dtype=bool)",
+    "L.sum(x, 0, out=L.empty(3, dtype=L.int64))", "L.prod(x, 0, out=L.empty(3, dtype=L.int64))",
+    "L.cumsum(x, 0, out=L.empty(2, 3, dtype=L.int64))",
+    "L.cumprod(x, 0, out=L.empty(2, 3, dtype=L.int64))",
+    "L.sum(x > 0, 0, out=L.empty(3, dtype=L.bool))", "L.sum(x, 0, out=L.empty(3).double())",
+    "L.aminmax(x, dim=L_np.int64(0))[1]",
+])  # fmt: skip
+def test_the_element_types_of_results(text: str) -> None:
+    """Python's ``float`` is float64, whatever the default; ``out=`` decides how sums are made."""
+    both = [eval(text, {"L": L, "L_np": np, "x": L.ones(2, 3) * 1.5}) for L in (ad, torch)]
+    assert str(both[0].dtype).rpartition(".")[2] == str(both[1].dtype).rpartition(".")[2]
+    assert both[0].tolist() == both[1].tolist()

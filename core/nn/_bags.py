@@ -55,6 +55,12 @@ def embedding_bag(
     table_indices("embedding_bag", input)
     flat = input.reshape(-1)
     if padding_idx is not None:
+        n = weight.shape[0]
+        if not -n <= padding_idx < n:
+            raise RuntimeError(
+                f"padding_idx must be within the number of embeddings, -{n} through {n - 1}, but "
+                f"got {padding_idx}"
+            )
         padding_idx %= weight.shape[0]
     with no_grad():
         if offsets is None:

@@ -296,17 +296,21 @@ def _inside(g: Any, x: Any, low: Any, high: Any) -> Any:
 @takes_out
 def _pow(input: Any, exponent: Any) -> Any:
     """``input ** exponent`` (PyTorch: ``torch.pow``); either may be a number."""
-    return pow(input, exponent, tensors=pow_tensor)
+    out = pow(input, exponent)
+    return out if out is not NotImplemented else pow_tensor(input, exponent)  # which raises
 
 
-def pow(a: Any, exponent: Any, *, tensors: Any = as_operator(pow_tensor)) -> Any:
+_power_of_tensors = as_operator(pow_tensor)
+
+
+def pow(a: Any, exponent: Any) -> Any:
     """The operator ``**``."""
     if isinstance(exponent, (int, float)) and hasattr(a, "dtype"):
         return pow_number(a, exponent=exponent)
     if not isinstance(exponent, Tensor) and hasattr(exponent, "is_integer"):
         if hasattr(exponent, "item") and hasattr(a, "dtype"):  # a number of NumPy's, no fraction
             return pow_number(a, exponent=exponent.item())
-    return tensors(a, exponent)
+    return _power_of_tensors(a, exponent)
 
 
 def _install_operators() -> None:

@@ -108,14 +108,18 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         raise TypeError(f"to() got unexpected arguments {', '.join(keywords)}")
     for i, a in enumerate(args):
         if isinstance(a, Tensor):
-            if i:
+            if i or device is not None or dtype is not None:
                 raise TypeError("to() takes a device, a dtype, both, or one other Tensor")
             device, dtype = a.device, a.dtype
         elif isinstance(a, (str, Device)):
+            if device is not None:
+                raise TypeError("to() got a device twice")
             device = a
         elif isinstance(a, bool):  # non_blocking given by position
             wait = not a
         elif a is not None:
+            if dtype is not None:
+                raise TypeError("to() got a dtype twice, or one beside another Tensor")
             dtype = dtypes.as_dtype(a)
     out = self
     if device is not None:

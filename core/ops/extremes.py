@@ -157,8 +157,8 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Any
     >>> ad.aminmax(ad.tensor([3, 1, 2])).max
     tensor(3)
     """
-    if dim is not None and not isinstance(dim, int):
-        raise TypeError(f"aminmax(): argument 'dim' must be int, not {type(dim).__name__}")
+    if dim is not None:
+        dim = whole(dim)
     if dim is None and 0 in input.shape:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "

@@ -189,7 +189,8 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         return
     if value.dtype is not self.dtype:
         # The whole, or one value where a mask says, is copied, and so cast.
-        if not (index is True or index is False or (value.numel() == 1 and _is_mask(advanced))):
+        places = tuple([i for i in advanced if i is not None and not isinstance(i, slice)])
+        if not (index is True or index is False or (value.numel() == 1 and _is_mask(places))):
             raise DtypeError(
                 "Index put requires the source and destination dtypes match, got "
                 f"{self.dtype.name} for the destination and {value.dtype.name} for the source; "

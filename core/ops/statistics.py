@@ -133,6 +133,8 @@ def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None:
+        if correction is not None:
+            raise TypeError("std() and var() take unbiased or correction, not both")
         return as_dim(dim), int(unbiased)
     return as_dim(dim), 1 if correction is None else correction
 

@@ -195,7 +195,10 @@ def tree_flatten(tree: PyTree, is_leaf: Leafness | None = None) -> tuple[list[An
         children, context = kind.flatten_fn(value)
         return TreeSpec(cls, context, [structure(c) for c in children])
 
-    spec = structure(tree)
+    try:
+        spec = structure(tree)
+    except RecursionError:
+        raise ValueError("a tree that is nested too deeply, or holds itself") from None
     return leaves, spec
 
 

@@ -32,7 +32,8 @@ LENIENT = (
         "what is true in Python switches on; settings of the program alone take no other word",
         r"expects a bool, but got|convert to C long|must be bool, not|must be bool or None|"
         r"object cannot be interpreted as an integer|"
-        rf"[( ]{_SWITCHES}=\w+|Boolean value of Tensor|only integer tensors of a single element",
+        rf"[( ]{_SWITCHES}=(?!bool)\w+|Boolean value of Tensor|"
+        r"only integer tensors of a single element",
     ),
     Reason(
         "the same, given by place",
@@ -99,7 +100,7 @@ LENIENT = (
     ),
     Reason(
         "Python's fractions and decimals are numbers",
-        r"(not |\(|=|, )(Fraction|Decimal)\b|instances of Number",
+        r"(not |\(|=|, )((fractions|decimal)\.)?(Fraction|Decimal)\b|instances of Number",
     ),
     Reason(
         "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
@@ -115,8 +116,10 @@ LENIENT = (
         "one function serves as method and function, with out= and names of both, and of nn's twin",
         r"takes no keyword arguments|unexpected keyword argument '(out|inplace|shape|split_size"
         r"|split_size_or_sections|return_indices|function|a|b|pin_memory|dtype|input|other)'|"
-        r"unrecognized keyword arguments: out|out=\w+|missing 1 required positional arguments|"
-        r"takes (from )?\d+( to \d+)? positional arguments? but|"
+        r"unrecognized keyword arguments: out|out=\w+|"
+        r"missing 1 required positional arguments: .(size|dims?|mean).$|"
+        r"(as_tensor|no_grad\.__init__|threshold|scaled_dot_product_attention|round)\(\) takes .* "
+        r"but|"
         r"got multiple values for argument 'input'|got \((low|a|b)=|got \((Tensor|"
         r"Tensor, Tensor), device=",
     ),
@@ -205,7 +208,8 @@ LENIENT = (
     ),
     Reason(
         "a check of PyTorch's that has no cause here",
-        r"set number of interop threads|Coefficients|of distribution Chi2|batch_first|"
+        r"set number of interop threads|Coefficients|batch_first|"
+        r"of distribution (Chi2|Gamma\(concentration: 0\.0)|"
         r"Dimension out of range .* \[-0|Input shapes should be of type|weight` to be a scalar",
     ),
     Reason(

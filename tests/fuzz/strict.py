@@ -188,8 +188,8 @@ STRICT = (
         r"<class 'anadrome.tensor.Tensor'>",
     ),
     Reason(
-        "a loader's functions are looked at when it is made",
-        r"DataLoader: \w+ must be a function",
+        "the functions of a loader and of a profile are looked at when it is made",
+        r"DataLoader: \w+ must be a function|profile\(\): on_trace_ready is a function",
     ),
     Reason("bounds that cross", r"min_val cannot be greater"),
     Reason(

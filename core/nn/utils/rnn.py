@@ -107,7 +107,7 @@ class PackedSequence(_Parts):
     @property
     def is_cuda(self) -> bool:
         """Whether the data is on a GPU."""
-        return str(self.data.device).startswith("cuda")
+        return str(getattr(self.data, "device", "")).startswith("cuda")
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
