@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from typing import Any
@@ -352,3 +354,21 @@ def test_damaged_files_are_named(data):
 def test_any_bytes_as_a_pickle(body):
     with contextlib.suppress(ad.errors.SerializationError):
         ad.load(archive(b"\x80\x02" + body))
+
+
+def test_what_other_packages_put_into_pickle_is_not_used(tmp_path):
+    """As dill does when it is imported; PyTorch's pickler does not see it."""
+    program = (
+        "import collections, pickle, sys, types\n"
+        "def other(pickler, obj): raise TypeError('not of this pickler')\n"
+        "for kind in list(pickle._Pickler.dispatch): pickle._Pickler.dispatch[kind] = other\n"
+        "import anadrome as ad\n"
+        "kept = [ad.device('cpu'), collections.OrderedDict(a=[1, 2.5, None, True, b'x']),\n"
+        "        {'f': len, 'g': collections.namedtuple}, {1, 2}, frozenset([3]),\n"
+        "        (bytearray(b'y'), int)]\n"
+        "ad.save(kept, sys.argv[1])\n"
+        "assert ad.load(sys.argv[1], weights_only=False) == kept\n"
+    )
+    args = [sys.executable, "-c", program, str(tmp_path / "kept.pt")]
+    done = subprocess.run(args, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
@@ -39,11 +40,25 @@ _REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
 _PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 
 
+def _own_dispatch() -> dict[Any, Any]:
+    """What pickle itself does with each type; other packages put theirs into ``_Pickler``'s."""
+    own: Any = pickle._Pickler  # type: ignore[attr-defined]
+    kinds = (bool, float, bytes, bytearray, str, tuple, list, dict, set, frozenset, type)
+    named = {kind: getattr(own, f"save_{kind.__name__}") for kind in kinds}
+    return {
+        **named,
+        int: own.save_long,
+        type(None): own.save_none,
+        pickle.PickleBuffer: own.save_picklebuffer,
+        types.FunctionType: own.save_global,
+    }
+
+
 class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
     """``place``: puts a tensor into the file; returns kind, key, count, offset and strides."""
 
     write: Callable[[bytes], Any]
-    dispatch: ClassVar[dict[Any, Any]] = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[Any, Any]] = _own_dispatch()
 
     def __init__(self, file: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> None:
         super().__init__(file, protocol=2)
