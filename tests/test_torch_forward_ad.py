@@ -142,3 +142,96 @@ def test_without_recording_there_is_an_error_and_no_wrong_answer():
         x = forward_ad.make_dual(ad.tensor(X), ad.tensor(V))
         with ad.no_grad(), pytest.raises(RuntimeError, match="recording is off here"):
             forward_ad.unpack_dual(x * x)
+
+
+def test_a_function_that_says_only_its_jvp():
+    def program(L, fw):
+        class Turned(L.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, k, y):
+                ctx.result = x.exp() * k
+                ctx.factor = k
+                return ctx.result + y, y * 2
+
+            @staticmethod
+            def jvp(ctx, x, k, y):
+                assert k is None
+                first = 0 if x is None else x * ctx.result
+                return first + (0 if y is None else y), 0 if y is None else y * 2
+
+        w = L.tensor(W)
+        with fw.dual_level():
+            x = fw.make_dual(L.tensor(X), L.tensor(V))
+            y = fw.make_dual(w, L.tensor(X))
+            both_outputs = Turned.apply(x, 3.0, y)
+            return [
+                *[fw.unpack_dual(o).tangent for o in both_outputs],
+                fw.unpack_dual(Turned.apply(x, 2.0, w)[0].sin()).tangent,
+            ]
+
+    both(program)
+    x = ad.tensor(X, requires_grad=True)
+
+    class Exp(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.result = x.exp()
+            return ctx.result
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return tangent * ctx.result
+
+    assert ad.autograd.gradcheck(Exp.apply, (x,), check_forward_ad=True, check_backward_ad=False)
+    Exp.apply(x).sum().backward()
+    assert ad.allclose(x.grad, x.exp())
+
+
+def test_gradcheck_takes_pytorchs_arguments():
+    def program(L, fw):
+        class Half(L.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, wrong):
+                ctx.factor = 3.0 if wrong else 2.0
+                return x * 2
+
+            @staticmethod
+            def jvp(ctx, x, _):
+                return x * ctx.factor
+
+            @staticmethod
+            def backward(ctx, g):
+                return g * ctx.factor, None
+
+        x = L.tensor(X, requires_grad=True)
+        z = L.tensor(X + 1j * V, requires_grad=True)
+        check, twice = L.autograd.gradcheck, L.autograd.gradgradcheck
+        quiet = {"raise_exception": False}
+        found = [
+            check(lambda x: x.sin() * 2, x, check_forward_ad=True, check_batched_grad=True),
+            check(lambda x: (x * x.sum(), x), (x,), check_forward_ad=True, fast_mode=True),
+            check(lambda z: z * z.conj() + z, z, check_forward_ad=True, check_backward_ad=False),
+            check(lambda x: x.exp(), x, nondet_tol=1e-9, check_undefined_grad=False, masked=False),
+            twice(lambda x: x.sin(), x, check_undefined_grad=False, check_batched_grad=True),
+            twice(lambda x: x.sin(), x, check_fwd_over_rev=True),
+            check(lambda x: Half.apply(x, False), x, check_forward_ad=True, **quiet),
+            check(lambda x: Half.apply(x, True), x, **quiet),
+        ]
+        with pytest.raises(AssertionError, match="check_forward_ad or check_backward_ad"):
+            check(lambda x: x, x, check_backward_ad=False)
+        return [L.tensor(found)]
+
+    both(program)
+    x = ad.tensor(X, requires_grad=True)
+
+    class Wrong(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def jvp(ctx, x):
+            return x * 3
+
+    with pytest.raises(RuntimeError, match="forward mode mismatch"):
+        ad.autograd.gradcheck(Wrong.apply, x, check_forward_ad=True, check_backward_ad=False)

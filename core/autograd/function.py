@@ -109,7 +109,10 @@ class FunctionCtx(Node):
                 g = by_type[like[2]].xp.zeros(like[0], dtype=like[1])
             slots.append(g if g is None or isinstance(g, Tensor) else wrap(g))
         with self._as_left():
-            out = self.function.backward(self, *slots)
+            if self.function.jvp is not None and self.function.backward is Function.backward:
+                out = self._transposed(slots)
+            else:
+                out = self.function.backward(self, *slots)
         out = out if isinstance(out, tuple) else (out,)
         count = len(self.edges)
         if len(out) > count and all(x is None for x in out[count:]):
@@ -146,6 +149,42 @@ class FunctionCtx(Node):
         if create_graph:
             return out
         return [g._data if isinstance(g, Tensor) else None for g in out]
+
+    def _transposed(self, cotangents: list[Any]) -> tuple[Any, ...]:
+        """The gradients that follow from ``jvp``, which is linear in the tangents."""
+        from ..backend import by_type
+        from .entry import grad
+
+        array = next(like[2] for like in self.__dict__["_likes"] if like[2] is not None)
+        tangents: list[Any] = []
+        for edge in self.edges:
+            tangent = None
+            if edge is not None:
+                node, nr = edge
+                shape, dtype = (
+                    (node.shape[nr], node.dtype[nr]) if node.multi else (node.shape, node.dtype)
+                )
+                tangent = wrap(by_type[array].xp.zeros(shape, dtype=dtype)).requires_grad_()
+            tangents.append(tangent)
+        recording = modes.current().grad
+        with modes.enable_grad():
+            out = self.function.jvp(self, *tangents)
+        outs = out if isinstance(out, tuple) else (out,)
+        pairs = [
+            (o, c)
+            for o, c in zip(outs, cotangents)
+            if isinstance(o, Tensor) and o.requires_grad and c is not None
+        ]
+        wanted = [t for t in tangents if t is not None]
+        if not pairs or not wanted:
+            return (None,) * len(tangents)
+        found = iter(
+            grad(
+                [o for o, _ in pairs], wanted, [c for _, c in pairs],
+                create_graph=recording, allow_unused=True,
+            )
+        )  # fmt: skip
+        return tuple([None if t is None else next(found) for t in tangents])
 
 
 def _sums_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -196,6 +235,10 @@ class Function(metaclass=_FunctionMeta):
         )
 
     setup_context: Any = None
+
+    #: ``jvp(ctx, *tangents)``, the tangents of the outputs. It serves forward mode and, as it is
+    #: linear in the tangents, also ``backward`` where there is none.
+    jvp: Any = None
 
     @classmethod
     def apply(cls, *args: Any) -> Any:

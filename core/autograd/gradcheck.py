@@ -25,7 +25,15 @@ def gradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     *,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
     fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Compare ``func``'s gradients with central differences (``torch.autograd.gradcheck``).
 
@@ -34,7 +42,13 @@ def gradcheck(
     parts. Raises ``GradcheckError`` (a RuntimeError) on a difference, or returns False if
     ``raise_exception`` is False.
     ``fast_mode``: along one random direction of each input instead, for large inputs.
+    ``check_forward_ad``: compare the tangents of ``forward_ad``, too; ``check_backward_ad=False``:
+    only these. ``check_batched_grad``: a backward mapped over gradients gives each one's.
+    PyTorch's other arguments are accepted, and ask nothing more here: no gradient is undefined, of
+    another dtype than its input or sparse, and one backward is computed as another.
     """
+    if not (check_forward_ad or check_backward_ad):
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad")
     args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     varied = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
     if not varied:
@@ -48,10 +62,14 @@ def gradcheck(
     try:
         outputs = _outputs(func(*args))
         for position, x in enumerate(varied):
-            if fast_mode:
+            if check_forward_ad:
+                _compare_tangents(func, args, x, position, fast_mode, eps, atol, rtol)
+            if check_backward_ad and fast_mode:
                 _compare_along(func, args, x, position, outputs, eps, atol, rtol)
-            else:
+            elif check_backward_ad:
                 _compare(func, args, x, position, outputs, eps, atol, rtol)
+            if check_backward_ad and check_batched_grad:
+                _compare_batched(x, position, outputs, atol, rtol)
     except GradcheckError:
         if raise_exception:
             raise
@@ -99,12 +117,7 @@ def _compare_along(
     atol: float, rtol: float,
 ) -> None:  # fmt: skip
     """Each output, weighted at random, along one random direction of ``x``."""
-    import random  # not at every import of anadrome
-
-    count = _coordinates(x)
-    stream = random.Random(count)
-    size = max(count, 1) ** 0.5
-    direction = [stream.gauss(0.0, 1.0) / size for _ in range(count)]
+    direction, stream = _direction(x)
     slopes = _slopes(func, args, x, list(enumerate(direction)), eps)
     for number, (out, slope) in enumerate(zip(outputs, slopes)):
         weights = [stream.gauss(0.0, 1.0) for _ in slope]
@@ -115,6 +128,70 @@ def _compare_along(
                 f"Jacobian mismatch for output {number} with respect to input {position} along a "
                 f"random direction: numerical {n}, analytical {a}; fast_mode=False says where"
             )
+
+
+def _direction(x: Tensor) -> tuple[list[float], Any]:
+    """A random direction of ``x``, the same each time, and the random numbers after it."""
+    import random  # not at every import of anadrome
+
+    count = _coordinates(x)
+    stream = random.Random(count)
+    size = max(count, 1) ** 0.5
+    return [stream.gauss(0.0, 1.0) / size for _ in range(count)], stream
+
+
+def _compare_tangents(
+    func: Any, args: Any, x: Tensor, position: int, fast: bool, eps: float, atol: float, rtol: float
+) -> None:
+    """Every output's tangent, in each direction of ``x`` or in a random one."""
+    from . import forward_ad
+
+    count = _coordinates(x)
+    moves = [_direction(x)[0]] if fast else [[float(i == j) for i in range(count)]
+                                             for j in range(count)]  # fmt: skip
+    backend = by_type[x._data.__class__]
+    for number, move in enumerate(moves):
+        slopes = _slopes(func, args, x, list(enumerate(move)), eps)
+        parts = list(map(complex, move[::2], move[1::2])) if x.dtype.is_complex else move
+        tangent = backend.xp.reshape(backend.asarray(parts, dtype=x._data.dtype), x._data.shape)
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, wrap(tangent))
+            given = [dual if a is x else a for a in args]
+            outs = [forward_ad.unpack_dual(o).tangent for o in _outputs(func(*given))]
+        for of, (slope, out) in enumerate(zip(slopes, outs)):
+            for n, a in zip(slope, [0.0] * len(slope) if out is None else _flat(out)):
+                if not (a == n or abs(a - n) <= atol + rtol * abs(n)):
+                    raise GradcheckError(
+                        f"Jacobian computed with forward mode mismatch for output {of} with "
+                        f"respect to input {position}, direction {number}: numerical {n}, "
+                        f"analytical {a}"
+                    )
+
+
+def _compare_batched(
+    x: Tensor, position: int, outputs: list[Tensor], atol: float, rtol: float
+) -> None:
+    """A backward mapped over two gradients, beside one for each."""
+    from ..ops.joining import stack
+    from ..sampling import randn
+
+    for number, out in enumerate(outputs):
+        if not out.requires_grad:
+            continue
+        seeds = [randn(tuple(out.shape), dtype=out.dtype, device=out.device) for _ in range(2)]
+        alone = [grad(out, x, s, retain_graph=True, allow_unused=True)[0] for s in seeds]
+        (both,) = grad(
+            out, x, stack(seeds), retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+        if both is None or any(g is None for g in alone):
+            continue
+        for one, g in zip(both, alone):
+            for a, n in zip(_flat(one), _flat(g)):
+                if not abs(a - n) <= atol + rtol * abs(n):
+                    raise GradcheckError(
+                        f"For output {number} and input {position}: a backward over batched "
+                        f"gradients gives {a}, one of each {n}"
+                    )
 
 
 def _gradient(out: Tensor, x: Tensor, weights: list[float]) -> list[float]:
@@ -165,7 +242,15 @@ def gradgradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
     *,
+    gen_non_contig_grad_outputs: bool = False,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
     fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
     """As ``gradcheck`` for the gradients of ``func``: second derivatives, in the inputs and in the
     incoming gradients (``torch.autograd.gradgradcheck``)."""
@@ -188,7 +273,11 @@ def gradgradcheck(
         found = grad(results, wanted, vectors, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
-    return gradcheck(first, (*args, *seeds), eps, atol, rtol, raise_exception, fast_mode=fast_mode)
+    return gradcheck(
+        first, (*args, *seeds), eps, atol, rtol, raise_exception, fast_mode=fast_mode,
+        check_batched_grad=check_batched_grad, check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+    )  # fmt: skip
 
 
 enclose_functions(globals())
