@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -252,3 +253,24 @@ def test_refusals(text: str, said: str) -> None:
 ])  # fmt: skip
 def test_out(text: str) -> None:
     same(text, X, gradients=False)
+
+
+@pytest.mark.parametrize("text", [
+    "L.ones(1).std()", "L.ones(3, 1).var(1)", "L.std_mean(L.ones(2), correction=2)",
+    "L.var(x[0, 0])", "L.var_mean(x, (0, 1), correction=100)", "L.ones(1).var(unbiased=False)",
+    "x[:0].std(0)", "L.std(L.ones(0, 3), 1)",
+])  # fmt: skip
+def test_where_no_value_is_left_it_is_said(text: str) -> None:
+    torch = pytest.importorskip("torch")
+    said = []
+    for L in (ad, torch):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            eval(text, {"L": L, "x": L.ones(3, 4)})
+        told = [str(w.message) for w in caught if w.category is UserWarning]
+        said.append([text.split(" (Triggered")[0] for text in told])
+    assert said[0] == said[1]
+
+
+def test_no_numbers_have_no_weights() -> None:
+    same("L.bincount(L.tensor([], dtype=L.int64), x[:0, 0].detach(), 2)", X, gradients=False)

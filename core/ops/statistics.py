@@ -11,6 +11,7 @@ from ..op import op
 from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, Sample, each
+from ..sites import warn
 from ..tensor import Tensor
 from .arithmetic import where
 from .extremes import picked_rule, shared_all_rule
@@ -139,15 +140,21 @@ def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
     return as_dim(dim), 1 if correction is None else correction
 
 
+def _told(name: str, x: Any, out: Any, correction: float) -> Any:
+    """``out``, and PyTorch's warning where no value is left to estimate it from."""
+    if (x.numel() // out.numel() if out.numel() else 0) <= correction:
+        warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel)."
+        )
+    return out
+
+
 @takes_out
 def var(
-    input: Any,
-    dim: Any = None,
-    unbiased: Any = None,
-    keepdim: bool = False,
-    *,
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Variance (PyTorch: ``torch.var``); ``correction=0`` for the biased one.
 
     >>> import anadrome as ad
@@ -155,50 +162,42 @@ def var(
     tensor(1.)
     """
     dim, correction = _correction(dim, unbiased, correction)
-    return var_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    out = var_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    return _told("var", input, out, correction)
 
 
 @takes_out
 def std(
-    input: Any,
-    dim: Any = None,
-    unbiased: Any = None,
-    keepdim: bool = False,
-    *,
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Standard deviation (PyTorch: ``torch.std``)."""
     dim, correction = _correction(dim, unbiased, correction)
-    return std_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    out = std_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    return _told("std", input, out, correction)
 
 
 @takes_out
 def var_mean(
-    input: Any,
-    dim: Any = None,
-    unbiased: Any = None,
-    keepdim: bool = False,
-    *,
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any]:  # fmt: skip
     """Variance and mean (PyTorch: ``torch.var_mean``)."""
     dim, correction = _correction(dim, unbiased, correction)
     spread_out = var_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    _told("var_mean", input, spread_out, correction)
     return spread_out, mean(input, dim=dim, keepdim=keepdim)
 
 
 @takes_out
 def std_mean(
-    input: Any,
-    dim: Any = None,
-    unbiased: Any = None,
-    keepdim: bool = False,
-    *,
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *,
     correction: float | None = None,
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any]:  # fmt: skip
     """Standard deviation and mean (PyTorch: ``torch.std_mean``)."""
     dim, correction = _correction(dim, unbiased, correction)
     spread_out = std_op(input, dim=dim, correction=correction, keepdim=keepdim)
+    _told("std_mean", input, spread_out, correction)
     return spread_out, mean(input, dim=dim, keepdim=keepdim)
 
 
@@ -340,10 +339,11 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     if weights is not None and tuple(weights.shape) != tuple(input.shape):
         raise RuntimeError("weights should be 1-d and have the same length as input")
     size = minlength
-    if input.numel():
-        if int(input.min().item()) < 0:
-            raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-        size = max(size, int(input.max().item()) + 1)
+    if not input.numel():
+        return input.new_zeros((size,), dtype=int64)  # whatever the weights, as in PyTorch
+    if int(input.min().item()) < 0:
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    size = max(size, int(input.max().item()) + 1)
     if weights is None:
         added = input.new_ones(input.shape, dtype=int64)
     else:
@@ -351,8 +351,6 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
         added = added if added.dtype.name == "float32" else added.to(float64)
     from .scattering import scatter_into
 
-    if not input.numel():
-        return added.new_zeros((size,))
     return scatter_into(added, input.long(), dim=0, shape=(size,))
 
 
