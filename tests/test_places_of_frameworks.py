@@ -193,6 +193,11 @@ def test_a_run_program_imports_what_frameworks_do(tmp_path: Any) -> None:
         "assert torch.torch is torch\n"
         "assert tensordot is torch.tensordot and einsum is torch.einsum\n"
         "assert not torch.profiler.kineto_available()\n"
+        "from torch._subclasses.fake_tensor import FakeTensor, is_fake\n"
+        "assert not is_fake(torch.ones(1)) and not isinstance(torch.ones(1), FakeTensor)\n"
+        "class Own(torch.fx.Interpreter): pass\n"
+        "from torch.fx.experimental.proxy_tensor import get_proxy_mode\n"
+        "assert get_proxy_mode() is None\n"
         "from torch.amp.grad_scaler import OptState\n"
         "assert [s.value for s in OptState] == [0, 1, 2]\n"
         "assert torch.Stream is torch.cuda.Stream and torch.Event is torch.cuda.Event\n"
@@ -208,6 +213,18 @@ def test_a_run_program_imports_what_frameworks_do(tmp_path: Any) -> None:
     run = [sys.executable, "-m", "anadrome", "run", str(script)]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "['exp', 'mine']", done.stderr
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["mps", "xpu", "mtia", "hpu", "xla", "cpu", "cuda", "nowhere"])
+def test_autocast_is_asked_for_each_kind_of_device(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    if kind == "nowhere":
+        for lib in (ad, torch):
+            with pytest.raises(RuntimeError):
+                lib.is_autocast_enabled(kind)
+        return
+    assert ad.is_autocast_enabled(kind) is torch.is_autocast_enabled(kind) is False
 
 
 @pytest.mark.torch

@@ -68,7 +68,19 @@ MODULES = {
     "ao.nn": "anadrome.places.quantization",
     "ao.quantization": "anadrome.places.quantization",
     **dict.fromkeys(
-        ("fx", "fx.graph", "fx.graph_module", "fx.node", "fx.proxy"), "anadrome.places.fx"
+        (
+            "fx",
+            "fx.experimental",
+            "fx.experimental.proxy_tensor",
+            "fx.graph",
+            "fx.graph_module",
+            "fx.interpreter",
+            "fx.node",
+            "fx.proxy",
+            "_subclasses",
+            "_subclasses.fake_tensor",
+        ),
+        "anadrome.places.fx",
     ),
     "futures": "anadrome.places.futures",
     "hub": "anadrome.places.hub",

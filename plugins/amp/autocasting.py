@@ -211,8 +211,17 @@ def is_autocast_available(device_type: str) -> bool:
     return device_type in _device_types()
 
 
+#: Device types of PyTorch's that programs ask about, whatever there is.
+_NOWHERE = ("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xla", "xpu")
+
+
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether ops on the device type are being autocast here (``torch.is_autocast_enabled``)."""
+    """Whether ops on the device type are being autocast here (``torch.is_autocast_enabled``).
+
+    False for those of PyTorch's that no backend serves (``"mps"``); RuntimeError for no device.
+    """
+    if device_type in _NOWHERE and device_type not in _device_types():
+        return False
     return _region(device_type) is not None
 
 
