@@ -47,13 +47,17 @@ class UntypedStorage:
         from .dtypes import uint8
         from .exchange import frombuffer
 
+        if not isinstance(filename, (str, bytes, os.PathLike)):
+            raise TypeError(f"from_file() takes a path, not {type(filename).__name__}")
+        if not isinstance(nbytes, int) or nbytes < 0:
+            raise TypeError(f"from_file(): nbytes is a number of bytes, not {nbytes!r:.40}")
         if shared and (not os.path.exists(filename) or os.path.getsize(filename) < nbytes):
             with open(filename, "ab") as file:
                 file.truncate(nbytes)
         with open(filename, "r+b" if shared else "rb") as file:
             there = os.path.getsize(filename)
             if there < nbytes:
-                raise RuntimeError(f"{filename} has {there} bytes, not {nbytes}")
+                raise RuntimeError(f"{filename!r} has {there} bytes, not {nbytes}")
             access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
             seen: Any = mmap.mmap(file.fileno(), nbytes, access=access) if nbytes else bytearray()
         return cls._of(frombuffer(seen, dtype=uint8))

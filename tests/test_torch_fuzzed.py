@@ -214,6 +214,8 @@ def test_an_index_of_nothing_may_be_of_any_type(text: str) -> None:
     "x.to('cpu', device='cpu')", "x.std(correction=0, unbiased=False)", "L.is_inference(L.Tensor)",
 
     "L.nn.functional.embedding_bag(x.long(), L.ones(3, 1), padding_idx=-9)",
+    "L.autograd.graph.register_multi_grad_hook(3, print)", "L.UntypedStorage.from_file([1])",
+    "L.max_pool1d_with_indices(x, 2, stride=L_np.float32(1.5))",
     "L.is_same_size(L.Tensor, x)", "x.dist(lambda x: x)", "L.logit(x, 1j)",
     "L.utils.checkpoint.set_device_states('cpu', [1], device_type=x)",
     "L.save(x, L_io.BytesIO(), pickle_module=3)", "L.save(x, L_io.BytesIO(), pickle_protocol=99)",

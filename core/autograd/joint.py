@@ -8,7 +8,7 @@ from where it starts, and from which what is asked for can be reached.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import GraphError
@@ -92,6 +92,8 @@ def register_multi_grad_hook(
     [tensor(3.), tensor(2.)]
     >>> handle.remove()
     """
+    if not isinstance(tensors, Iterable):
+        raise TypeError(f"a hook of several Tensors takes a list, not {type(tensors).__name__}")
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     hook = _Joint(list(tensors), fn, mode)

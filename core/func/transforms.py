@@ -243,12 +243,9 @@ def jvp(
 
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise RuntimeError("jvp(f, primals, tangents): Expected primals and tangents to be tuples")
-    for what, given in (("primals", primals), ("tangents", tangents)):
-        _only_tensors(f"jvp(f, primals, tangents): Expected {what}", given)
+    tree.only_tensors("jvp(f, primals, tangents): Expected primals", primals + tangents)
     if len(_tensors(primals)) != len(_tensors(tangents)):
-        raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals and tangents to have the same structure"
-        )
+        raise RuntimeError("jvp(): Expected primals and tangents to have the same structure")
     outer = modes.current().grad
     at = tree.mapped(_fresh, primals)
     fresh = _tensors(at)
@@ -286,16 +283,10 @@ def jvp(
         return (value, result, _finished(aux, fresh)) if has_aux else (value, result)
 
 
-def _only_tensors(whose: str, given: Any) -> None:
-    other = [x for x in tree.leaves(given) if not isinstance(x, Tensor)]
-    if other:
-        raise RuntimeError(f"{whose} to only contain Tensors, got {type(other[0]).__name__}")
-
-
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """``(func(*primals), f)``, where ``f(*tangents)`` is ``J @ tangents`` at these primals."""
     value = func(*primals)
-    _only_tensors("linearize(f, *primals): Expected primals", primals)
+    tree.only_tensors("linearize(f, *primals): Expected primals", primals)
 
     def pushed(*tangents: Any) -> Any:
         return jvp(func, primals, tangents)[1]

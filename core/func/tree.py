@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..tensor import Tensor
+
 
 def is_node(value: Any) -> bool:
     """Whether the value holds others."""
@@ -55,3 +57,10 @@ def spread(prefix: Any, value: Any, what: str) -> list[Any]:
     if isinstance(prefix, dict):
         return [d for k, v in value.items() for d in spread(prefix[k], v, what)]
     return [d for p, v in zip(prefix, value) for d in spread(p, v, what)]
+
+
+def only_tensors(whose: str, given: Any) -> None:
+    """The error for values that are no Tensors."""
+    other = [x for x in leaves(given) if not isinstance(x, Tensor)]
+    if other:
+        raise RuntimeError(f"{whose} to only contain Tensors, got {type(other[0]).__name__}")

@@ -127,5 +127,5 @@ def max_pool1d_with_indices(
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """``nn.functional.max_pool1d`` and the indices."""
-    stride = kernel_size if stride == () else stride
+    stride = kernel_size if isinstance(stride, (tuple, list)) and not stride else stride
     return F.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)

@@ -117,9 +117,9 @@ LENIENT = (
         r"takes no keyword arguments|unexpected keyword argument '(out|inplace|shape|split_size"
         r"|split_size_or_sections|return_indices|function|a|b|pin_memory|dtype|input|other)'|"
         r"unrecognized keyword arguments: out|out=\w+|"
-        r"missing 1 required positional arguments: .(size|dims?|mean).$|"
-        r"(as_tensor|no_grad\.__init__|threshold|scaled_dot_product_attention|round)\(\) takes .* "
-        r"but|"
+        r"missing 1 required positional arguments: .(size|dims?|mean|stable).$|"
+        r"(as_tensor|selu|no_grad\.__init__|threshold|scaled_dot_product_attention|round)\(\) takes"
+        r" .* but|"
         r"got multiple values for argument 'input'|got \((low|a|b)=|got \((Tensor|"
         r"Tensor, Tensor), device=",
     ),

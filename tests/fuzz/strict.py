@@ -28,7 +28,8 @@ STRICT = (
     ),
     Reason(
         "the same, where Python meets the argument: what is no sequence, no integer, no number",
-        r"'[\w.]+' object is not (iterable|subscriptable)|cannot be interpreted as an integer|"
+        r"'[\w.]+' object is not (iterable|subscriptable)|index out of range$|"
+        r"cannot be interpreted as an integer|"
         r"cannot be converted to (an index|Scalar)|iteration over a 0-d|slice indices must be|"
         r"(float|int)\(\) argument must be|not supported between instances of|"
         r"unsupported operand type|has no len|could not convert|did not contain a loop|"
@@ -89,7 +90,7 @@ STRICT = (
     ),
     Reason(
         "of nothing; PyTorch looks at no type, index or shape then",
-        r"dtype must be a floating point|"
+        r"dtype must be a floating point|must be defined in evaluation mode|"
         r"Expected a floating point or complex|non-zero size for non-batch|batches of square|"
         r"of no integers|is out of bounds for dimension|not implemented for|"
         r"Dimension out of range|indices should be Long|has no dimensions|same dtype, but got|"
@@ -101,7 +102,7 @@ STRICT = (
     Reason(
         "there is no GPU here, or no such one",
         r"needs CuPy|Expected a cuda device|device\(\) takes",
-        r"cuda|accelerator",
+        r"cuda|accelerator|^(Stream|Event)$",
     ),
     Reason(
         "there is no complex type of half precision",
@@ -196,7 +197,7 @@ STRICT = (
         "a check of gradients in less than double precision finds nothing but rounding",
         r"gradcheck needs float64",
     ),
-    Reason("PyTorch takes an object with __index__ in a list", r"'Index'"),
+    Reason("PyTorch takes an object with __index__ in a list", r"'Index'|\[\d, Index\(\)\]"),
     Reason(
         "a device or schedule that there is none of",
         r"unsupported autocast device|Invalid prof|"
