@@ -32,8 +32,7 @@ Read it in this order; each file is one idea:
     ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a
     Ctrl-C waits until weights are whole
-14. ``capturing``, with ``tape``, ``traced``, ``tracing``, ``writing``, ``program``, ``arguments``:
-    a step as a flat program
+14. ``capturing/``: a step as a flat program
 15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
     ``later``, ``linalg``, ``fft``, ``signal/``, ``special``, ``sparse``, ``settings``,
     ``accelerator``, ``version``: what is imported when first asked for; ``places/``: where else

@@ -2,12 +2,14 @@
 
 Reading order: ``tree`` (tensors inside tuples, lists and dicts), ``transforms`` (``grad`` and its
 kin), ``batched`` (arrays that hide a batch dimension), ``batching`` (how ops run over them),
-``indexed`` (indices that differ by example), ``mapping`` (``vmap``), ``stateless`` (modules as
+``batchviews`` and ``batchrules`` (views; what else has a rule), ``indexed`` (indices that differ by
+example), ``mapping`` (``vmap``), ``jacobians`` (``jacrev``, ``hessian``), ``stateless`` (modules as
 functions of their parameters).
 """
 
 from __future__ import annotations
 
+from .jacobians import hessian, jacfwd, jacrev
 from .mapping import vmap
 from .stateless import (
     functional_call,
@@ -17,9 +19,6 @@ from .stateless import (
 from .transforms import (
     grad,
     grad_and_value,
-    hessian,
-    jacfwd,
-    jacrev,
     jvp,
     linearize,
     value_and_grad,

@@ -127,15 +127,20 @@ def elementwise(cls: Any, function: Any, arrays: Any, keywords: Any) -> Any:
 
 
 def own(target: Any, *beside: Any) -> None:
-    """Let ``target`` have memory for each example, if something mapped is to be written to it."""
+    """Let ``target`` have memory for each example, if something mapped is to be written to it.
+
+    At all levels at once: what a view of it got later would not be its own.
+    """
     cls = type(target)
-    if target.mapped or not _mapped_in(beside, cls):
-        return
-    size = next(_sizes(beside, cls))
-    inner = by_type[target.array.__class__]
-    shape = (size, *target.array.shape)
-    target.array = inner.asarray(inner.xp.broadcast_to(target.array, shape))
-    target.mapped = True
+    if not target.mapped and _mapped_in(beside, cls):
+        size = next(_sizes(beside, cls))
+        inner = by_type[target.array.__class__]
+        shape = (size, *target.array.shape)
+        target.array = inner.asarray(inner.xp.broadcast_to(target.array, shape))
+        target.mapped = True
+    if isinstance(target.array, Batched):
+        first = 0 if target.mapped else None
+        own(target.array, *(lower(b, cls, first) for b in beside))
 
 
 def written(target: Any, index: Any, value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import anadrome as ad
 from anadrome import Tensor
-from anadrome.arguments import by_name, split
+from anadrome.capturing.arguments import by_name, split
 from anadrome.sites import is_internal
 from anadrome.tensor import unwrap
 

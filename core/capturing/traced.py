@@ -11,10 +11,10 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import modes, sites
-from .backend import by_type
-from .errors import CaptureError
-from .tensor import Tensor
+from .. import modes, sites
+from ..backend import by_type
+from ..errors import CaptureError
+from ..tensor import Tensor
 
 _METHODS = frozenset(("reshape", "astype", "copy", "ravel", "transpose"))
 

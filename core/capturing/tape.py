@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from . import modes, sites
-from .backend import by_type
-from .tensor import Tensor
+from .. import modes, sites
+from ..backend import by_type
+from ..tensor import Tensor
 from .traced import Traced, TracedValue, is_array, value_needed
 from .tracing import tracing
 

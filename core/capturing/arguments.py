@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from .tensor import Tensor
+from ..tensor import Tensor
 
 #: Names that mean something in the source of a program.
 RESERVED = frozenset(

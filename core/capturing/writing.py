@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from . import sites
+from .. import sites
+from ..tensor import LEAF, Tensor
 from .tape import Instruction, Lifted, Ref, Tape
-from .tensor import LEAF, Tensor
 from .traced import COMPARISONS, IN_PLACE, OPERATORS, UNARY, Traced
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from . import modes, sites
+from .. import modes, sites
+from ..backend import by_type
+from ..graph import tick
+from ..tensor import LEAF, Tensor, wrap
 from .arguments import RESERVED
-from .backend import by_type
-from .graph import tick
 from .tape import Tape
-from .tensor import LEAF, Tensor, wrap
 from .traced import is_array
 from .writing import Writer, described
 

@@ -1,4 +1,4 @@
-"""capturing: a training step recorded once as a flat program, and replayed on new data.
+"""steps: a training step recorded once as a flat program, and replayed on new data.
 
 ``capture(step)`` runs the step eagerly, with every Tensor that it meets holding a traced array (see
 ``traced``); what those wrote down becomes a program (see ``program``). A recording is trusted when
@@ -14,16 +14,16 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import modes, sites
+from .. import modes, sites
+from ..errors import CaptureError
+from ..modes import Mode
+from ..tensor import LEAF, Tensor, wrap
+from ..undivided import undivided
 from .arguments import by_name, joined, names_in, rebuilt, same, split, told
-from .errors import CaptureError
-from .modes import Mode
 from .program import Program
 from .tape import Lifted, Tape
-from .tensor import LEAF, Tensor, wrap
 from .traced import Traced
 from .tracing import tracing
-from .undivided import undivided
 
 _ATTEMPTS = 3
 

@@ -11,8 +11,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import modes
-from .backend import Backend, adopt
+from .. import modes
+from ..backend import Backend, adopt
 from .traced import Traced, ValueNeeded, apply, lower, sized_by_data, value_needed
 
 #: Their results have as many elements as the data says.
