@@ -17,7 +17,9 @@ Read it in this order; each file is one idea:
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
    ``out=`` and the other forms of a function; ``border``, ``refusals``: failures inside, said in
-   our words; ``rerun``: code run again, without a trace
+   our words; ``rerun``: code run again, without a trace; ``overriding``, ``looking``,
+   ``overridable``: classes that say what functions do with them, how these are asked, and about
+   which functions
 9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
    left of a backward that raised; ``conjugate``: the gradients of complex values
 10. ``ops/`` with ``samples``: the table, a file a family; ``numerics/``: functions of mathematics
@@ -119,3 +121,7 @@ from . import manager as _manager
 
 _manager.load_all()
 _manager.publish(later.homes())
+
+from . import overridable as _overridable
+
+_overridable.separate()

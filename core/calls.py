@@ -15,13 +15,14 @@ from .align import NUMBERS, admitted, align, arraying, operands
 from .binding import bind
 from .dtypes import from_native
 from .general import general
+from .looking import met
 from .modes import current, intercepted
 from .op import KEEP, NONE, Op
 from .operators import declining
 from .out import into
 from .recording import as_used
 from .recording import record as shared_record
-from .refusals import renamed
+from .refusals import answer_of_op, renamed
 from .specialise import own
 from .tensor import LEAF, Tensor
 from .views import track
@@ -73,7 +74,7 @@ def _unary(op: Op) -> Callable[..., Any]:
             try:
                 return implementations[x.__class__](x)
             except Exception as error:
-                raise op.explain(error, (x,)) from error
+                return answer_of_op(op, error, (x,))
         state = current()
         if state.modes:
             return intercepted(state, call, (x,), {})
@@ -87,7 +88,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         try:
             data = implementations[cls](array)
         except Exception as error:
-            raise op.explain(error, (x,)) from error
+            return answer_of_op(op, error, (x,))
         if data.__class__ is not cls:
             data = arraying[data.__class__](data)
         edge = x._edge
@@ -171,7 +172,7 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
             except Exception as error:
                 if op.name in _OF_NUMBERS and a.__class__ in NUMBERS and b.__class__ in NUMBERS:
                     return call(_scalar(a), _scalar(b))
-                raise op.explain(error, (a, b)) from error
+                return answer_of_op(op, error, (a, b))
         state = current()
         if state.modes:
             if operator and (_no_operand(b) or _no_operand(a)):
@@ -211,8 +212,9 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
             data = implementations[cls](x, y)
         except Exception as error:
             if operator and (_no_operand(b) or _no_operand(a)):
-                return NotImplemented
-            raise op.explain(error, (a, b)) from error
+                again = met(op, (a, b), {}, 1)
+                return NotImplemented if again is None else again()
+            return answer_of_op(op, error, (a, b))
         if data.__class__ is not cls:
             data = arraying[data.__class__](data)
         if (edge_a is None and edge_b is None) or not recordable or not state.grad:
@@ -273,7 +275,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             try:
                 return implementations[x.__class__](x, **keywords)
             except Exception as error:
-                raise op.explain(error, args, keywords) from error
+                return answer_of_op(op, error, args, keywords)
         state = current()
         if state.modes:
             return intercepted(state, call, args, keywords)
@@ -290,7 +292,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
             spelled = renamed(keywords, names)
             if spelled is not None:
                 return call(*args, **spelled)
-            raise op.explain(error, args, keywords) from error
+            return answer_of_op(op, error, args, keywords)
         if data.__class__ is not cls:
             data = arraying[data.__class__](data)
         edge = x._edge

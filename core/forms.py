@@ -10,6 +10,7 @@ from .backend import by_type
 from .dtypes import as_dtype
 from .errors import ArgumentError, DtypeError
 from .inplace import assign, check_writable
+from .looking import answered
 from .tensor import Tensor, wrap
 
 
@@ -34,7 +35,10 @@ def inplace_composite(function: Callable[..., Any], name: str | None = None) -> 
             # The rules of its ops may save this Tensor: they keep what it held before the write.
             source = wrap(by_type[self._data.__class__].asarray(self._data))
             source._edge = self._gradient_edge()
-        return assign(self, function(source, *args, **keywords), name)
+        try:
+            return assign(self, function(source, *args, **keywords), name)
+        except Exception as error:
+            return answered(error)
 
     inplace.__name__ = inplace.__qualname__ = name
     inplace.__doc__ = f"In-place form of ``{name[:-1]}``; returns self."

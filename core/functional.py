@@ -9,6 +9,7 @@ from .errors import DtypeError, ShapeError
 from .facts import result_type
 from .forms import inplace_composite
 from .inplace import assign, check_writable, write
+from .looking import answered
 from .ops import arithmetic, convert
 from .out import takes_out
 from .refusals import BOOLEAN, refusing
@@ -19,18 +20,24 @@ def add(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
     """``input + alpha * other`` (``torch.add``); older programs write ``add(x, alpha, other)``."""
     if older:
         other, alpha = _reordered("add", other, older)
-    if alpha.__class__ is not int or alpha != 1:
-        other = _scaled("add", input, other, alpha)
-    return arithmetic.add(input, other, out=out)
+    try:
+        if alpha.__class__ is not int or alpha != 1:
+            other = _scaled("add", input, other, alpha)
+        return arithmetic.add(input, other, out=out)
+    except Exception as error:
+        return answered(error)
 
 
 def sub(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) -> Any:
     """``input - alpha * other`` (``torch.sub``); older programs write ``sub(x, alpha, other)``."""
     if older:
         other, alpha = _reordered("sub", other, older)
-    if alpha.__class__ is not int or alpha != 1:
-        other = _scaled("sub", input, other, alpha)
-    return arithmetic.sub(input, other, out=out)
+    try:
+        if alpha.__class__ is not int or alpha != 1:
+            other = _scaled("sub", input, other, alpha)
+        return arithmetic.sub(input, other, out=out)
+    except Exception as error:
+        return answered(error)
 
 
 def _reordered(name: str, alpha: Any, older: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -70,7 +77,10 @@ def _scaled(name: str, input: Any, other: Any, alpha: Any) -> Any:
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """``input / other``, rounded down or toward zero on request (``torch.div``)."""
     if rounding_mode is None:
-        return arithmetic.div(input, other, out=out)
+        try:
+            return arithmetic.div(input, other, out=out)
+        except Exception as error:
+            return answered(error)
     if not isinstance(rounding_mode, str):
         kind = type(rounding_mode).__name__
         raise TypeError(f"div(): argument 'rounding_mode' must be str or None, not {kind}")

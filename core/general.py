@@ -16,6 +16,7 @@ from .modes import current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
 from .out import into
 from .recording import as_used, followed, record, record_several
+from .refusals import answer_of_op
 from .sites import caller
 from .tensor import LEAF, Tensor, wrap
 from .views import track
@@ -68,7 +69,7 @@ def general(op: Op) -> Callable[..., Any]:
             try:
                 return implementations[class_of(arrays)](*arrays, **keywords)
             except Exception as error:
-                raise op.explain(error, args, keywords) from error
+                return answer_of_op(op, error, args, keywords)
         state = current()
         if state.modes:
             return intercepted(state, call, args, keywords)
@@ -86,7 +87,7 @@ def general(op: Op) -> Callable[..., Any]:
                 admitted(op, arrays[0])
             data = implementations[cls](*arrays, **keywords)
         except Exception as error:
-            raise op.explain(error, args, keywords) from error
+            return answer_of_op(op, error, args, keywords)
         if mutates:
             _note_writes(op, args)
             return None

@@ -12,6 +12,7 @@ from typing import Any
 from . import modes
 from .backend import by_type
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
+from .looking import answered
 from .tensor import LEAF, Tensor, wrap
 from .views import refresh
 
@@ -142,19 +143,22 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
             raise ArgumentError(
                 f"{name}() got an unexpected keyword argument 'out': it writes self"
             )
-        check_writable(self)
-        source = self
-        recorded = modes.current().grad and (
-            self._edge is not None
-            or any(isinstance(a, Tensor) and a._edge is not None for a in args)
-        )
-        if recorded and op.saves_values:
-            # A rule may save this input: keep its present values before they are overwritten.
-            source = wrap(by_type[self._data.__class__].asarray(self._data))
-            source._edge = self._gradient_edge()
-        elif not recorded and _written_directly(op, self, args, keywords):
-            return self
-        return assign(self, op.call(source, *args, **keywords), name)
+        try:
+            check_writable(self)
+            source = self
+            recorded = modes.current().grad and (
+                self._edge is not None
+                or any(isinstance(a, Tensor) and a._edge is not None for a in args)
+            )
+            if recorded and op.saves_values:
+                # A rule may save this input: keep its present values before they are overwritten.
+                source = wrap(by_type[self._data.__class__].asarray(self._data))
+                source._edge = self._gradient_edge()
+            elif not recorded and _written_directly(op, self, args, keywords):
+                return self
+            return assign(self, op.call(source, *args, **keywords), name)
+        except Exception as error:
+            return answered(error)
 
     inplace.op = op  # type: ignore[attr-defined]
     inplace.__name__ = inplace.__qualname__ = name

@@ -13,6 +13,7 @@ from .border import on_purpose, refuse
 from .device import device as Device
 from .errors import GraphError
 from .layouts import accept
+from .looking import met
 from .modes import current
 from .out import into
 from .tensor import Tensor, wrap
@@ -42,6 +43,9 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
                 keywords["dtype"] = out.dtype
             return into(out, function(*args, **keywords), function.__name__)
         except Exception as error:
+            again = met(function, args, keywords, 1)
+            if again is not None:
+                return again()
             if on_purpose(error):
                 raise
             refuse(function.__name__, error, args, keywords)

@@ -19,7 +19,7 @@ from .switches import switch
 class State:
     """What is active here. Never changed: a mode puts a new one in its place."""
 
-    __slots__ = ("_below", "grad", "inference", "modes", "partial", "saved_hooks")
+    __slots__ = ("_below", "functions", "grad", "inference", "modes", "partial", "saved_hooks")
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class State:
         modes: tuple[Mode, ...] = (),
         saved_hooks: tuple[saved_tensors_hooks, ...] = (),
         partial: bool = False,
+        functions: tuple[bool, tuple[Any, ...]] = (True, ()),
     ) -> None:
         self.grad = grad
         self.inference = inference
@@ -35,11 +36,16 @@ class State:
         self.saved_hooks = saved_hooks
         #: A backward is under way that delivers to chosen tensors only, not to every leaf.
         self.partial = partial
+        #: Whether classes override public functions here, and the modes that see them
+        #: (``core/overriding.py``).
+        self.functions = functions
         self._below: State | None = None
 
     def but(self, **changes: Any) -> State:
         """The same state with some fields replaced."""
-        out = State(self.grad, self.inference, self.modes, self.saved_hooks, self.partial)
+        out = State(
+            self.grad, self.inference, self.modes, self.saved_hooks, self.partial, self.functions
+        )
         for name, value in changes.items():
             setattr(out, name, value)
         return out
@@ -52,6 +58,8 @@ class State:
 
 
 EAGER = State()
+#: ``State.functions`` where public functions do what they do, whatever they are given.
+NOTHING_OVERRIDES: tuple[bool, tuple[Any, ...]] = (False, ())
 _state: contextvars.ContextVar[State] = contextvars.ContextVar("anadrome", default=EAGER)
 
 #: What is active here. The C method itself, since every op asks.

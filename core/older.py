@@ -17,6 +17,7 @@ from .layouts import check
 from .ops.slices import _replaced
 from .ops.splitting import chunk, split, split_with_sizes
 from .ops.strided import as_strided, compact
+from .overriding import instance, off
 from .refusals import refusing
 from .storage import UntypedStorage
 from .tensor import Tensor
@@ -154,7 +155,11 @@ def as_subclass(self: Tensor, cls: type) -> Any:
     """The same Tensor as an instance of a class derived from Tensor (``Tensor.as_subclass``)."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass takes a class derived from Tensor, not {cls!r}")
-    out: Any = self.view(self.shape)  # type: ignore[attr-defined]
+    if cls is Tensor and type(self) is Tensor:
+        return self
+    instance(cls)
+    with off():
+        out: Any = self.view(self.shape)  # type: ignore[attr-defined]
     out.__class__ = cls
     return out
 

@@ -77,10 +77,16 @@ def answer(
 ) -> Any:
     """What a call of ``function`` that failed with ``error`` comes to.
 
-    As in PyTorch a Tensor of one integer may stand for a number, and NumPy's name of an argument
-    for PyTorch's: then the call is made again with these. Else this raises ``error``, or the
-    TypeError that the arguments deserve.
+    If an argument is of a class that overrides functions, and the first one met, it is asked. As in
+    PyTorch a Tensor of one integer may stand for a number, and NumPy's name of an argument for
+    PyTorch's: then the call is made again with these. Else this raises ``error``, or the TypeError
+    that the arguments deserve.
     """
+    from .looking import met
+
+    asked = met(function, args, keywords)
+    if asked is not None:
+        return asked()
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     spelled = renamed(keywords, names)
@@ -115,6 +121,24 @@ def answer(
         raise told from error
     finally:
         del told, error  # this frame is in their traceback: a cycle, which would keep the arrays
+
+
+def answer_of_op(
+    op: Any, error: Exception, arrays: Any, keywords: dict[str, Any] | None = None
+) -> Any:
+    """What a call of an op that failed comes to: it raises ``op.explain(...)``.
+
+    Unless an argument is of a class that overrides functions, and the first one met.
+    """
+    from .looking import met
+
+    try:
+        again = met(op, arrays, keywords or {})
+        if again is not None:
+            return again()
+        raise op.explain(error, arrays, keywords) from error
+    finally:
+        del error  # this frame is in its traceback: a cycle, which would keep the arrays
 
 
 def _says_it(error: Exception) -> bool:

@@ -6,6 +6,7 @@ The class holds what a Tensor *is*. What can be *computed* with it is attached b
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -63,14 +64,13 @@ class Tensor(Values, Operators):
     #: What has still to be done to this gradient; see ``autograd.pending``.
     _pending: tuple[int, str] | None = None
 
-    def __init__(self, *data: Any, dtype: Any = None, device: Any = None) -> None:
+    def __new__(cls, *data: Any, dtype: Any = None, device: Any = None) -> Any:
         """From a size or from data, in the default dtype; prefer ``anadrome.tensor``."""
         from .legacy import made
 
         kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
         found = made(data, kind, device)
-        self._data = found._data
-        self._edge = found._edge
+        return found if cls is Tensor else found.as_subclass(cls)
 
     # -- what it is -------------------------------------------------------------------------
     @property
@@ -305,7 +305,7 @@ class Tensor(Values, Operators):
 
     def __copy__(self) -> Tensor:
         out = _new(type(self))
-        out.__dict__.update({k: v for k, v in self.__dict__.items() if not k.startswith("_")})
+        out.__dict__.update(self._attributes())
         out._data, out._edge = self._data, self._edge
         out._writes = self._shared_writes()
         return out
@@ -324,14 +324,19 @@ class Tensor(Values, Operators):
         out._edge = self._edge
         if self._grad is not None:
             out._grad = self._grad.__deepcopy__(memo)
+        out.__dict__.update(copy.deepcopy(self._attributes(), memo))
         return out
+
+    def _attributes(self) -> dict[str, Any]:
+        """What programs have set on this Tensor; our own names are all known to the class."""
+        return {k: v for k, v in self.__dict__.items() if not hasattr(Tensor, k)}
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as values, dtype, device and whether it requires a gradient; never its graph."""
         host = self._backend.to_host(self._data)
-        attributes = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
         place = str(self.device)
-        return _unpickled, (type(self), host, self.dtype, place, self.requires_grad, attributes)
+        given = (type(self), host, self.dtype, place, self.requires_grad, self._attributes())
+        return _unpickled, given
 
     def numel(self) -> int:
         """Number of elements."""
@@ -370,7 +375,9 @@ def _unpickled(
     cls: type, host: Any, kind: dtype, place: str, requires_grad: bool, attributes: dict[str, Any]
 ) -> Any:
     backend = backends.for_device(place)
-    out: Any = _new(cls)
+    from .overriding import instance
+
+    out = instance(cls)
     out._data = backend.asarray(host, dtype=backend.dtype(kind), device=device(place))
     out._edge = LEAF if requires_grad else None
     out.__dict__.update(attributes)

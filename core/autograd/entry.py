@@ -261,6 +261,8 @@ def _run(
     if state.modes or state.inference or create_graph or partial:
         active = tuple([m for m in state.modes if not m.forward_only])
         state = modes.State(create_graph, state.inference, modes=active, partial=partial)
+        if create_graph:  # rules play over Tensors, which no program is to see
+            state.functions = modes.NOTHING_OVERRIDES
         if not create_graph and any(m.sees_rules for m in active):
             over_tensors = True
             seeds = [wrap(seed) for seed in seeds]

@@ -7,6 +7,7 @@ from typing import Any
 from .. import sites
 from ..errors import RangeError
 from ..inplace import inplace_form
+from ..looking import answered
 from ..ops import activation as ops
 from ..ops.elementwise import tanh as _tanh
 from ..ops.reduce import whole
@@ -21,7 +22,10 @@ _leaky_relu_ = inplace_form(ops.leaky_relu.op)
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)`` (``torch.nn.functional.relu``)."""
-    return _relu_(input) if inplace is not False and meant(inplace) else ops.relu(input)
+    try:
+        return _relu_(input) if inplace is not False and meant(inplace) else ops.relu(input)
+    except Exception as error:
+        return answered(error)
 
 
 @refusing
@@ -40,13 +44,19 @@ def meant(inplace: Any) -> bool:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``input * negative_slope``."""
-    function = _leaky_relu_ if inplace is not False and meant(inplace) else ops.leaky_relu
-    return function(input, negative_slope=negative_slope)
+    try:
+        function = _leaky_relu_ if inplace is not False and meant(inplace) else ops.leaky_relu
+        return function(input, negative_slope=negative_slope)
+    except Exception as error:
+        return answered(error)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)`` (arXiv:1511.07289)."""
-    return (_elu_ if inplace is not False and meant(inplace) else ops.elu)(input, alpha=alpha)
+    try:
+        return (_elu_ if inplace is not False and meant(inplace) else ops.elu)(input, alpha=alpha)
+    except Exception as error:
+        return answered(error)
 
 
 def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor:
@@ -54,16 +64,22 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor
 
     ``approximate="tanh"``: Φ by its usual approximation.
     """
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError(
-            f"approximate argument must be either none or tanh, not {approximate!r}."
-        )
-    return ops.gelu(input, approximate=approximate, out=out)
+    try:
+        if approximate not in ("none", "tanh"):
+            raise RuntimeError(
+                f"approximate argument must be either none or tanh, not {approximate!r}."
+            )
+        return ops.gelu(input, approximate=approximate, out=out)
+    except Exception as error:
+        return answered(error)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``, also called swish (arXiv:1702.03118)."""
-    return (_silu_ if inplace is not False and meant(inplace) else ops.silu)(input)
+    try:
+        return (_silu_ if inplace is not False and meant(inplace) else ops.silu)(input)
+    except Exception as error:
+        return answered(error)
 
 
 def tanh(input: Tensor) -> Tensor:
@@ -78,14 +94,20 @@ def sigmoid(input: Tensor) -> Tensor:
 
 def logsigmoid(input: Tensor, *, out: Any = None) -> Tensor:
     """``log(sigmoid(input))``, exact also where the sigmoid is 0 in floating point."""
-    return ops.logsigmoid(input, out=out)
+    try:
+        return ops.logsigmoid(input, out=out)
+    except Exception as error:
+        return answered(error)
 
 
 def softplus(
     input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Any = None
 ) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; ``input`` where ``beta * input > threshold``."""
-    return ops.softplus(input, beta=beta, threshold=threshold, out=out)
+    try:
+        return ops.softplus(input, beta=beta, threshold=threshold, out=out)
+    except Exception as error:
+        return answered(error)
 
 
 @refusing

@@ -9,11 +9,13 @@ from ..tensor import Tensor
 from . import _dropouts, _layers, _norms
 
 
+@refusing
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """``nn.functional.dropout``, with ``train`` in its place (``torch.dropout``)."""
     return _layers.dropout(input, p, train)
 
 
+@refusing
 def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """In-place form of ``dropout``."""
     return _layers.dropout(input, p, train, inplace=True)
@@ -57,6 +59,7 @@ def feature_alpha_dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     return _dropouts.feature_alpha_dropout(input, p, train, inplace=True)
 
 
+@refusing
 def layer_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -69,6 +72,7 @@ def layer_norm(
     return _layers.layer_norm(input, normalized_shape, weight, bias, eps)
 
 
+@refusing
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -81,6 +85,7 @@ def group_norm(
     return _norms.group_norm(input, num_groups, weight, bias, eps)
 
 
+@refusing
 def batch_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -98,6 +103,7 @@ def batch_norm(
     )
 
 
+@refusing
 def instance_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -115,6 +121,7 @@ def instance_norm(
     )
 
 
+@refusing
 def embedding(
     weight: Tensor,
     indices: Tensor,

@@ -8,6 +8,7 @@ from .. import modes
 from ..dtypes import float32
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..inplace import inplace_form
+from ..looking import answered
 from ..ops import normalise
 from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
@@ -33,18 +34,24 @@ def linear(
     ``input``: (*, in), ``weight``: (out, in) or (in,), ``bias``: (out,); the result is (*, out).
     """
     try:
-        rows, table = input._data.shape, weight._data.shape
-    except AttributeError:
-        wrong = input if isinstance(weight, Tensor) else weight
-        raise ArgumentError(
-            f"linear(): arguments 'input' and 'weight' must be Tensor, not {type(wrong).__name__}"
-        ) from None
-    if len(table) != 2 or not rows or rows[-1] != table[1]:
-        result = _unusual_linear(input, weight, bias)
-        return result if out is None else into(out, result, "linear")
-    if input._data.dtype is not weight._data.dtype:
-        same_dtype("expected m1 and m2 to have the same dtype", input, weight)
-    return _linear(input, weight, bias) if out is None else _linear(input, weight, bias, out=out)
+        try:
+            rows, table = input._data.shape, weight._data.shape
+        except AttributeError:
+            wrong = input if isinstance(weight, Tensor) else weight
+            kind = type(wrong).__name__
+            raise ArgumentError(
+                f"linear(): arguments 'input' and 'weight' must be Tensor, not {kind}"
+            ) from None
+        if len(table) != 2 or not rows or rows[-1] != table[1]:
+            result = _unusual_linear(input, weight, bias)
+            return result if out is None else into(out, result, "linear")
+        if input._data.dtype is not weight._data.dtype:
+            same_dtype("expected m1 and m2 to have the same dtype", input, weight)
+        return (
+            _linear(input, weight, bias) if out is None else _linear(input, weight, bias, out=out)
+        )
+    except Exception as error:
+        return answered(error)
 
 
 def _unusual_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

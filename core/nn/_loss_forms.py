@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..refusals import refusing
 from ..tensor import Tensor
 from . import functional as F
 
@@ -23,6 +24,7 @@ def _reduction(name: str, number: Any) -> str:
     return _REDUCTIONS[number]
 
 
+@refusing
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -37,6 +39,7 @@ def binary_cross_entropy_with_logits(
     )
 
 
+@refusing
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
@@ -45,6 +48,7 @@ def cosine_embedding_loss(
     return F.cosine_embedding_loss(input1, input2, target, margin, reduction=how)
 
 
+@refusing
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,
@@ -59,6 +63,7 @@ def ctc_loss(
     return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, how, zero_infinity)
 
 
+@refusing
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 0
 ) -> Tensor:
@@ -67,6 +72,7 @@ def hinge_embedding_loss(
     return F.hinge_embedding_loss(input, target, margin, reduction=how)
 
 
+@refusing
 def kl_div(
     input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False
 ) -> Tensor:
@@ -77,6 +83,7 @@ def kl_div(
     return F.kl_div(input, target, reduction=how, log_target=log_target)
 
 
+@refusing
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
@@ -85,6 +92,7 @@ def margin_ranking_loss(
     return F.margin_ranking_loss(input1, input2, target, margin, reduction=how)
 
 
+@refusing
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int
 ) -> Tensor:
@@ -93,6 +101,7 @@ def poisson_nll_loss(
     return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=how)
 
 
+@refusing
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -108,16 +117,19 @@ def triplet_margin_loss(
     return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=how)
 
 
+@refusing
 def constant_pad_nd(input: Tensor, pad: Any, value: float = 0) -> Tensor:
     """``nn.functional.pad`` with a constant."""
     return F.pad(input, pad, "constant", value)
 
 
+@refusing
 def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """``nn.functional.adaptive_max_pool1d`` and the indices."""
     return F.adaptive_max_pool1d(input, output_size, True)
 
 
+@refusing
 def max_pool1d_with_indices(
     input: Tensor,
     kernel_size: Any,

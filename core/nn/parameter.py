@@ -6,9 +6,8 @@ import operator
 from typing import Any
 
 from ..errors import GraphError
+from ..overriding import instance, overrides, plain, unchanged
 from ..tensor import LEAF, Tensor, wrap
-
-_new = object.__new__
 
 
 def _flag(requires_grad: Any) -> bool:
@@ -21,7 +20,16 @@ def _flag(requires_grad: Any) -> bool:
         ) from None
 
 
-class Parameter(Tensor):
+class _IsParameter(type(Tensor)):  # type: ignore[misc]
+    """Instances of Parameter are also Tensors of other classes that were made one."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return cls is Parameter and isinstance(instance, Tensor) and "_is_param" in vars(instance)
+
+
+class Parameter(Tensor, metaclass=_IsParameter):
     """A Tensor that a Module counts among its parameters (PyTorch: ``torch.nn.Parameter``).
 
     It shares the memory of ``data``, is outside data's graph, and requires a gradient unless told
@@ -34,10 +42,13 @@ class Parameter(Tensor):
     """
 
     __slots__ = ()
+    __torch_function__ = staticmethod(unchanged)  # what is computed with it is a Tensor
 
-    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
         if not isinstance(requires_grad, bool):
             requires_grad = _flag(requires_grad)
+        if data.__class__ not in plain and isinstance(data, Tensor) and overrides(data.__class__):
+            return _of_its_class(data, requires_grad)
         out = _alias(cls, data)
         if requires_grad:
             kind = out.dtype
@@ -63,6 +74,19 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
+def _of_its_class(data: Tensor, requires_grad: bool) -> Any:
+    """A parameter that stays of a class which overrides functions."""
+    out: Any = data.detach().requires_grad_(requires_grad)
+    if type(out) is not type(data):
+        raise GraphError(
+            f"Creating a Parameter from an instance of type {type(data).__name__} requires that "
+            "detach() returns an instance of the same type, but return type "
+            f"{type(out).__name__} was found instead."
+        )
+    vars(out)["_is_param"] = True
+    return out
+
+
 class Buffer(Tensor):
     """A Tensor that a Module keeps and saves but does not train (PyTorch: ``torch.nn.Buffer``).
 
@@ -70,6 +94,7 @@ class Buffer(Tensor):
     """
 
     __slots__ = ()
+    __torch_function__ = staticmethod(unchanged)
     persistent = True
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
@@ -165,6 +190,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):  # type: ignore[mis
     """A buffer whose shape the first input decides (PyTorch: ``UninitializedBuffer``)."""
 
     __slots__ = ()
+    __torch_function__ = staticmethod(unchanged)
     cls_to_become = Tensor
 
     def __new__(
@@ -202,7 +228,7 @@ def _alias(cls: type, data: Any) -> Any:
             f"{cls.__name__}() takes a Tensor, not {type(data).__name__}; write "
             f"{cls.__name__}(anadrome.tensor(...))"
         )
-    out: Any = _new(cls)
+    out = instance(cls)
     out._data = data._data
     out._edge = None
     if data._writes is not None or data._edge is not None:
@@ -221,4 +247,13 @@ def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Any:
     return _alias(cls, data).requires_grad_(_flag(require_grad))
 
 
+def _make_wrapper_subclass(cls: type, *args: Any, **keywords: Any) -> Any:
+    """Raises RuntimeError: a Tensor here is its own array, with or without a class of its own."""
+    raise GraphError(
+        "Tensor._make_wrapper_subclass: there are no Tensors without an array here; write a class "
+        "with __torch_function__ that is no Tensor, or Tensor._make_subclass(cls, data)"
+    )
+
+
 Tensor._make_subclass = staticmethod(_make_subclass)  # type: ignore[attr-defined]
+Tensor._make_wrapper_subclass = staticmethod(_make_wrapper_subclass)  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from .. import dtypes, modes
 from ..device import device as Device
 from ..errors import ArgumentError, DeviceError
 from ..layouts import accept, check
+from ..looking import answered
 from ..making import converted
 from ..op import KEEP, ZERO, op
 from ..refusals import refusing
@@ -62,9 +63,12 @@ def number_for(name: str, value: Any, x: Tensor) -> Any:
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy through which gradients flow (``torch.clone``)."""
-    if memory_format is not None:
-        check("clone", "memory_format", memory_format)
-    return clone_op(input)
+    try:
+        if memory_format is not None:
+            check("clone", "memory_format", memory_format)
+        return clone_op(input)
+    except Exception as error:
+        return answered(error)
 
 
 def _spread(xp: Any, x: Any, src: Any) -> Any:

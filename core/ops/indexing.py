@@ -12,6 +12,7 @@ from ..dtypes import int64
 from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable, write
+from ..looking import answered
 from ..making import converted
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..out import takes_out
@@ -163,12 +164,15 @@ def _select_rule(g: Any, index: Any, shape: Any, dim: int) -> Any:
 
 # -- Python's and PyTorch's forms ---------------------------------------------------------------
 def _getitem(self: Tensor, index: Any) -> Tensor:
-    basic, advanced = normalized(self, index)
     try:
-        out = self if basic is None else getitem(self, index=basic)
-        return out if advanced is None else getitem(out, index=advanced)
-    except (IndexError, ValueError) as error:
-        raise explained(error, self.shape, basic, advanced) from None
+        basic, advanced = normalized(self, index)
+        try:
+            out = self if basic is None else getitem(self, index=basic)
+            return out if advanced is None else getitem(out, index=advanced)
+        except (IndexError, ValueError) as error:
+            raise explained(error, self.shape, basic, advanced) from None
+    except Exception as error:
+        return answered(error)
 
 
 def _setitem(self: Tensor, index: Any, value: Any) -> None:

@@ -8,6 +8,7 @@ from .. import backend as backends
 from .. import dtypes, modes
 from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
+from ..looking import answered
 from ..op import KEEP, NONE, op
 from ..out import takes_out
 from ..refusals import refusing
@@ -125,44 +126,47 @@ def _where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any 
 
     Alone, the indices where it holds, a Tensor a dimension.
     """
-    if input is None:
-        return nonzero(condition, as_tuple=True)
     try:
-        kind = condition.dtype.name
-    except AttributeError:
-        raise ArgumentError(
-            "where(): argument 'condition' (position 1) must be Tensor, not "
-            f"{type(condition).__name__}"
-        ) from None
-    if kind not in ("bool", "uint8"):
-        raise DtypeError(
-            "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{kind}; write e.g. `condition != 0`"
-        )
-    if kind == "uint8":
-        condition = condition != 0
-    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
-        from ..creation import tensor
+        if input is None:
+            return nonzero(condition, as_tuple=True)
+        try:
+            kind = condition.dtype.name
+        except AttributeError:
+            raise ArgumentError(
+                "where(): argument 'condition' (position 1) must be Tensor, not "
+                f"{type(condition).__name__}"
+            ) from None
+        if kind not in ("bool", "uint8"):
+            raise DtypeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{kind}; write e.g. `condition != 0`"
+            )
+        if kind == "uint8":
+            condition = condition != 0
+        if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+            from ..creation import tensor
 
-        kind = dtypes.result_type([(dtypes.of_python(v), 0) for v in (input, other)])
-        input = tensor(input, device=condition.device, dtype=kind)
-        other = tensor(other, device=condition.device, dtype=kind)
-    kinds = [
-        (v.dtype, 2 if v.ndim else 1) if isinstance(v, Tensor) else (dtypes.of_python(v), 0)
-        for v in (input, other)
-    ]
-    if kinds[0][0] is not kinds[1][0]:
-        common = dtypes.result_type(kinds)
-        if isinstance(input, Tensor) and input.dtype is not common:
-            input = input.to(common)
-        if isinstance(other, Tensor) and other.dtype is not common:
-            other = other.to(common)
-    result = where(condition, input, other)
-    if out is None:
-        return result
-    from ..out import into
+            kind = dtypes.result_type([(dtypes.of_python(v), 0) for v in (input, other)])
+            input = tensor(input, device=condition.device, dtype=kind)
+            other = tensor(other, device=condition.device, dtype=kind)
+        kinds = [
+            (v.dtype, 2 if v.ndim else 1) if isinstance(v, Tensor) else (dtypes.of_python(v), 0)
+            for v in (input, other)
+        ]
+        if kinds[0][0] is not kinds[1][0]:
+            common = dtypes.result_type(kinds)
+            if isinstance(input, Tensor) and input.dtype is not common:
+                input = input.to(common)
+            if isinstance(other, Tensor) and other.dtype is not common:
+                other = other.to(common)
+        result = where(condition, input, other)
+        if out is None:
+            return result
+        from ..out import into
 
-    return into(out, result, "where")
+        return into(out, result, "where")
+    except Exception as error:
+        return answered(error)
 
 
 @refusing

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..dtypes import bool_, float32, from_native
 from ..errors import RangeError, UnsupportedError
+from ..looking import answered, met
 from ..making import number
 from ..modes import current
 from ..op import EQUAL, HALF, WIDEST, op
@@ -309,7 +310,8 @@ def matmul(a: Any, b: Any) -> Any:
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         if hasattr(a, "ndim") and hasattr(b, "ndim"):
             return matmul_batched(a, b)
-        raise TypeError(f"matmul takes two Tensors, got {type(a).__name__} and {type(b).__name__}")
+        kinds = f"{type(a).__name__} and {type(b).__name__}"
+        return answered(TypeError(f"matmul takes two Tensors, got {kinds}"))
     m, n = a._data.ndim, b._data.ndim
     if m == 2 and n == 2 and a._data.shape[1] == b._data.shape[0]:
         if a._data.dtype is not b._data.dtype:
@@ -337,7 +339,10 @@ def matmul(a: Any, b: Any) -> Any:
 
 def _matmul_operator(a: Any, b: Any) -> Any:
     """The operator ``@``; what is no array is asked what it makes of a Tensor."""
-    return matmul(a, b) if hasattr(a, "ndim") and hasattr(b, "ndim") else NotImplemented
+    if hasattr(a, "ndim") and hasattr(b, "ndim"):
+        return matmul(a, b)
+    again = met(None, (a, b), {}, 1)
+    return NotImplemented if again is None else again()
 
 
 @takes_out

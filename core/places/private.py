@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import types
 from typing import Any, NoReturn
 
@@ -10,6 +9,7 @@ from ..accelerator import current_accelerator
 from ..device import device as Device
 from ..device import get_default_device
 from ..nn.modules.tree import _destination
+from ..overriding import all_off, off, unchanged
 from ..tensor import Tensor
 from .missing import PRIVATE
 from .nothing import nothing
@@ -57,18 +57,11 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, bool, Any]
 _nn = types.SimpleNamespace(_parse_to=_parse_to)
 
 
-def _disabled_torch_function_impl(
-    func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-) -> Any:
-    """The function itself: a ``__torch_function__`` that changes nothing."""
-    return func(*args, **(kwargs or {}))
-
-
+DisableTorchFunction, DisableTorchFunctionSubclass = all_off, off
+_disabled_torch_function_impl = unchanged
 _TensorMeta = type(Tensor)
 
 PyTorchFileReader = nothing("PyTorchFileReader", "read the file with load")
-
-DisableTorchFunctionSubclass = contextlib.nullcontext  # nothing calls __torch_function__
 
 
 class _Keys(type):

@@ -98,6 +98,7 @@ MODULES = {
     "overrides": "anadrome.places.overrides",
     "distributed.rpc": "anadrome.places.rpc",
     "quantization": "anadrome.places.quantization",
+    "utils._python_dispatch": "anadrome.places.dispatching",
     "return_types": "anadrome.returned",
     "torch_version": "anadrome.version",
     "types": "anadrome.places.types",
