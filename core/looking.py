@@ -14,11 +14,24 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from .modes import current
-from .overriding import ask, looked_at, making_looked_at, operator_looked_at, plain, relevant
+from .overriding import (
+    Constant,
+    ask,
+    looked_at,
+    making_looked_at,
+    operator_looked_at,
+    plain,
+    relevant,
+)
 from .sites import is_internal, known
 
+
+class _Switch(Constant, list[bool]):
+    pass
+
+
 #: Not empty once a mode was entered: until then no call asks for modes.
-switched: list[bool] = []
+switched = _Switch()
 
 _SOURCE = """
 def made({cells}):

@@ -36,8 +36,18 @@ def unchanged(
 
 
 # -- who overrides --------------------------------------------------------------------------------
+class Constant:
+    """What changes, and is a constant of code: hashed by what it is, as a code object needs."""
+
+    __hash__ = object.__hash__
+
+
+class _Classes(Constant, set[type]):
+    pass
+
+
 #: Classes whose instances override nothing; learnt once a class.
-plain: set[type] = {Tensor, int, float, bool, complex, str, type(None), Size}
+plain = _Classes((Tensor, int, float, bool, complex, str, type(None), Size))
 
 
 def overrides(cls: type) -> bool:

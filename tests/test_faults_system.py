@@ -202,7 +202,10 @@ def forever(batch):
 
 
 #: Who may ask for the time of day, and why.
-TIME_OF_DAY = {"plugins/profiler/schedules.py": "the name of a trace, as in PyTorch"}
+TIME_OF_DAY = {
+    "plugins/profiler/schedules.py": "the name of a trace, as in PyTorch",
+    "plugins/tensorboard/writer.py": "when an event was, as TensorBoard shows it",
+}
 
 
 def test_nobody_measures_with_the_time_of_day():

@@ -27,12 +27,14 @@ def test_pickled_as_a_tuple() -> None:
     assert (values.tolist(), indices.tolist()) == ([1.0, 2.0], [1, 0])
 
 
-def test_data_parallel_is_a_wrapper() -> None:
+def test_data_parallel_is_a_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = nn.Linear(2, 1)
     model = nn.DataParallel(inner, device_ids=[0])
     x = ad.ones(3, 2)
     assert ad.equal(model(x), inner(x))
     assert list(model.state_dict()) == ["module.weight", "module.bias"]
+    nn.DataParallel(inner, device_ids=[0, 1])  # without a GPU they are not looked at
+    monkeypatch.setattr(ad.cuda, "is_available", lambda: True)
     with pytest.raises(ValueError, match=r"a module runs on one device here, not on \[0, 1\]"):
         nn.DataParallel(inner, device_ids=[0, 1])
 

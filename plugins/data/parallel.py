@@ -218,7 +218,15 @@ class InWorkers(Pass):
         while True:
             come = self._ready()
             if come is not None:
-                break
+                worker, (batch, note) = come
+                worker.note = note or worker.note
+                if not isinstance(batch, Stop):
+                    break
+                # Only now, when all that it gave is given out: a position saved before must still
+                # find it there, and one saved later must not.
+                worker.active = False
+                self._hand_out()
+                continue
             if not self._whose:
                 self.over = True
                 self._amid = False
@@ -226,17 +234,9 @@ class InWorkers(Pass):
                     self.close()
                 raise StopIteration
             waiting = [w for number, w in self._whose.items() if number not in self._come]
-            worker, (number, batch, note) = self._receive(list(dict.fromkeys(waiting)))
-            if isinstance(batch, Stop):
-                self._forget(number)
-                worker.active = False
-                worker.note = note or worker.note
-                self._hand_out()
-                continue
+            _, (number, batch, note) = self._receive(list(dict.fromkeys(waiting)))
             self._come[number] = batch, note
-        worker, (batch, note) = come
         worker.batches += 1
-        worker.note = note or worker.note
         self._hand_out()
         if isinstance(batch, Caught):
             self._amid = False
@@ -254,7 +254,7 @@ class InWorkers(Pass):
         """Worker and result of the batch whose turn it is, if it has come."""
         if self._loader.in_order:
             while self._next < self._order.pulled and self._next not in self._whose:
-                self._next += 1  # its worker had no more samples
+                self._next += 1  # given out, or its worker had no more samples
             number = self._next
         else:
             number = next(iter(self._come), -1)
