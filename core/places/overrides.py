@@ -23,8 +23,16 @@ __all__ = [
     "is_tensor_like", "is_tensor_method_or_property", "resolve_name", "wrap_torch_function",
 ]  # fmt: skip
 
-BaseTorchFunctionMode = TorchFunctionMode
 _disabled_torch_function_impl = unchanged
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """A mode that changes nothing (PyTorch: ``overrides.BaseTorchFunctionMode``)."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return func(*args, **(kwargs or {}))
 
 
 def is_tensor_like(inp: Any) -> bool:
