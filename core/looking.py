@@ -15,7 +15,6 @@ from typing import Any
 
 from .modes import current
 from .overriding import (
-    Constant,
     ask,
     looked_at,
     making_looked_at,
@@ -26,8 +25,10 @@ from .overriding import (
 from .sites import is_internal, known
 
 
-class _Switch(Constant, list[bool]):
-    pass
+class _Switch(list[bool]):
+    """A constant of code objects, which are hashed with their constants."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 #: Not empty once a mode was entered: until then no call asks for modes.

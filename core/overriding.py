@@ -36,14 +36,10 @@ def unchanged(
 
 
 # -- who overrides --------------------------------------------------------------------------------
-class Constant:
-    """What changes, and is a constant of code: hashed by what it is, as a code object needs."""
+class _Classes(set[type]):
+    """A constant of code objects, which are hashed with their constants."""
 
-    __hash__ = object.__hash__
-
-
-class _Classes(Constant, set[type]):
-    pass
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 #: Classes whose instances override nothing; learnt once a class.
