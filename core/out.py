@@ -96,9 +96,13 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     name = {"_summed": "sum", "_meaned": "mean"}.get(function.__name__, function.__name__)
+    takes = function.__code__.co_varnames[: function.__code__.co_argcount]
+    in_place = takes.index("inplace") if "inplace" in takes else len(takes)
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
+        if out is not None and (keywords.get("inplace") or any(args[in_place : in_place + 1])):
+            raise TypeError(f"{name}(): give `inplace=True` or `out=`, not both")
         if out is not None and isinstance(out, Tensor) and name in _COMPUTED_IN_TYPE_OF_OUT:
             if keywords.get("dtype") is None:
                 keywords["dtype"] = out.dtype

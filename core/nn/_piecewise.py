@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from .. import modes
 from ..creation import full_like
@@ -92,23 +91,15 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - input.tanh()
 
 
-@refusing
-def threshold(
-    input: Tensor, threshold: float, value: float, inplace: bool = False, *, out: Any = None
-) -> Tensor:
+@takes_out
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where it is above ``threshold``, else ``value`` (``torch.threshold``).
-
-    Raises TypeError for ``inplace=True`` with ``out=``: each says where the result goes.
 
     >>> import anadrome as ad
     >>> ad.nn.functional.threshold(ad.tensor([1.0, 2.0]), 1.5, 0.0)
     tensor([0., 2.])
     """
-    if not inplace:
-        return ops.threshold(input, threshold=threshold, value=value, out=out)
-    if out is not None:
-        raise TypeError("threshold(): give `inplace=True` or `out=`, not both")
-    return _threshold_(input, threshold=threshold, value=value)
+    return (_threshold_ if inplace else ops.threshold)(input, threshold=threshold, value=value)
 
 
 @refusing
