@@ -68,32 +68,30 @@ def _given(node: Any) -> dict[str, Any] | None:
 _SAVED = "_saved_"
 
 
-def saved_attributes(op: Op) -> dict[str, str]:
-    """PyTorch's attributes of what nodes of ``op`` save, and our names of it.
+def saved_attributes(op: Op) -> dict[str, property]:
+    """PyTorch's attributes of what nodes of ``op`` save, for the class of these nodes.
 
     PyTorch calls an output ``result``, and operands that have only a letter here ``self`` and
-    ``other``.
+    ``other``. Properties, and no ``__getattr__``: that would slow every attribute of every node.
     """
     theirs = dict(zip((n for n in op.inputs if len(n) == 1), ("self", "other")))
     theirs.update(zip(op.outputs[:1], ("result",)))
     every = dict.fromkeys(n for names in op.saved_names for n in names)
-    return {_SAVED + theirs.get(name, name): name for name in every}
+    return {_SAVED + theirs.get(name, name): _saved(name) for name in every}
 
 
-def saved_attribute(node: Any, name: str) -> Any:
-    """The value of ``node._saved_self``: unpacked, and with its place in the graph.
+def _saved(name: str) -> property:
+    def value(node: Any) -> Any:
+        for names, row in zip(node.op.saved_names, node.saved_rows(True)):
+            if row and name in names:
+                return _as_it_was(row[names.index(name)])
+        return None
 
-    None if it was not needed for the gradients that were asked for. ``AlreadyFreedError`` if a
-    backward has freed it, ``AttributeError`` if nodes of this op save nothing of that name.
-    """
-    op = node.op
-    ours = saved_attributes(op).get(name) if name.startswith(_SAVED) else None
-    if ours is None:
-        raise AttributeError(f"{type(node).__name__!r} object has no attribute {name!r}")
-    for names, row in zip(op.saved_names, node.saved_rows(True)):
-        if row and ours in names:
-            return _as_it_was(row[names.index(ours)])
-    return None
+    about = (
+        f"The ``{name}`` that was saved: unpacked, and with its place in the graph. None if no "
+        "gradient needed it; ``AlreadyFreedError`` if a backward has freed it."
+    )
+    return property(value, doc=about)
 
 
 def _as_it_was(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .backend import by_type
 from .errors import NoDerivativeError
 from .graph import Edge, Node, Owed, Packed, PackedRows, Writes, stale
-from .naming import saved_attribute, saved_attributes, settled
+from .naming import saved_attributes, settled
 from .tensor import Tensor, unwrap, wrap
 
 if TYPE_CHECKING:
@@ -55,12 +55,6 @@ class OpNode(Node):
     @property
     def kind(self) -> Any:
         return self.op
-
-    def __getattr__(self, name: str) -> Any:
-        return saved_attribute(self, name)
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *saved_attributes(self.op)]
 
     def shown(self) -> tuple[Edge | None, ...]:
         op = self.op
@@ -180,6 +174,7 @@ def node_type(op: Op) -> type[OpNode]:
         "multi": len(op.outputs) > 1,
         "frees": op.saves_values,
         "holomorphic": op.holomorphic,
+        **saved_attributes(op),
     }
     if op.together:
         space["apply"] = _apply_together
