@@ -52,11 +52,13 @@ def test_the_other_object_is_asked(name: str) -> None:
     agree(lambda L: getattr(operator, name)(L.ones(2, dtype=L.int64), Other()))
 
 
-@pytest.mark.parametrize("other", [None, "a", b"a", [1, 1], (1,), {}, object, 1j], ids=repr)
-@pytest.mark.parametrize("name", ["eq", "ne", "lt", "ge"])
+NO_OPERANDS = [None, "a", b"a", [1, 1], (1,), {}, object]
+COMPARED = [(n, o) for n in ("eq", "ne", "lt", "ge") for o in NO_OPERANDS]
+
+
+# Complex numbers have no order: `lt` of one is refused in words that are not Python's.
+@pytest.mark.parametrize(("name", "other"), [*COMPARED, ("eq", 1j), ("ne", 1j)], ids=repr)
 def test_comparisons_with_what_is_no_operand(name: str, other: Any) -> None:
-    if other == 1j and name not in ("eq", "ne"):
-        pytest.skip("an error of its own")
     agree(lambda L: getattr(operator, name)(L.ones(2), other))
     agree(lambda L: getattr(operator, name)(other, L.ones(2)))
 
