@@ -235,3 +235,45 @@ def test_gradcheck_takes_pytorchs_arguments():
 
     with pytest.raises(RuntimeError, match="forward mode mismatch"):
         ad.autograd.gradcheck(Wrong.apply, x, check_forward_ad=True, check_backward_ad=False)
+
+
+PLACES = (1, 2, 2, 1, 0)
+#: Writes to places that occur twice, and the padding of an embedding: PyTorch's gradient of these
+#: is not the transpose of their derivative, so a tangent cannot be had from it.
+WRITES = {
+    "setitem": lambda L, x, v, at: x.clone().index_put_((at,), v),
+    "index_put": lambda L, x, v, at: x.index_put((at,), v),
+    "index_put of one value": lambda L, x, v, at: x.index_put((at,), v[:1]),
+    "index_put of pairs": lambda L, x, v, at: x.reshape(2, 2).index_put((at // 2, at % 2), v),
+    "scatter": lambda L, x, v, at: x.scatter(0, at, v),
+    "index_copy": lambda L, x, v, at: x.index_copy(0, at, v),
+    "index_copy of rows": lambda L, x, v, at: L.stack([x, x * x]).index_copy(
+        1, at, L.stack([v, v * v])
+    ),
+    "put": lambda L, x, v, at: x.put(at, v),
+    "amin": lambda L, x, v, at: x.scatter_reduce(0, at, v, "amin", include_self=False),
+    "embedding": lambda L, x, v, at: L.nn.functional.embedding(at, v[:, None], padding_idx=2),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_tangents_of_writes_to_one_place_and_of_padding(name):
+    def all_ways(L):
+        x, v = L.tensor([3.0, 1.0, 2.0, 4.0]), L.tensor([2.0, 1.0, 2.0, 5.0, 3.0])
+        at, write = L.tensor(PLACES), WRITES[name]
+        s, t = L.tensor([1.0, 2.0, 3.0, 4.0]), L.tensor([1.0, 3.0, 5.0, 7.0, 9.0])
+        call = lambda x, v: write(L, x, v, at)
+        fwAD = L.autograd.forward_ad
+        with fwAD.dual_level():
+            out = call(fwAD.make_dual(x, s), fwAD.make_dual(v, t))
+            dual = fwAD.unpack_dual(out).tangent
+        return [
+            dual.tolist(),
+            L.func.jvp(call, (x, v), (s, t))[1].tolist(),
+            [j.tolist() for j in L.func.jacfwd(call, (0, 1))(x, v)],
+            [j.tolist() for j in L.func.jacrev(call, (0, 1))(x, v)],
+            L.func.hessian(lambda v: (call(x, v) ** 2).sum())(v).tolist(),
+        ]
+
+    torch = pytest.importorskip("torch")
+    assert all_ways(ad) == all_ways(torch)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from .. import modes
 from ..errors import GraphError
 from ..func.transforms import _finished, _fresh
+from ..tangents import transposed
 from ..tensor import Tensor
 from .entry import grad
 
@@ -133,7 +134,8 @@ def _derivative(out: Tensor, duals: list[tuple[Tensor, Tensor]]) -> Tensor | Non
 
     cotangent = zeros_like(out).requires_grad_()
     leaves = [x for x, _ in duals]
-    back = grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
+    with transposed():
+        back = grad(out, leaves, cotangent, create_graph=True, allow_unused=True)
     pairs = [(g, t) for g, (_, t) in zip(back, duals) if g is not None]
     if not pairs:
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
 
 from .. import modes
 from ..border import enclose_functions
+from ..tangents import transposed
 from ..tensor import Tensor
 from . import tree
 from .mapping import count, vmap
@@ -39,10 +41,18 @@ def jacrev(
             [0., 6.]])
     """
 
-    if not callable(func):
-        raise TypeError(f"jacrev() and its like take a function, not {type(func).__name__}")
     if chunk_size is not None and not (hasattr(chunk_size, "__index__") and chunk_size > 0):
         raise ValueError(f"jacrev: `chunk_size` should be greater than 0, not {chunk_size!r:.40}")
+    return _jacobian(func, argnums, has_aux, chunk_size, contextlib.nullcontext)
+
+
+def _jacobian(
+    func: Callable[..., Any], argnums: Any, has_aux: bool, chunk_size: int | None,
+    around: Callable[[], contextlib.AbstractContextManager[None]],
+) -> Callable[..., Any]:  # fmt: skip
+    """``jacrev`` whose backwards run inside a context manager."""
+    if not callable(func):
+        raise TypeError(f"jacrev() and its like take a function, not {type(func).__name__}")
 
     @functools.wraps(func)
     def transformed(*args: Any, **kwargs: Any) -> Any:
@@ -59,7 +69,7 @@ def jacrev(
             out, aux = out
         if any(not isinstance(o, Tensor) for o in tree.leaves(out)):
             raise RuntimeError("jacrev(f)(*args): f must return tensors only")
-        with modes.set_grad_enabled(outer):
+        with modes.set_grad_enabled(outer), around():
             result = tree.mapped(lambda o: tree.rebuilt(given, rows(o, at, fresh)), out)
             return (result, _finished(aux, fresh)) if has_aux else result
 
@@ -107,11 +117,11 @@ def _rows_at_once(out: Tensor, at: Any, fresh: list[Tensor], chunk: int | None) 
 def jacfwd(
     func: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Callable[..., Any]:
-    """As ``jacrev``, under the name of PyTorch's forward-mode form; the numbers are the same.
+    """As ``jacrev``, of the derivatives in a direction, as ``jvp`` gives them (PyTorch's name).
 
     There is no forward mode here, so it also costs a row of backwards an element of the output.
     """
-    return jacrev(func, argnums, has_aux=has_aux)
+    return _jacobian(func, argnums, has_aux, None, transposed)
 
 
 def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from .. import modes
 from ..autograd.entry import grad as gradients
 from ..border import enclose_functions
 from ..graph import AccumulateGrad
+from ..tangents import transposed
 from ..tensor import LEAF, Tensor
 from . import tree
 from .mapping import inside
@@ -265,10 +266,11 @@ def jvp(
         through = [(o, d) for o, d in zip(ends, dummies) if o.requires_grad]
         found: Any = [None] * len(fresh)
         if through:
-            found = gradients(
-                [o for o, _ in through], fresh, [d for _, d in through],
-                create_graph=True, allow_unused=True,
-            )  # fmt: skip
+            with transposed():
+                found = gradients(
+                    [o for o, _ in through], fresh, [d for _, d in through],
+                    create_graph=True, allow_unused=True,
+                )  # fmt: skip
         pairs = [(g, d) for g, d in zip(found, directions) if g is not None and g.requires_grad]
         forward: Any = [None] * len(dummies)
         if pairs:

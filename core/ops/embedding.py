@@ -8,13 +8,15 @@ from .. import backend as backends
 from ..errors import RangeError
 from ..op import KEEP, NONE, op
 from ..samples import Arr, call
+from ..tangents import transposing
 from .arithmetic import where
 
 # fmt: off
 embedding = op("embedding", lambda xp, weight, indices, *, padding_idx=None:
                    _embed(xp, weight, indices),
                weight=lambda g, indices, weight_shape, padding_idx: embedding_backward(
-                   g, indices, shape=tuple(weight_shape), padding_idx=padding_idx),
+                   g, indices, shape=tuple(weight_shape),
+                   padding_idx=None if transposing() else padding_idx),
                indices=NONE, dtype=KEEP, method=False,
                samples=call(Arr((5, 3)), Arr((2, 4), 0, 5, "int"))
                + call(Arr((5, 3)), Arr((2,), 0, 4, "int"), padding_idx=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import backend as backends
@@ -19,8 +20,10 @@ from ..out import takes_out
 from ..refusals import refusing
 from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized
+from ..tangents import transposing
 from ..tensor import Tensor, wrap
 from ..views import follow
+from .arithmetic import where
 from .reduce import axes_of, axis_of, whole
 from .scattering import check_index
 
@@ -102,8 +105,11 @@ index_backward = op("index_backward", lambda xp, g, *, shape, index: _scatter(xp
                     + call(Arr((3, 2)), shape=(3, 4), index=(slice(None), slice(1, 3))))
 index_put_values = op("index_put", lambda xp, x, value, *, index: _put(xp, x, value, index),
                       x=lambda g, index: index_put_values(g, 0.0, index=index),
-                      value=lambda g, index: getitem(g, index=index), dtype=SAME, amp=WIDEST,
+                      value=lambda g, index: _of_put(g, index), dtype=SAME, amp=WIDEST,
                       method=False, samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))
+#: Which of the values that ``index_put`` writes are there when it is done.
+last_put = op("last_put", lambda xp, x, *, index: _last_put(xp, x, index), x=NONE, dtype=KEEP,
+              method=False, samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])
 #: As ``index_put``, but what meets at one place is added to what was there.
 index_add_values = op("index_put_accumulate", lambda xp, x, value, *, index:
                           _put_added(xp, x, value, index),
@@ -136,6 +142,19 @@ def _put(xp: Any, x: Any, value: Any, index: Any) -> Any:
     out = xp.asarray(x, copy=True)
     backends.by_type[out.__class__].assign(out, index, value)
     return out
+
+
+def _of_put(g: Any, index: Any) -> Any:
+    out = getitem(g, index=index)
+    if transposing() and not is_basic(index):
+        out = where(last_put(g, index=index), out, 0.0)
+    return out
+
+
+def _last_put(xp: Any, x: Any, index: Any) -> Any:
+    shape = x[index].shape
+    numbers = xp.reshape(xp.arange(1, math.prod(shape) + 1, dtype=xp.int64), shape)
+    return _put(xp, xp.zeros(x.shape, dtype=xp.int64), numbers, index)[index] == numbers
 
 
 def _put_added(xp: Any, x: Any, value: Any, index: Any) -> Any:

@@ -9,6 +9,7 @@ from ..dtypes import float32, from_native
 from ..errors import RangeError
 from ..op import KEEP, NONE, op
 from ..samples import Arr, call
+from ..tangents import transposing
 from .arithmetic import where
 from .reduce import axes_of
 from .shape import reshape
@@ -36,7 +37,7 @@ scatter_add_op = op("scatter_add", lambda xp, x, index, src, *, dim:
                     samples=call(Arr((3, 4)), _INDEX, Arr((3, 2)), dim=1))
 scatter_op = op("scatter", lambda xp, x, index, src, *, dim: _scatter(xp, x, index, src, dim),
                 x=lambda g, index, dim: scatter_value(g, index, dim=dim, value=0), index=NONE,
-                src=lambda g, index, dim: gather_op(g, index, dim=dim),
+                src=lambda g, index, dim: _of_written(g, index, dim),
                 dtype=KEEP, method=False,
                 samples=call(Arr((3, 4)), Arr((3, 1), 0, 4, "int"), Arr((3, 1)), dim=1))
 scatter_value = op("scatter_value", lambda xp, x, index, *, dim, value:
@@ -65,14 +66,42 @@ index_copy_op = op("index_copy", lambda xp, x, index, source, *, dim:
                        _scatter(xp, x, _spread(xp, index, source.shape, dim), source, dim),
                    x=lambda g, index, x_shape, dim: where(
                        member_along(index, tuple(x_shape), dim), 0.0, g),
-                   index=NONE, source=lambda g, index, source_shape, dim: reshape(
-                       taken(g, index, dim), shape=tuple(source_shape)),
+                   index=NONE, source=lambda g, index, source_shape, dim:
+                       _of_copied(g, index, tuple(source_shape), dim),
                    dtype=KEEP, method=False,
                    samples=call(Arr((4, 3)), Arr((1,), 0, 4, "int"), Arr((1, 3)), dim=0))
+#: A one-dimensional index along ``dim`` of an array of that shape.
+spread = op("spread", lambda xp, index, *, shape, dim:
+                xp.asarray(_spread(xp, index, shape, dim), copy=True), index=NONE,
+            dtype=KEEP, method=False, samples=call(Arr((2,), 0, 3, "int"), shape=(4, 2), dim=1))
 #: Which of the numbers from 0 to ``size`` an index holds.
 member = op("member", lambda xp, index, *, size: _member(xp, index, size), index=NONE,
             dtype=KEEP, method=False, samples=call(Arr((3,), 0, 5, "int"), size=5))
+#: Which of the values that ``scatter`` writes are there when it is done: the last of each place.
+last_scattered = op("last_scattered", lambda xp, x, index, *, dim:
+                        _last_scattered(xp, x, index, dim),
+                    x=NONE, index=NONE, dtype=KEEP, method=False,
+                    samples=call(Arr((3, 4)), _INDEX, dim=1))
 # fmt: on
+
+
+def _of_written(g: Any, index: Any, dim: int) -> Any:
+    out = gather_op(g, index, dim=dim)
+    if transposing():
+        out = where(last_scattered(g, index, dim=dim), out, 0.0)
+    return out
+
+
+def _of_copied(g: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
+    if transposing():
+        return _of_written(g, spread(index, shape=shape, dim=dim), dim)
+    return reshape(taken(g, index, dim), shape=shape)
+
+
+def _last_scattered(xp: Any, x: Any, index: Any, dim: int) -> Any:
+    numbers = xp.reshape(xp.arange(1, index.size + 1, dtype=xp.int64), index.shape)
+    written = _scatter(xp, xp.zeros(x.shape, dtype=xp.int64), index, numbers, dim)
+    return _gathered(xp, written, index, dim) == numbers
 
 
 def along(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
@@ -232,6 +261,8 @@ def _reduce_rule(
         into_src = where(single, at_single, take(g * out) / where(zero, 1.0, src))
     else:
         here, there = where(x == out, x * 0.0 + 1.0, 0.0), src == take(out)
+        if transposing() and not include_self:  # what was there is no candidate
+            here = scatter_value(here, index, dim=dim, value=0)
         there = where(there, src * 0.0 + 1.0, 0.0)
         shared = g / scatter_add_op(here, index, there, dim=dim)
         into_x, into_src = here * shared, there * take(shared)

@@ -35,7 +35,16 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
 OURS = {
     "searchsorted": "its samples are not sorted; in tests/test_torch_sorting.py",
     **dict.fromkeys(
-        ("linear_scan", "member", "as_strided_backward", "unfold_backward", "diagonal_backward"),
+        (
+            "linear_scan",
+            "member",
+            "spread",
+            "last_put",
+            "last_scattered",
+            "as_strided_backward",
+            "unfold_backward",
+            "diagonal_backward",
+        ),
         "only rules or the framework call it; through the op it belongs to",
     ),
 }
