@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from importlib import metadata
 
 from . import __version__, backend, later
@@ -62,12 +64,28 @@ def _plugins(args: argparse.Namespace) -> int:
     for plugin in sorted(plugins.values(), key=lambda p: p.name):
         state = "loaded" if plugin.loaded else f"NOT LOADED: {plugin.error}"
         print(f"{plugin.name} {plugin.version}  from {plugin.source}  {state}")
-        if plugin.adds:
-            print(f"    adds {', '.join(plugin.adds)}")
+        for line in _grouped(plugin.adds):
+            print(line)
         broken += not plugin.loaded
     if broken:
         print(f"{broken} of {len(plugins)} plugins are not loaded", file=sys.stderr)
     return 0
+
+
+def _grouped(adds: list[str]) -> Iterator[str]:
+    """What a plugin adds, in lines: its ops, its hooks, and its names by where they are."""
+    groups: dict[str, list[str]] = {}
+    for added in adds:
+        if " " in added:  # such as "op tanh" and "kernels for numpy"
+            kind, _, name = added.rpartition(" ")
+        else:
+            kind, _, name = f"anadrome.{added}".rpartition(".")
+        groups.setdefault(kind, []).append(name)
+    for kind, names in groups.items():
+        text = f"{kind}: {', '.join(names)}"
+        yield from textwrap.wrap(
+            text, 100, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
+        )
 
 
 INFO = Command("info", "versions, devices, BLAS and threads", _nothing, _info)

@@ -56,9 +56,11 @@ def test_plugins_lists_each_with_what_it_adds(capsys):
     assert main(["plugins"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"adam \S+  from anadrome \(anadrome\.plugins\.adam\)  loaded", out)
-    assert "optim.AdamW" in out
-    assert "backend cupy" in out
-    assert "command demo" in out
+    assert re.search(r"^    anadrome\.optim: Adam, AdamW, Adamax", out, re.MULTILINE)
+    assert re.search(r"^    hook: around_backward, before_step, grad_ready$", out, re.MULTILINE)
+    assert "    backend: cupy" in out
+    assert "    command: demo" in out
+    assert max(map(len, out.splitlines())) <= 100
 
 
 def test_no_command_prints_help(capsys):

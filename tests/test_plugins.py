@@ -227,7 +227,8 @@ def test_third_party_plugins_good_and_broken(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "3.14159" in result.stdout
-    assert "goodplug 9.9  from goodplug (goodplug)  loaded\n    adds good.news" in result.stdout
+    lines = "goodplug 9.9  from goodplug (goodplug)  loaded\n    anadrome.good: news"
+    assert lines in result.stdout
     assert "badplug 9.9  from badplug (badplug)  NOT LOADED: ModuleNotFoundError" in result.stdout
 
 
