@@ -1,133 +1,20 @@
 """modes: what is switched on around a piece of code: grad mode, interceptors, saved-value hooks.
 
-All of it is one immutable ``State`` in one context variable, so an op pays one read for it when
-nothing is active, and threads and asyncio tasks never see each other's modes.
+All of it is in the one ``State`` that is active there (``state.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .state import EAGER as EAGER
+from .state import NOTHING_OVERRIDES as NOTHING_OVERRIDES
+from .state import Scope, State, current, set_state
+from .state import reset_state as reset_state
 from .switches import switch
-
-
-class State:
-    """What is active here. Never changed: a mode puts a new one in its place."""
-
-    __slots__ = ("_below", "functions", "grad", "inference", "modes", "partial", "saved_hooks")
-
-    def __init__(
-        self,
-        grad: bool = True,
-        inference: bool = False,
-        modes: tuple[Mode, ...] = (),
-        saved_hooks: tuple[saved_tensors_hooks, ...] = (),
-        partial: bool = False,
-        functions: tuple[bool, tuple[Any, ...]] = (True, ()),
-    ) -> None:
-        self.grad = grad
-        self.inference = inference
-        self.modes = modes
-        self.saved_hooks = saved_hooks
-        #: A backward is under way that delivers to chosen tensors only, not to every leaf.
-        self.partial = partial
-        #: Whether classes override public functions here, and the modes that see them
-        #: (``core/overriding.py``).
-        self.functions = functions
-        self._below: State | None = None
-
-    def but(self, **changes: Any) -> State:
-        """The same state with some fields replaced."""
-        out = State(
-            self.grad, self.inference, self.modes, self.saved_hooks, self.partial, self.functions
-        )
-        for name, value in changes.items():
-            setattr(out, name, value)
-        return out
-
-    def below(self) -> State:
-        """The same state with the innermost mode off; each op call under a mode asks for it."""
-        if self._below is None:
-            self._below = self.but(modes=self.modes[:-1])
-        return self._below
-
-
-EAGER = State()
-#: ``State.functions`` where public functions do what they do, whatever they are given.
-NOTHING_OVERRIDES: tuple[bool, tuple[Any, ...]] = (False, ())
-_state: contextvars.ContextVar[State] = contextvars.ContextVar("anadrome", default=EAGER)
-
-#: What is active here. The C method itself, since every op asks.
-current: Callable[[], State] = _state.get
-
-
-class Scope:
-    """A context manager, and decorator, that changes the state while it is open.
-
-    A Ctrl-C (or any exception of a signal) may come between two of its lines, so each puts back the
-    state that it found itself: also what a scope inside, interrupted in its ``__exit__``, left on.
-    """
-
-    def change(self, state: State) -> State:
-        """The state inside, from the state outside."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Any:
-        before = current()
-        self.__dict__.setdefault("_before", []).append(before)
-        try:
-            _state.set(self.change(before))
-            return self
-        except BaseException:
-            _state.set(before)
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        _state.set(self.__dict__["_before"][-1])
-        self.__dict__["_before"].pop()
-
-    def clone(self) -> Scope:
-        """A fresh one with the same settings; a decorated function opens one a call."""
-        fresh = object.__new__(type(self))
-        fresh.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_before"})
-        return fresh
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if inspect.isgeneratorfunction(function):
-            return self._around_generator(function)
-
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            before = current()
-            try:
-                with self.clone():
-                    return function(*args, **kwargs)
-            finally:
-                _state.set(before)
-
-        return inside
-
-    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The mode is active while the generator runs, never while it is suspended."""
-
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            generator = function(*args, **kwargs)
-            send: Any = None
-            while True:
-                with self.clone():
-                    try:
-                        value = generator.send(send)
-                    except StopIteration as stop:
-                        return stop.value
-                send = yield value
-
-        return inside
 
 
 class set_grad_enabled(Scope):
@@ -143,7 +30,7 @@ class set_grad_enabled(Scope):
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode if mode.__class__ is bool else switch(mode, "set_grad_enabled", "mode")
-        self._first: Any = _state.set(current().but(grad=self.mode))
+        self._first: Any = set_state(current().but(grad=self.mode))
 
     def change(self, state: State) -> State:
         return state.but(grad=self.mode)
@@ -164,7 +51,7 @@ class set_grad_enabled(Scope):
     def _undo_first(self) -> None:
         first = self.__dict__.get("_first")
         if first is not None:
-            _state.reset(first)
+            reset_state(first)
             self._first = None
 
 
@@ -301,10 +188,10 @@ class Mode(Scope):
 def intercepted(state: State, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Hand the call to the innermost mode, with that mode off."""
     try:
-        _state.set(state.below())
+        set_state(state.below())
         return state.modes[-1].intercept(op, args, kwargs)
     finally:
-        _state.set(state)
+        set_state(state)
 
 
 class saved_tensors_hooks(Scope):
@@ -347,11 +234,6 @@ hooks_refused: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 )
 
 
-#: Put a state in place, and take it back: for the engine and for mechanisms like checkpointing.
-set_state = _state.set
-reset_state = _state.reset
-
-
 #: The tape of the step that is being captured here, if one is; see ``tracing``.
 tape: contextvars.ContextVar[Any] = contextvars.ContextVar("tape", default=None)
 
@@ -363,13 +245,13 @@ def aside() -> Iterator[None]:
     For what a first step sets up, such as an optimizer's state; a captured step does not repeat it.
     """
     recording = tape.get()
-    state = _state.get()
+    state = current()
     try:
         tape.set(None)
-        _state.set(state.but(modes=()))
+        set_state(state.but(modes=()))
         yield
     finally:
-        _state.set(state)
+        set_state(state)
         tape.set(recording)
 
 
@@ -379,7 +261,7 @@ def live(fresh: Callable[[], Any]) -> Any:
     Eagerly that is ``fresh()``. While a step is captured, the call is recorded, so that a replay
     asks again instead of repeating the value of the first run.
     """
-    state = _state.get()
+    state = current()
     for mode in reversed(state.modes):
         if type(mode).live is not Mode.live:
             return mode.live(fresh)
@@ -391,6 +273,6 @@ def touch(*tensors: Any, new_grad: bool = False) -> None:
 
     For code that does so outside an op. ``new_grad``: it is their ``.grad`` that is replaced.
     """
-    for mode in _state.get().modes:
+    for mode in current().modes:
         for tensor in tensors:
             mode.touched(tensor, new_grad)

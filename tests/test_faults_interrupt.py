@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 #: Where no Python code can be safe: the ``__exit__`` of a ``with`` may be interrupted before its
 #: first instruction. What it would have switched off stays on until an enclosing one ends.
 EXITS = {
-    ("modes.py", "__exit__"),
+    ("state.py", "__exit__"),
     ("autocasting.py", "__exit__"),
     ("random.py", "__exit__"),
 }
