@@ -21,6 +21,8 @@ SECOND = {
     "Gamma": (P(3, seed=5), P(3, seed=6)),
     "Exponential": (P(3, seed=5),),
     "HalfNormal": (P(3, seed=5),),
+    "HalfCauchy": (P(3, seed=5),),
+    "InverseGamma": (P(3, seed=5), P(3, seed=6)),
     "Beta": (P(3, seed=5), P(3, seed=6)),
     "Dirichlet": (P(2, 3, seed=5),),
     "Bernoulli-probs": (U(3, seed=5),),
@@ -71,6 +73,30 @@ def test_divergences_between_families(one, two):
         *second,
         gradients=False,
     )
+
+
+def test_which_pairs_have_a_divergence():
+    torch = pytest.importorskip("torch")
+
+    def have(L):
+        made = {name: _first(L, *case[:2]) for name, case in CASES.items()}
+        return {(p, q) for p in made for q in made if _has_divergence(L, made[p], made[q])}
+
+    assert have(ad) ^ have(torch) == set()
+
+
+def _first(L, make, arrays):
+    return make(L.distributions, *[L.tensor(a) for a in arrays])
+
+
+def _has_divergence(L, p, q):
+    try:
+        L.distributions.kl_divergence(p, q)
+    except NotImplementedError:
+        return False
+    except RuntimeError:  # of shapes that do not broadcast
+        pass
+    return True
 
 
 def test_certain_events_in_divergences():

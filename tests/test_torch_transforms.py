@@ -113,3 +113,30 @@ def test_a_registered_factory_is_used() -> None:
     assert type(registry(D.constraints.positive)) is D.SoftplusTransform
     with pytest.raises(TypeError, match="Constraint subclass or instance"):
         registry.register("positive", lambda c: None)
+
+
+EQUALS = {
+    "abs": lambda L, D: D.AbsTransform(),
+    "affine": lambda L, D: D.AffineTransform(1.0, 2.0),
+    "another affine": lambda L, D: D.AffineTransform(1.0, 3.0),
+    "affine of tensors": lambda L, D: D.AffineTransform(L.tensor([1.0, 1.0]), L.tensor(2.0)),
+    "power": lambda L, D: D.PowerTransform(L.tensor(2.0)),
+    "another power": lambda L, D: D.PowerTransform(L.tensor([2.0, 3.0])),
+    "composed": lambda L, D: D.ComposeTransform([D.ExpTransform(), D.AffineTransform(1.0, 2.0)]),
+    "nothing": lambda L, D: D.ComposeTransform([]),
+    "exp": lambda L, D: D.ExpTransform(),
+    "inverse": lambda L, D: D.ExpTransform().inv,
+    "reshape": lambda L, D: D.ReshapeTransform((2,), (1, 2)),
+    "softmax": lambda L, D: D.SoftmaxTransform(),
+    "independent": lambda L, D: D.IndependentTransform(D.ExpTransform(), 1),
+}
+
+
+def test_which_transforms_are_equal():
+    torch = pytest.importorskip("torch")
+
+    def pairs(L):
+        D = L.distributions
+        return {(a, b): EQUALS[a](L, D) == EQUALS[b](L, D) for a in EQUALS for b in EQUALS}
+
+    assert pairs(ad) == pairs(torch)

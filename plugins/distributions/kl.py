@@ -18,7 +18,7 @@ from .composed import Independent, TransformedDistribution
 from .counts import Bernoulli, Binomial, Geometric, Poisson
 from .location import _EULER, Cauchy, Gumbel, Laplace, Normal, Uniform
 from .multivariate import MultivariateNormal
-from .positive import Exponential, Gamma, HalfNormal
+from .positive import Exponential, Gamma, HalfCauchy, HalfNormal, Weibull
 from .values import sum_rightmost
 
 _registry: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
@@ -157,6 +157,11 @@ def _(p: Any, q: Any) -> Tensor:
     return square.log() - ad.log(4 * p.scale * q.scale)
 
 
+@register_kl(HalfCauchy, HalfCauchy)
+def _(p: Any, q: Any) -> Tensor:  # by symmetry that of the whole ones
+    return 2 * (p.scale + q.scale).log() - ad.log(4 * p.scale * q.scale)
+
+
 @register_kl(Gumbel, Gumbel)
 def _(p: Any, q: Any) -> Tensor:
     ratio = p.scale / q.scale
@@ -265,6 +270,13 @@ for _pair in ((Normal, Exponential), (Normal, Gamma), (Normal, Uniform), (Normal
               (Poisson, Bernoulli), (Poisson, Binomial)):  # fmt: skip
     # p gives values that q never does.
     register_kl(*_pair)(lambda p, q: _infinite(p.rate if hasattr(p, "rate") else p.loc))
+
+
+@register_kl(Weibull, Weibull)
+def _(p: Any, q: Any) -> Tensor:
+    if not bool(((p.scale == q.scale) & (p.concentration == q.concentration)).all()):
+        raise NotImplementedError("KL of different Weibulls; average log_prob over samples")
+    return ad.zeros_like(p.scale, requires_grad=False)
 
 
 @register_kl(Independent, Independent)
