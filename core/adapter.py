@@ -147,7 +147,8 @@ class Backend:
         return nullcontext()
 
     def device_count(self) -> int:
-        """How many devices it serves now."""
+        """How many devices it serves now. Where it is more than one, ``implementation`` sees to it
+        that an op runs on the device of its arrays."""
         return 1
 
     def current_device(self) -> int:

@@ -13,6 +13,7 @@ from .adapter import Backend as Backend
 from .adapter import MemoryInfo as MemoryInfo
 from .device import chosen_device, device
 from .errors import BackendError
+from .placing import several
 from .state import current
 
 
@@ -120,6 +121,8 @@ def _extend(backend: Backend, extension: Extension) -> None:
 def adopt(backend: Backend) -> None:
     """Let ops recognise the backend's arrays."""
     by_type[backend.array_type] = backend
+    if backend.device_count() > 1:
+        several[backend.array_type] = backend
     for scalar in backend.scalar_types:
         by_type[scalar] = backend
 

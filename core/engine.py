@@ -19,6 +19,7 @@ from .backend import by_type
 from .dtypes import float32, from_native
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
 from .op import table
+from .placing import follow, several
 from .tensor import Tensor, unwrap, wrap
 
 _getrefcount = sys.getrefcount
@@ -106,6 +107,8 @@ def run(
             if g.__class__ is Patch:
                 g = g.dense()
             if node.__class__ is AccumulateGrad:
+                if several:
+                    follow(g)
                 unshared = _getrefcount(g) <= _UNSHARED
                 _at_leaf(node, g, create_graph, unshared, wanted, found, accumulate, observe, given)
                 node = g = None
@@ -119,6 +122,9 @@ def run(
             if node.dtype is not kind:
                 kind = node.dtype
                 is_complex = conjugate.is_complex(kind)
+                if several:
+                    follow(g)
+                    kind = None  # each node comes by here
             if is_complex:
                 grads = conjugate.apply(node, g, create_graph)
             else:
@@ -202,6 +208,8 @@ def _deliver(
         gradient = fit(gradient, node.shape[nr], node.dtype[nr])
         if gradient.__class__ is Patch:
             gradient = gradient.dense()
+        if several:
+            follow(gradient)
         slots[nr] = gradient if slots[nr] is None else slots[nr] + gradient
         return
     if create_graph or gradient.shape != node.shape or gradient.dtype is not node.dtype:
@@ -211,6 +219,8 @@ def _deliver(
         pending[node] = gradient
         heappush(queue, (-node.sequence, node))
         return
+    if several:
+        follow(gradient)
     if create_graph:
         pending[node] = so_far + gradient
         return

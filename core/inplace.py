@@ -13,6 +13,7 @@ from . import modes
 from .backend import by_type
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .looking import answered
+from .placing import at, several
 from .tensor import LEAF, Tensor, wrap
 from .views import refresh
 
@@ -80,7 +81,10 @@ def write(target: Tensor, index: Any, array: Any) -> None:
         hooks.writing(target)
     data = target._data
     try:
-        if index is Ellipsis:
+        if several:
+            with at(data):
+                by_type[data.__class__].assign(data, index, array)
+        elif index is Ellipsis:
             data[...] = array
         else:
             by_type[data.__class__].assign(data, index, array)

@@ -47,17 +47,35 @@ class Array(np.ndarray):
     tolist = _waits("tolist")
     nonzero = _waits("nonzero")  # how much there is decides the shape of the result
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        out = keywords.get("out", ())
+        on_this_device((*inputs, *out))
+        plain = [np.asarray(x) if isinstance(x, Array) else x for x in inputs]
+        if not out:
+            return dressed(getattr(ufunc, method)(*plain, **keywords))
+        keywords["out"] = tuple(np.asarray(x) for x in out)
+        getattr(ufunc, method)(*plain, **keywords)
+        return out[0] if len(out) == 1 else out
+
     def __getitem__(self, index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, Array) and part.dtype == bool for part in parts):
             Waiting.note()
+        chosen = [part for part in parts if isinstance(part, Array)]
+        if chosen:
+            on_this_device((self, *chosen))
         return super().__getitem__(index)
+
+    def astype(self, *args: Any, **keywords: Any) -> Any:
+        on_this_device((self,))
+        return super().astype(*args, **keywords)
 
     def __array_finalize__(self, parent: Any) -> None:
         self._device = getattr(parent, "_device", Device.current)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         # CuPy copies on the device, where NumPy would ask a zero-dimensional array for its number.
+        on_this_device((self, value))
         self.view(np.ndarray)[index] = value.view(np.ndarray) if isinstance(value, Array) else value
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
@@ -88,6 +106,18 @@ class Array(np.ndarray):
         return dressed(np.asarray(self).all(*args, **keywords))
 
 
+def on_this_device(values: Any) -> None:
+    """CuPy's refusal, where the devices cannot read each other's memory."""
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            on_this_device(value)
+        elif isinstance(value, Array) and value._device != Device.current:
+            raise ValueError(
+                f"Array device must be same as the current device: array device = {value._device} "
+                f"while current = {Device.current}"
+            )
+
+
 def dressed(value: Any) -> Any:
     """A result as CuPy would give it: an array on the current device."""
     if isinstance(value, (tuple, list)):
@@ -112,6 +142,13 @@ def philox(position: Any, number: int, seed: int) -> list[Any]:
     return [np.broadcast_to(word, position.shape) for word in c]
 
 
+#: Those that copy from another device, or only look at an array in another way.
+_ANYWHERE = {
+    "array", "asarray", "ascontiguousarray", "reshape", "transpose", "permute_dims", "swapaxes",
+    "moveaxis", "expand_dims", "squeeze", "broadcast_to", "broadcast_arrays", "ravel",
+    "matrix_transpose", "ndim", "shape", "size", "result_type", "can_cast", "empty_like",
+    "atleast_1d", "atleast_2d", "diagonal",
+}  # fmt: skip
 #: Functions whose results have a shape that depends on values.
 _COUNTING = {"nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "unique_inverse"}
 
@@ -123,6 +160,8 @@ def _wrapped(function: Any, name: str) -> Any:
     def run(*args: Any, **keywords: Any) -> Any:
         if name in _COUNTING:
             Waiting.note()
+        if name not in _ANYWHERE:
+            on_this_device((*args, *keywords.values()))
         if name == "take":  # CuPy does not look whether an index is in range
             keywords["mode"] = "wrap"
         return dressed(function(*args, **keywords))
@@ -154,11 +193,13 @@ class _Add:
         assert target.dtype.name in ("float32", "float64", "int32", "uint32", "uint64"), (
             target.dtype
         )
+        on_this_device((target, index, source))
         np.add.at(target.view(np.ndarray), index, np.asarray(source))
 
 
 def _matmul(a: Any, b: Any) -> Any:
     """As cuBLAS: half precision is accumulated in float32."""
+    on_this_device((a, b))
     if a.dtype.itemsize != 2:
         return dressed(np.matmul(a, b))
     return dressed(np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype))

@@ -91,8 +91,9 @@ class ElementwiseKernel(_Expression):
         self.operation, self.name, self.preamble = operation, name, preamble
 
     def __call__(self, *args: Any, size: int | None = None, block_size: int = 128) -> Any:
-        from fake_cupy import dressed
+        from fake_cupy import dressed, on_this_device
 
+        on_this_device(args)
         given = len(args)
         assert given in (len(self.inputs), len(self.inputs) + len(self.outputs)), self.name
         every = self.inputs + self.outputs
@@ -159,8 +160,9 @@ class ReductionKernel(_Expression):
     def __call__(
         self, *args: Any, axis: Any = None, keepdims: bool = False, out: Any = None
     ) -> Any:
-        from fake_cupy import dressed
+        from fake_cupy import dressed, on_this_device
 
+        on_this_device(args)
         kinds = _resolved(self.name, self.inputs, args)
         if self.outputs[0].generic and out is not None:
             kinds.setdefault(self.outputs[0].kind, out.dtype)

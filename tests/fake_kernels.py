@@ -150,6 +150,7 @@ class RawKernel:
         kinds = text.value.decode()
         if len(args) * 2 != len(kinds):
             raise TypeError(f"{self.name} takes {len(kinds) // 2} arguments, not {len(args)}")
+        _on_this_device(args)
         given = Given()
         for place, argument in enumerate(args):
             kind, size = kinds[2 * place], ord(kinds[2 * place + 1]) - ord("0")
@@ -164,6 +165,12 @@ class RawKernel:
         if failed:
             raise RuntimeError(f"{self.name}: {failed.decode()}")
         given.finish()
+
+
+def _on_this_device(args: Any) -> None:
+    from fake_cupy import on_this_device
+
+    on_this_device(args)
 
 
 def _three(size: Any) -> tuple[int, ...]:

@@ -85,11 +85,12 @@ def trained(kind: str, device: str, optimizer: str, half: Any = None) -> list[fl
     ad.manual_seed(3)
     model = still(make()).to(device)
     opt = getattr(ad.optim, optimizer)(model.parameters(), lr=1e-2)
-    scaler = ad.amp.GradScaler(device, init_scale=256.0, enabled=half is ad.float16)
+    place = device.partition(":")[0]
+    scaler = ad.amp.GradScaler(place, init_scale=256.0, enabled=half is ad.float16)
     out = []
     for _ in range(6):
         opt.zero_grad()
-        with ad.autocast(device, dtype=half or ad.bfloat16, enabled=half is not None):
+        with ad.autocast(place, dtype=half or ad.bfloat16, enabled=half is not None):
             loss = loss_of(model, device)
         scaler.scale(loss).backward()
         scaler.unscale_(opt)

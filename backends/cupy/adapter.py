@@ -18,6 +18,7 @@ from anadrome.errors import DeviceError
 
 from . import memory, namespace, pending, pinned, precision, scatter
 from .direct import KERNELS, OUT_KERNELS
+from .placing import where_they_are
 from .random import Draws
 
 
@@ -41,6 +42,14 @@ class CupyBackend(Backend):
 
     def __init__(self) -> None:
         memory.install()
+        #: Whether there is another device than the current one.
+        self.several = namespace.several = self.device_count() > 1
+        if self.several:
+            self.out_kernels = {n: where_they_are(kernel) for n, kernel in OUT_KERNELS.items()}
+
+    def implementation(self, op: Any) -> Callable[..., Any]:
+        found = super().implementation(op)
+        return where_they_are(found) if self.several else found
 
     def native_dtype(self, d: dtype) -> Any:
         return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)

@@ -7,6 +7,12 @@ from typing import Any
 import array_api_compat.cupy as _standard
 import cupy
 
+from .placing import where_they_are
+
+#: Whether functions are to run where their arrays are, and those that do.
+several = False
+_placed: dict[str, Any] = {}
+
 
 def asarray(data: Any, /, *, dtype: Any = None, copy: bool | None = None) -> Any:
     """An array on the current device, without the standard wrapper's switching of devices."""
@@ -17,11 +23,19 @@ def asarray(data: Any, /, *, dtype: Any = None, copy: bool | None = None) -> Any
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """``x`` with another element type."""
+    if several:
+        with x.device:
+            return x.astype(dtype, copy=copy)
     return x.astype(dtype, copy=copy)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _placed:
+        return _placed[name]
     try:
-        return getattr(_standard, name)
+        found = getattr(_standard, name)
     except AttributeError:
-        return getattr(cupy, name)
+        found = getattr(cupy, name)
+    if several and callable(found) and not isinstance(found, type):
+        found = _placed[name] = where_they_are(found)
+    return found

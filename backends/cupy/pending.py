@@ -28,8 +28,9 @@ class OnItsWay(Arriving):
 
     def __init__(self, array: Any) -> None:
         self._array = array
-        self._event = cupy.cuda.Event(disable_timing=True)
-        self._event.record()
+        with array.device:
+            self._event = cupy.cuda.Event(disable_timing=True)
+            self._event.record()
 
     @property
     def done(self) -> bool:

@@ -11,6 +11,7 @@ from .. import engine, modes, sites
 from ..backend import by_type
 from ..border import bordered
 from ..errors import GraphError, ShapeError
+from ..placing import at, returning, several
 from ..sites import describe
 from ..tensor import Tensor, wrap
 
@@ -221,11 +222,13 @@ def _one(like: Any) -> Any:
     """The seed: a one of the same shape. That of a zero-dimensional loss is made once."""
     backend = by_type[like.__class__]
     if like.shape or not backend.lasting_numbers:
-        return backend.xp.ones(like.shape, dtype=like.dtype)
+        with at(like):
+            return backend.xp.ones(like.shape, dtype=like.dtype)
     key = (like.dtype, like.__class__, backend.device_of(like))
     seed = _ones.get(key)
     if seed is None:
-        seed = _ones[key] = backend.xp.ones((), dtype=like.dtype)
+        with at(like):
+            seed = _ones[key] = backend.xp.ones((), dtype=like.dtype)
     return seed
 
 
@@ -274,12 +277,13 @@ def _run(
             edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
             if starting is not None:
                 starting([edge for edge, _ in edges if edge is not None], wanted)
+            run = returning(engine.run) if several else engine.run
             if around is None:
                 observe = _observers(observe)
-                return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
+                return run(edges, keep, over_tensors, wanted, accumulate, observe)
             with around(roots):
                 observe = _observers(observe)  # those too that a plugin has just put there
-                return engine.run(edges, keep, over_tensors, wanted, accumulate, observe)
+                return run(edges, keep, over_tensors, wanted, accumulate, observe)
         finally:
             modes.set_state(before)
     finally:  # once more: a Ctrl-C may come before the line above

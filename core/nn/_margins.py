@@ -11,6 +11,7 @@ from ..modes import no_grad
 from ..ops.activation import floating, logsigmoid, relu, softplus
 from ..ops.arithmetic import minimum, where
 from ..ops.elementwise import sqrt
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._distances import pairwise_distance
@@ -215,10 +216,11 @@ def _numbers(target: Tensor) -> None:
 
 def _in_range(target: Tensor, low: int, high: int, text: str) -> None:
     data = target._data
-    target._backend.require(
-        (data >= low) & (data < high),
-        lambda: RangeError(f"{text}: class numbers are {low} to {high - 1}"),
-    )
+    with at(data):
+        target._backend.require(
+            (data >= low) & (data < high),
+            lambda: RangeError(f"{text}: class numbers are {low} to {high - 1}"),
+        )
 
 
 @refusing

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops import picking
 from ..ops.convolve import size_of
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._pooling import average, max_pool1d, max_pool2d, max_pool3d
@@ -102,12 +103,14 @@ def _max_unpool(
                 )
     places = indices if whole else indices.unsqueeze(0)
     limit = size_of(size)
-    x._backend.require(
-        (places._data >= 0) & (places._data < limit),
-        lambda: RuntimeError(
-            f"Found an invalid max index: an output of size {by(size)} has places 0 to {limit - 1}"
-        ),
-    )
+    with at(places._data):
+        x._backend.require(
+            (places._data >= 0) & (places._data < limit),
+            lambda: RuntimeError(
+                f"Found an invalid max index: an output of size {by(size)} has places 0 to "
+                f"{limit - 1}"
+            ),
+        )
     out = picking.max_unpool(x, places, shape=(*x.shape[:2], *size))
     return out if whole else out.squeeze(0)
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops import pool
 from ..out import takes_out
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from ._spatial import batched, ntuple
@@ -77,7 +78,9 @@ def _max_pool(
     if not return_indices:
         return out
     place = {k: v for k, v in window.items() if k != "ceil_mode"}
-    indices = wrap(pool.places(input._backend.xp, chosen._data, tuple(input.shape[2:]), **place))
+    xp = input._backend.xp
+    with at(chosen._data):
+        indices = wrap(pool.places(xp, chosen._data, tuple(input.shape[2:]), **place))
     return out, indices if whole else indices.squeeze(0)
 
 

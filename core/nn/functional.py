@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import backend as backends
 from ..errors import DomainError, DtypeError
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from . import _later
@@ -143,9 +144,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("num_classes should be positive")
     data = tensor._data
     backend = backends.by_type[data.__class__]
-    backend.require(data >= 0, lambda: DomainError("Class values must be non-negative."))
-    backend.require(
-        data < num_classes, lambda: DomainError("Class values must be smaller than num_classes.")
-    )
+    with at(data):
+        backend.require(data >= 0, lambda: DomainError("Class values must be non-negative."))
+        backend.require(
+            data < num_classes,
+            lambda: DomainError("Class values must be smaller than num_classes."),
+        )
     line = backend.asarray(list(range(num_classes)), dtype=data.dtype, device=tensor.device)
     return (tensor.unsqueeze(-1) == wrap(line)).to(tensor.dtype)

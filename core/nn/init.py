@@ -8,6 +8,7 @@ from typing import Any
 from .. import backend as backends
 from .. import creation, modes, sites
 from ..border import enclose_functions
+from ..placing import at
 from ..tensor import Tensor, wrap
 
 __all__ = [
@@ -230,9 +231,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     drawn = creation.empty(shape, dtype=tensor.dtype, device=tensor.device)
     drawn.normal_(generator=generator)
     xp = backends.by_type[drawn._data.__class__].xp
-    q, r = xp.linalg.qr(drawn._data)
-    # With the signs of R's diagonal Q is uniform over all orthogonal matrices (math-ph/0609050).
-    q = q * xp.sign(xp.linalg.diagonal(r))
+    with at(drawn._data):
+        q, r = xp.linalg.qr(drawn._data)
+        # With the signs of R's diagonal Q is uniform over all orthogonal matrices
+        # (math-ph/0609050).
+        q = q * xp.sign(xp.linalg.diagonal(r))
     with modes.no_grad():
         made = wrap(q if rows >= columns else q.mT)
         return tensor.copy_(made.reshape(tuple(tensor.shape)) * gain)
@@ -249,8 +252,10 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         keys = drawn.uniform_(generator=generator)._data
         xp = backends.by_type[keys.__class__].xp
         # Each value's rank in its column: a random permutation.
-        rank = xp.argsort(xp.argsort(keys, axis=0), axis=0)
-        return tensor.masked_fill_(wrap(rank < zeros), 0.0)
+        with at(keys):
+            rank = xp.argsort(xp.argsort(keys, axis=0), axis=0)
+            chosen = wrap(rank < zeros)
+        return tensor.masked_fill_(chosen, 0.0)
 
 
 _OLDER = (

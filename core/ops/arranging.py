@@ -10,6 +10,7 @@ from .. import modes
 from ..errors import ArgumentError, RangeError
 from ..forms import inplace_composite
 from ..op import KEEP, op
+from ..placing import at
 from ..refusals import refusing
 from ..samples import each
 from ..tensor import Tensor, wrap
@@ -210,9 +211,10 @@ def _repeated_indices(repeats: Tensor, output_size: int | None) -> Tensor:
     modes.touch(repeats)
     counts = repeats._data
     xp = backends.by_type[counts.__class__].xp
-    if bool(xp.any(counts < 0)):
-        raise RuntimeError("repeats can not be negative")
-    out = xp.repeat(xp.arange(counts.shape[0], dtype=counts.dtype), counts)
+    with at(counts):
+        if bool(xp.any(counts < 0)):
+            raise RuntimeError("repeats can not be negative")
+        out = xp.repeat(xp.arange(counts.shape[0], dtype=counts.dtype), counts)
     if output_size is not None and output_size != out.shape[0]:
         raise RuntimeError(
             f"allocated size does not match required size: {output_size} and {out.shape[0]}"

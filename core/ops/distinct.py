@@ -7,6 +7,7 @@ from typing import Any
 from .. import backend as backends
 from .. import modes
 from ..errors import UnsupportedError
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from .reduce import axis_of
@@ -48,7 +49,13 @@ def _distinct(
     input: Any, dim: int | None, in_order: bool, with_inverse: bool, with_counts: bool
 ) -> Any:
     modes.touch(input)
-    data = input._data
+    with at(input._data):
+        return _found(input._data, dim, in_order, with_inverse, with_counts)
+
+
+def _found(
+    data: Any, dim: int | None, in_order: bool, with_inverse: bool, with_counts: bool
+) -> Any:
     xp = backends.by_type[data.__class__].xp
     if dim is None:
         x = xp.reshape(data, (-1,))

@@ -17,6 +17,7 @@ from ..looking import answered
 from ..making import converted
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..out import takes_out
+from ..placing import at
 from ..refusals import refusing
 from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized
@@ -244,7 +245,8 @@ def _value(value: Any, x: Tensor) -> Tensor:
     if value.__class__ in NUMBERS:
         value = converted(value, kind)
     backend = backends.by_type[x._data.__class__]
-    return wrap(backend.asarray(value, dtype=x._data.dtype))
+    with at(x._data):
+        return wrap(backend.asarray(value, dtype=x._data.dtype))
 
 
 def _fitted(value: Tensor, region: Tensor) -> Tensor:

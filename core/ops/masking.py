@@ -11,6 +11,7 @@ from ..forms import inplace_composite
 from ..looking import answered
 from ..op import KEEP, NONE, op
 from ..out import takes_out
+from ..placing import at
 from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor, wrap
@@ -109,12 +110,14 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     if rank.numel():
         modes.touch(rank)
         last = rank._data[-1:]
-        backends.by_type[last.__class__].require(
-            last < size,
-            lambda: RangeError(
-                f"masked_scatter: Number of elements of source ({size}) < number of ones in mask"
-            ),
-        )
+        with at(last):
+            backends.by_type[last.__class__].require(
+                last < size,
+                lambda: RangeError(
+                    f"masked_scatter: Number of elements of source ({size}) < number of ones in "
+                    "mask"
+                ),
+            )
     if not size:
         return input.clone()
     picked = gather_op(source.reshape(-1), rank.clamp(0, size - 1), dim=0)

@@ -9,6 +9,7 @@ from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
 from ..making import within_64_bits
 from ..out import takes_out
+from ..placing import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
@@ -172,14 +173,15 @@ def _flat_index(x: Any, index: Any) -> Any:
         raise RangeError("take(): tried to take from an empty tensor")
     if index.numel():
         array = index._data
-        backends.by_type[array.__class__].require(
-            (array >= -size) & (array < size),
-            lambda: RangeError(
-                "out of range: tried to access index "
-                f"{int(array[(array < -size) | (array >= size)][0])} on a tensor of {size} "
-                "elements."
-            ),
-        )
+        with at(array):
+            backends.by_type[array.__class__].require(
+                (array >= -size) & (array < size),
+                lambda: RangeError(
+                    "out of range: tried to access index "
+                    f"{int(array[(array < -size) | (array >= size)][0])} on a tensor of {size} "
+                    "elements."
+                ),
+            )
     return where(index < 0, index + size, index)
 
 

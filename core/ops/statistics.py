@@ -9,6 +9,7 @@ from ..dtypes import float32, float64, from_native, int64
 from ..errors import DtypeError, RangeError
 from ..op import op
 from ..out import takes_out
+from ..placing import at
 from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..sites import warn
@@ -278,10 +279,11 @@ def _quantile(
             raise RangeError(f"{name}() q must be in the range [0, 1] but got {q.tolist()}")
     else:
         data = q._data
-        q._backend.require(
-            (data >= 0) & (data <= 1),
-            lambda: RangeError(f"{name}() q values must be in the range [0, 1]"),
-        )
+        with at(data):
+            q._backend.require(
+                (data >= 0) & (data <= 1),
+                lambda: RangeError(f"{name}() q values must be in the range [0, 1]"),
+            )
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
     if q.dtype is not x.dtype:

@@ -24,7 +24,6 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
     from . import (
         activation,
         clipping,
-        common,
         dropping,
         embedding,
         losses,
@@ -44,7 +43,7 @@ def kernels_for(backend: Backend) -> Mapping[str, Callable[..., Any]]:
             if name not in table:  # the plugin that declares it is switched off
                 continue
             before = backend.kernels.get(name) or backend.composed(table[name])
-            made[name] = common.where_they_are(make(before))
+            made[name] = make(before)
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,20 +44,6 @@ def alike(x: Any, *others: Any) -> bool:
 def wide(dtype: Any) -> Any:
     """What an element type is computed in."""
     return F64 if dtype == F64 else F32
-
-
-def where_they_are(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel, run on the device of its first array."""
-
-    @functools.wraps(kernel)
-    def run(*arrays: Any, **keywords: Any) -> Any:
-        device = getattr(arrays[0], "device", None)
-        if device is None or device == cupy.cuda.Device():
-            return kernel(*arrays, **keywords)
-        with device:
-            return kernel(*arrays, **keywords)
-
-    return run
 
 
 class Source:
