@@ -21,7 +21,7 @@ def where_they_are(function: Callable[..., Any]) -> Callable[..., Any]:
         for array in arrays:
             if array.__class__ in (list, tuple) and array:
                 array = array[0]
-            device = getattr(array, "device", None)
+            device: Any = getattr(array, "device", None)
             if device.__class__ is cupy.cuda.Device:
                 break
         else:
