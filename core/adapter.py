@@ -7,7 +7,7 @@ about ten members; what it does better than ``xp`` goes into ``kernels``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -48,6 +48,9 @@ class Backend:
     kernels: dict[str, Callable[..., Any]] = {}
     #: Kernels that can write their result into an operand: ``(a, b, out=a)``.
     out_kernels: dict[str, Callable[..., Any]] = {}
+    #: Where C functions lie that compiled kernels may call, by name: ``cblas_sgemm64``, whose sizes
+    #: have 64 bits.
+    addresses: Mapping[str, int] = {}
     #: Elements that fit the cache: large updates are done in blocks of it. None: all at once.
     block: int | None = None
     #: Smaller parameters are gathered into one, also where a kernel updates many at once.

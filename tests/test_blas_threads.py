@@ -11,7 +11,7 @@ import pytest
 from anadrome.backends.numpy import blas, parallel
 from anadrome.backends.numpy.kernels import KERNELS
 
-functions = blas._threads()
+functions = blas._found()
 pytestmark = pytest.mark.skipif(functions is None, reason="NumPy is not built with its OpenBLAS")
 
 

@@ -158,3 +158,26 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path: Path) -> None:
     written = kept.stat().st_mtime_ns
     in_fresh_python(CODE, **environment)
     assert [p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")] == [written]
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm_backward"])
+def test_a_recurrence_without_a_product_to_call_goes_where_it_went(
+    name: str, always: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anadrome.backends.numba.kernels import recurrent
+    from anadrome.backends.numba.loops import recurrent as loops
+
+    def refuse(*args: Any) -> None:
+        raise AssertionError("compiled code was called")
+
+    args, keywords = CALLS[name][0]
+    kernel = backend.get("numpy").kernels[name]
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, name.replace("backward", "back"), refuse)
+        if recurrent.sgemm():
+            with pytest.raises(AssertionError, match="compiled code was called"):
+                kernel(*args, **keywords)
+        patch.setattr(recurrent, "sgemm", lambda: 0)
+        found = kernel(*args, **keywords)
+    for f, w in zip(found, PLAIN[name](*args, **keywords), strict=True):
+        np.testing.assert_array_equal(f, w)

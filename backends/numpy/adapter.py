@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from typing import Any
@@ -86,6 +87,10 @@ class NumpyBackend(Backend):
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         scatter.scatter_add(target, index, source)
+
+    @functools.cached_property
+    def addresses(self) -> dict[str, int]:  # type: ignore[override]
+        return blas.addresses()
 
     def side_by_side(self, function: Any, count: int, size: int, *, products: bool = False) -> None:
         if not products:

@@ -32,10 +32,10 @@ def _forget() -> None:
     """In a forked child no thread of its parent's is inside, and none will leave."""
     global _lock, _inside
     _lock = forkable_lock()
-    functions = _threads() if _inside else None
+    found = _found() if _inside else None
     _inside = 0
-    if functions is not None:
-        functions[1](_before)
+    if found is not None:
+        found[1](_before)
 
 
 if hasattr(os, "register_at_fork"):
@@ -43,8 +43,9 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.cache
-def _threads() -> tuple[Any, Any] | None:
-    """OpenBLAS's functions that get and set how many threads it uses; None if it is another."""
+def _found() -> tuple[Any, Any, Any] | None:
+    """Of OpenBLAS: what gets and what sets how many threads it uses, and its product of float32
+    matrices; None if it is another library."""
     beside = os.path.dirname(np.__file__)
     for place in (f"{beside}.libs", os.path.join(beside, ".dylibs")):
         for path in glob.glob(os.path.join(place, "*openblas*")):
@@ -53,24 +54,33 @@ def _threads() -> tuple[Any, Any] | None:
                 return (
                     library.scipy_openblas_get_num_threads64_,
                     library.scipy_openblas_set_num_threads64_,
+                    library.scipy_cblas_sgemm64_,
                 )
     return None
 
 
+def addresses() -> dict[str, int]:
+    """``Backend.addresses``."""
+    found = _found()
+    if found is None:
+        return {}
+    return {"cblas_sgemm64": ctypes.cast(found[2], ctypes.c_void_p).value or 0}
+
+
 def can_be_alone() -> bool:
     """Whether ``alone`` has an effect."""
-    return _threads() is not None
+    return _found() is not None
 
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
     """Products are computed by the thread that asks for them."""
     global _inside, _before
-    functions = _threads()
-    if functions is None:
+    found = _found()
+    if found is None:
         yield
         return
-    get, set_ = functions
+    get, set_, _ = found
     with _lock:
         if not _inside:
             _before = get()

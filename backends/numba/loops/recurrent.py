@@ -1,7 +1,9 @@
-"""recurrent: a step of an LSTM, all that is not a product in one pass.
+"""recurrent: an LSTM over some sequences: at each step a product, and one pass that does the rest.
 
-Rows are sequences; ``acts`` holds the gates input, forget, cell and output side by side. Each loop
-touches few arrays: of more, the compiler would not look whether they overlap, and not vectorise.
+Rows are sequences, and of what holds all steps, step by step; ``acts`` holds the gates input,
+forget, cell and output side by side. ``starts``: the first row of each step, in the order in which
+they are taken. Each loop touches few arrays: of more, the compiler would not look whether they
+overlap, and not vectorise.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .mathematics import compiled, sigmoid, tanh, wide
+from .products import product
 
 _ONE = np.float32(1)
 _U = np.uint64
@@ -52,3 +55,32 @@ def lstm_step_back(acts, before, cell, of_out, of_cell, grads):
             gc, b = of_cell[r, j], acts[r, f + j]
             grads[r, f + j] = gc * before[r, j] * b * (_ONE - b)
             of_cell[r, j] = gc * b
+
+
+@compiled
+def lstm(blas, gates, acts, cell, out, h0, c0, wt, starts, first, last):
+    """The sequences from ``first`` to ``last``."""
+    h, c = h0[first:last], c0[first:last]
+    for start in starts:
+        a, b = start + first, start + last
+        product(blas, h, wt, acts[a:b])
+        lstm_step(gates[a:b], acts[a:b], c, cell[a:b], out[a:b])
+        h, c = out[a:b], cell[a:b]
+
+
+@compiled
+def lstm_back(blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts, first, last):
+    """``g_out``, ``g_cell``: without rows where nothing arrives. ``of_h`` and ``of_c`` begin as
+    zeros, and end as the gradients of the first states."""
+    gh, gc = of_h[first:last], of_c[first:last]
+    for i in range(len(starts)):
+        a, b = starts[i] + first, starts[i] + last
+        if len(g_out):
+            gh += g_out[a:b]
+        if len(g_cell):
+            gc += g_cell[a:b]
+        before = c0[first:last]
+        if i + 1 < len(starts):
+            before = cell[starts[i + 1] + first : starts[i + 1] + last]
+        lstm_step_back(acts[a:b], before, cell[a:b], gh, gc, grads[a:b])
+        product(blas, grads[a:b], w, gh)
