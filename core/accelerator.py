@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
-from . import cuda
+from . import cuda, dtypes
 from .device import device as Device
 
 
@@ -46,3 +47,28 @@ set_device_idx = set_device_index
 def synchronize(device: Any = None) -> None:
     """Wait until it has done all it was given (``torch.accelerator.synchronize``)."""
     cuda.synchronize(device)
+
+
+def get_device_module(device: Any = None) -> Any:
+    """The module for a type of device, the accelerator's by default (``torch.get_device_module``).
+
+    Raises RuntimeError for one that has none.
+
+    >>> import anadrome as ad
+    >>> ad.get_device_module("cuda") is ad.cuda
+    True
+    """
+    import anadrome
+
+    if device is not None and not isinstance(device, (str, Device)):
+        raise RuntimeError(
+            f"Invalid value of device {device!r}, expect {dtypes.shown_as}.device, str, or None"
+        )
+    name = (current_accelerator() or Device("cpu")).type if device is None else Device(device).type
+    found = getattr(anadrome, name, None)
+    if not isinstance(found, ModuleType):
+        raise RuntimeError(
+            f"Device {name!r} does not have a corresponding module registered as "
+            f"'{dtypes.shown_as}.{name}'."
+        )
+    return found

@@ -59,6 +59,8 @@ class Backend:
     unsupported_dtypes: frozenset[str] = frozenset()
     #: Whether what ``number`` returns may be kept, and be an operand again and again.
     lasting_numbers = True
+    #: Whether its arrays have values; without, what is asked for is shapes and dtypes.
+    holds_values = True
 
     def native_dtype(self, d: dtype) -> Any:
         """The library's own object for one of our dtypes."""

@@ -55,6 +55,10 @@ class ArgumentError(AnadromeError, TypeError):
     """An argument that is not of the kind that the function takes."""
 
 
+class NoValuesError(AnadromeError, NotImplementedError):
+    """Values were asked of a Tensor that has a shape and a dtype only."""
+
+
 class MissingKeyError(AnadromeError, KeyError):
     """A name that a dictionary of the caller's should have."""
 

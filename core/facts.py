@@ -63,9 +63,9 @@ def _is_same_size(self: Tensor, other: Tensor) -> bool:
 
 @refusing
 def _get_device(self: Tensor) -> int:
-    """The index of the device; -1 on the CPU."""
+    """The index of the device; -1 on the CPU, and where there are no values."""
     device = self.device
-    return -1 if device.type == "cpu" else device.index or 0
+    return -1 if device.type == "cpu" or not self._backend.holds_values else device.index or 0
 
 
 def _share_memory_(self: Tensor) -> Tensor:
@@ -273,9 +273,10 @@ def _install() -> None:
         "layout": lambda self: strided,
         "is_cuda": lambda self: self.device.type == "cuda",
         "is_cpu": lambda self: self.device.type == "cpu",
+        "is_meta": lambda self: self.device.type == "meta",
         "names": lambda self: (None,) * self.ndim,
     }
-    never = ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_meta", "is_mps",
+    never = ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps",
              "is_xpu", "is_nested")  # fmt: skip
     properties |= dict.fromkeys(never, lambda self: False)
     for name, getter in properties.items():

@@ -30,7 +30,7 @@ def register_backends() -> Iterable[LazyBackend]:
 
     Fires once, at ``import anadrome``. Return ``LazyBackend(name, device_types, load)`` objects;
     ``load`` is called when the backend is first asked for. Costs nothing afterwards.
-    Bundled users: ``cupy``, ``numpy``.
+    Bundled users: ``cupy``, ``meta``, ``numpy``.
     """
     raise NotImplementedError
 

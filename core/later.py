@@ -44,6 +44,7 @@ _HOMES = {
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",
+    "anadrome.accelerator": "get_device_module",
     "anadrome.cuda": "Event Stream",
     "anadrome.foreach": " ".join(FOREACH),
     "anadrome.places.fx": "SymBool SymFloat SymInt",

@@ -47,6 +47,12 @@ def set_(
         raise RuntimeError(
             f"Could not set tensor of type {whole.dtype.name} to a tensor of type {self.dtype.name}"
         )
+    if whole.device.type != self.device.type:
+        raise RuntimeError(
+            f'Attempted to set the storage of a tensor on device "{self.device}" to a storage '
+            f'on different device "{whole.device}".  This is no longer allowed; the devices must '
+            "match."
+        )
     view = whole.detach()
     if size is None and (storage_offset, stride) != (None, None):
         raise TypeError("set_() takes 'storage_offset' and 'stride' beside 'size' only")

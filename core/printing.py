@@ -90,7 +90,7 @@ def tensor_repr(t: Tensor) -> str:
         return f"BatchedTensor(lvl={level}, bdim={dim}, value={wrap(t._data.array)!r})"
     name = "tensor" if type(t) in (plain, Parameter) else type(t).__name__
     prefix = name + "("
-    body = _tensor_str(t.detach(), len(prefix))
+    body = _tensor_str(t.detach(), len(prefix)) if t._backend.holds_values else "..."
     return _add_suffixes(prefix + body, _suffixes(t), len(prefix))
 
 
@@ -101,10 +101,12 @@ def _suffixes(t: Tensor) -> list[str]:
     usual = [get_default_dtype()]
     if t.device.type != "cpu":
         out.append(f"device='{t.device}'")
-    if not t.numel():
+    if not t._backend.holds_values:
+        out.append(f"size={tuple(t.shape)}")
+    elif not t.numel():
         if t.ndim != 1:
             out.append(f"size={tuple(t.shape)}")
-    else:  # of nothing, no kind can be seen
+    else:  # of nothing, and of no values, no kind can be seen
         usual += [of_python(1), of_python(True), of_python(1j)]
     if t.dtype not in usual:
         out.append(f"dtype={t.dtype!r}")

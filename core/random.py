@@ -27,6 +27,9 @@ from .tensor import Tensor
 
 Key = tuple[int, int]
 
+#: The key of a draw that draws nothing.
+NO_KEY: Key = (0, 0)
+
 #: What gives, or notes, the keys that are drawn here.
 _tape: contextvars.ContextVar[recorded_keys | replayed_keys | None] = contextvars.ContextVar(
     "random_tape", default=None
@@ -216,7 +219,8 @@ def draw(
         raise ArgumentError(f"expected a Generator for 'generator', not {type(stream).__name__}")
     native = backend.dtype(dtypes.as_dtype(dtype))
     draws = backend.generator(None if device is None else Device(device))
-    return getattr(draws, kind)(stream.next_key(), shape, native, **parameters)
+    key = stream.next_key() if backend.holds_values else NO_KEY
+    return getattr(draws, kind)(key, shape, native, **parameters)
 
 
 @contextlib.contextmanager

@@ -333,10 +333,10 @@ class Tensor(Values, Operators):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as values, dtype, device and whether it requires a gradient; never its graph."""
-        host = self._backend.to_host(self._data)
-        place = str(self.device)
-        given = (type(self), host, self.dtype, place, self.requires_grad, self._attributes())
-        return _unpickled, given
+        backend = self._backend
+        host = backend.to_host(self._data) if backend.holds_values else tuple(self.shape)
+        what = (type(self), host, self.dtype, str(self.device), self.requires_grad)
+        return _unpickled, (*what, self._attributes())
 
     def numel(self) -> int:
         """Number of elements."""
@@ -378,7 +378,8 @@ def _unpickled(
     from .overriding import instance
 
     out = instance(cls)
-    out._data = backend.asarray(host, dtype=backend.dtype(kind), device=device(place))
+    data = host if backend.holds_values else backend.xp.empty(host)
+    out._data = backend.asarray(data, dtype=backend.dtype(kind), device=device(place))
     out._edge = LEAF if requires_grad else None
     out.__dict__.update(attributes)
     return out

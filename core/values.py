@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import modes
-from .errors import GraphError, ShapeError
+from .errors import GraphError, NoValuesError, ShapeError
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -68,7 +68,10 @@ class Values:
                 f"a Tensor with {size} elements cannot be converted to Scalar; index one element, "
                 "or reduce with .sum() or .mean() first"
             )
-        return _number(self._backend.to_host(data).item())
+        backend = self._backend
+        if not backend.holds_values:
+            raise NoValuesError(f"Tensor.item() cannot be called on {self.device.type} tensors")
+        return _number(backend.to_host(data).item())
 
     def tolist(self) -> Any:
         """The values as nested lists (a number for zero dimensions)."""
@@ -129,7 +132,7 @@ class Values:
         return iter(self.unbind(0))
 
     def __format__(self, spec: str) -> str:
-        if self._data.ndim == 0 and type(self).__name__ == "Tensor":
+        if self._data.ndim == 0 and type(self).__name__ == "Tensor" and self._backend.holds_values:
             return format(self.item(), spec)
         return object.__format__(self, spec)
 

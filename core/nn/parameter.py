@@ -20,6 +20,16 @@ def _flag(requires_grad: Any) -> bool:
         ) from None
 
 
+def _check_own(own: dict[str, Any]) -> None:
+    """Let pass what we keep in a parameter's ``__dict__``, which programs hand on to a copy.
+
+    In PyTorch nothing of its own is there.
+    """
+    for name in own:
+        if not hasattr(Tensor, name):
+            raise TypeError(f"Parameter.__new__() got an unexpected keyword argument {name!r}")
+
+
 class _IsParameter(type(Tensor)):  # type: ignore[misc]
     """Instances of Parameter are also Tensors of other classes that were made one."""
 
@@ -44,7 +54,8 @@ class Parameter(Tensor, metaclass=_IsParameter):
     __slots__ = ()
     __torch_function__ = staticmethod(unchanged)  # what is computed with it is a Tensor
 
-    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+    def __new__(cls, data: Any = None, requires_grad: bool = True, **own: Any) -> Any:
+        _check_own(own)
         if not isinstance(requires_grad, bool):
             requires_grad = _flag(requires_grad)
         if data.__class__ not in plain and isinstance(data, Tensor) and overrides(data.__class__):
@@ -60,7 +71,7 @@ class Parameter(Tensor, metaclass=_IsParameter):
             out._edge = LEAF
         return out
 
-    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+    def __init__(self, data: Any = None, requires_grad: bool = True, **own: Any) -> None:
         pass
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

@@ -261,6 +261,7 @@ def nanquantile(
 def _quantile(
     name: str, x: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool
 ) -> Any:
+    from ..creation import tensor
     from .placing import gather
     from .shape import movedim
     from .sorting import sort
@@ -274,9 +275,10 @@ def _quantile(
             f"{name}() interpolation must be one of {', '.join(_BETWEEN)}, but got {interpolation}"
         )
     if not isinstance(q, Tensor):
-        q = x.new_tensor(q)
-        if not bool((q >= 0).all() & (q <= 1).all()):
-            raise RangeError(f"{name}() q must be in the range [0, 1] but got {q.tolist()}")
+        given = tensor(q, dtype=x.dtype, device="cpu")
+        if not bool((given >= 0).all() & (given <= 1).all()):
+            raise RangeError(f"{name}() q must be in the range [0, 1] but got {given.tolist()}")
+        q = given.to(x.device)
     else:
         data = q._data
         with at(data):
@@ -368,7 +370,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise DtypeError(f"histc(): not implemented for {input.dtype.name}; use `x.float()`")
     x = reshape(input.detach(), shape=(-1,))
     low, high = float(min), float(max)
-    if low == high and x.numel():
+    if low == high and x.numel() and x._backend.holds_values:
         low, high = float(x.min().item()), float(x.max().item())
     if low == high:
         low, high = low - 1, high + 1

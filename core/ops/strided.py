@@ -110,7 +110,7 @@ def _strided(xp: Any, x: Any, size: Any, stride: Any, offset: int, strides: Any)
     here = _places(xp, x.shape, strides, -first)
     memory = added_at(xp, memory, (here,), xp.reshape(x, (-1,)))
     if strides != compact(x.shape):
-        memory = memory / _counts(xp, here, length, x.dtype)
+        memory = xp.astype(memory / _counts(xp, here, length, x.dtype), x.dtype)
     return xp.reshape(xp.take(memory, _places(xp, size, stride, offset - first), axis=0), size)
 
 
@@ -133,7 +133,7 @@ def _strided_back(
     )
     here = _places(xp, shape, strides, -first)
     if strides != compact(shape):
-        memory = memory / _counts(xp, here, length, g.dtype)
+        memory = xp.astype(memory / _counts(xp, here, length, g.dtype), g.dtype)
     return xp.reshape(xp.take(memory, here, axis=0), shape)
 
 
@@ -185,12 +185,12 @@ def strides_of(array: Any) -> tuple[int, ...] | None:
 
 
 def _address(array: Any) -> int:
-    """The place of the first element, in bytes."""
+    """The place of the first element, in bytes; 0 where its library does not tell."""
     for name in ("__array_interface__", "__cuda_array_interface__"):
         interface = getattr(array, name, None)
         if interface is not None:
             return interface["data"][0]
-    return 0
+    return getattr(array, "address", 0)
 
 
 @refusing

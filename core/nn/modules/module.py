@@ -29,8 +29,9 @@ from .hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
+from .state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX  # where programs look
 from .state import State
-from .state import _IncompatibleKeys as _IncompatibleKeys  # where programs import it from
+from .state import _IncompatibleKeys as _IncompatibleKeys
 from .tree import Tree
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ... import modes
+from ... import modes, sites
 from ...border import Bordered
 from ...graph import RemovableHandle
 from ...tensor import Tensor
@@ -17,7 +17,7 @@ from .hooks import attach
 if TYPE_CHECKING:
     from .module import Module
 
-_EXTRA = "_extra_state"
+_EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
 class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ("missing_keys", "unexpected_keys"))):
@@ -102,7 +102,7 @@ class State(Bordered):
         for name, value in self._saved().items():
             destination[prefix + name] = value if keep_vars else value.detach()
         if _overrides(self, "get_extra_state"):
-            destination[prefix + _EXTRA] = self.get_extra_state()
+            destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
     def _saved(self) -> dict[str, Tensor]:
         out: dict[str, Tensor] = {}
@@ -214,7 +214,7 @@ class State(Bordered):
                     steps.append(functools.partial(self._load_one, *given))
             elif strict:
                 missing_keys.append(key)
-        extra = prefix + _EXTRA
+        extra = prefix + _EXTRA_STATE_KEY_SUFFIX
         if _overrides(self, "set_extra_state"):
             if extra in state_dict:
                 steps.append(functools.partial(self._take_extra, state_dict[extra]))
@@ -240,6 +240,14 @@ class State(Bordered):
                 given = given[0]
             with modes.no_grad():
                 if not assign:
+                    if given._backend.holds_values and not mine._backend.holds_values:
+                        sites.warn(
+                            f"for {key}: copying from a non-{mine.device.type} parameter in the "
+                            f"checkpoint to a {mine.device.type} parameter in the current model, "
+                            "which is a no-op. (Did you mean to pass `assign=True` to assign items "
+                            "in the state dictionary to their corresponding key in the module "
+                            "instead of copying them in place?)"
+                        )
                     mine.copy_(given)
                     return None
                 if isinstance(mine, Parameter) and not isinstance(given, Parameter):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import dtypes, modes
 from ...border import Bordered
 from ...creation import empty
+from ...errors import NoValuesError
 from ...layouts import accept
 from ...tensor import Tensor
 from ..parameter import Parameter, is_lazy
@@ -196,7 +197,14 @@ class Tree(Bordered):
         def convert(t: Tensor) -> Tensor:
             kind = t.dtype
             floating = kind.is_floating_point or kind.is_complex
-            return t.to(device=device, dtype=dtype if floating else None)
+            try:
+                return t.to(device=device, dtype=dtype if floating else None)
+            except NoValuesError as error:
+                raise NoValuesError(
+                    f"{error} Please use {dtypes.shown_as}.nn.Module.to_empty() instead of "
+                    f"{dtypes.shown_as}.nn.Module.to() when moving module from "
+                    f"{t.device.type} to a different device."
+                ) from None
 
         return self._apply(convert)
 
