@@ -64,6 +64,13 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
             f"{target.dtype.name}; use the out-of-place form"
         )
     if result.dtype != data.dtype:
+        from .out import EXACT
+
+        if name[:-1] in EXACT:
+            raise DtypeError(
+                f"{name} is not supported for {target.dtype.name}, since its result is "
+                f"{value.dtype.name}; use the out-of-place form"
+            )
         result = by_type[data.__class__].xp.astype(result, data.dtype)
     if value._edge is None and target._edge is not None and target._base is None:
         if modes.current().grad:  # no gradient leads to what is written, nor past it (``x.eq_(y)``)

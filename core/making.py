@@ -11,7 +11,8 @@ from . import backend as backends
 from . import dtypes
 from .border import on_purpose, refuse
 from .device import device as Device
-from .errors import GraphError
+from .dtypes import as_dtype
+from .errors import DtypeError, GraphError
 from .layouts import accept
 from .looking import met
 from .modes import current
@@ -41,6 +42,11 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
                 return function(*args, **keywords)
             if keywords.get("dtype") is None:
                 keywords["dtype"] = out.dtype
+            elif as_dtype(keywords["dtype"]) is not out.dtype:
+                raise DtypeError(
+                    f"dtype {as_dtype(keywords['dtype']).name} does not match dtype of out "
+                    f"parameter ({out.dtype.name}): leave dtype= away"
+                )
             return into(out, function(*args, **keywords), function.__name__)
         except Exception as error:
             again = met(function, args, keywords, 1)

@@ -18,15 +18,20 @@ from .inplace import write
 from .refusals import answer
 from .tensor import Tensor
 
-#: Functions that, as in PyTorch, write only into a Tensor of their result's own type.
+#: Functions that, as in PyTorch, write only into a Tensor of their result's own type, in place too.
 _EXACT = """
-    abs addbmm addmm addmv all amax amin aminmax any argmax argmin baddbmm bitwise_not bmm bucketize
-    ceil cross cummax cummin dot floor frac gather heaviside histc index_select isin
-    isneginf isposinf kthvalue logcumsumexp masked_select matmul mm mode
-    msort mv nan_to_num nanquantile neg nonzero quantile round searchsorted sgn sign signbit
-    softmax log_softmax sort
-    take take_along_dim tensordot topk tril triu trunc vdot
+    abs addbmm addmm addmv all amax amin aminmax any argmax argmin avg_pool2d avg_pool3d
+    baddbmm bitwise_not bmm bucketize ceil cholesky_ex complex cross cummax cummin cumprod
+    cumsum det diag dot eigh eigvalsh float_power floor frac frexp gather gelu hardshrink
+    heaviside histc index_add index_copy index_reduce index_select inv inv_ex isin isneginf
+    isposinf kthvalue ldl_factor ldl_factor_ex ldl_solve linear log_softmax logcumsumexp
+    lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm mm mode msort
+    multi_dot mv nan_to_num nanquantile neg nonzero norm polar qr quantile renorm round
+    scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter slogdet
+    softmax softplus softshrink solve solve_ex sort svd svdvals take take_along_dim
+    tensordot topk triangular_solve tril triu trunc vdot vector_norm
 """
+EXACT = frozenset(_EXACT.split())
 
 
 def into(out: Any, result: Any, name: str) -> Any:
@@ -51,7 +56,7 @@ def into(out: Any, result: Any, name: str) -> Any:
             "but one of the arguments requires grad; leave out= away, or write under "
             "`with anadrome.no_grad():`"
         )
-    if result.dtype is not out.dtype and name in _EXACT.split():
+    if result.dtype is not out.dtype and name in EXACT:
         raise DtypeError(
             f"Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} "
             f"instead: give {name}() an out= of type {result.dtype.name}"
@@ -95,7 +100,9 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     anadrome.Size([2, 1])
     """
 
-    name = {"_summed": "sum", "_meaned": "mean"}.get(function.__name__, function.__name__)
+    name = {"_summed": "sum", "_meaned": "mean"}.get(
+        function.__name__, function.__name__.removesuffix("_form").lstrip("_")
+    )
     takes = function.__code__.co_varnames[: function.__code__.co_argcount]
     in_place = takes.index("inplace") if "inplace" in takes else len(takes)
 

@@ -49,6 +49,9 @@ TRANSFORMS = {
     "vjp of two": lambda L, x: L.func.vjp(lambda a, b: (a * b, a + b), x, x * 2)[1]((x, x)),
     "vjp with aux": lambda L, x: L.func.vjp(lambda a: (a.sin(), a), x, has_aux=True)[2],
     "jvp": lambda L, x: L.func.jvp(lambda a: (a @ a.T).tanh(), (x,), (x.cos(),)),
+    "jvp beside indices": lambda L, x: L.func.jvp(
+        lambda a: (*a.max(1), a > 0, a.sin()), (x,), (x.cos(),)
+    ),
     "jvp of two": lambda L, x: L.func.jvp(lambda a, b: a * b.sin(), (x, x), (x.cos(), x)),
     "linearize": lambda L, x: L.func.linearize(lambda a: a.sin(), x)[1](x),
     "jacrev": lambda L, x: L.func.jacrev(lambda a: (a @ a.T).tanh())(x),
@@ -208,6 +211,16 @@ def test_maps_over_indices():
     agree(lambda L, x, i: L.vmap(lambda a, i: a[i])(x, i), X, index)
     agree(lambda L, x, i: L.vmap(lambda a: a[i])(x), X, index)
     agree(lambda L, x, i: L.vmap(lambda i: x.index_select(0, i.reshape(1)))(i), X, index)
+
+
+def test_maps_over_what_looks_at_values():
+    """Whether indices are in range, say, is asked about all of the batch."""
+    chosen = np.array([0, 3, 1])
+    agree(lambda L, x, t: L.vmap(L.nn.functional.multi_margin_loss)(x, t), X, chosen,
+          second=False)  # fmt: skip
+    agree(lambda L, x, t: L.vmap(lambda a: L.masked_scatter(a, a > 0, x[0]))(x), X, chosen)
+    agree(lambda L, x, t: L.vmap(lambda a: L.quantile(a, a.detach().sigmoid()))(x), X, chosen)
+    refuse(lambda L, x, t: L.vmap(L.nn.functional.multi_margin_loss)(x, t + 2), X, chosen)
 
 
 def test_writes_within_a_map():

@@ -64,5 +64,5 @@ def test_a_captured_step_with_complex_parameters():
 
 def test_lbfgs_refuses_them():
     p = ad.zeros(2, dtype=ad.complex64, requires_grad=True)
-    with pytest.raises(TypeError, match="LBFGS takes real parameters, not complex64: keep"):
+    with pytest.raises(ValueError, match="LBFGS takes real parameters, not complex64: keep"):
         ad.optim.LBFGS([p])

@@ -34,7 +34,7 @@ class Draws:
             return generator.random(shape, dtype=dtype)
         # Rounding to half precision could give 1: keep the values below it.
         out = generator.random(shape, dtype=np.float32)
-        return np.minimum(out, 1 - 2.0**-8).astype(dtype)
+        return np.minimum(out, 1 - 2.0**-8, out=out).astype(dtype)
 
     def normal(self, key: Any, shape: Any, dtype: Any) -> Any:
         """Standard normal."""

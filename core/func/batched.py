@@ -196,7 +196,6 @@ class BatchedBackend(Backend):
         self.synchronize = inner.synchronize  # type: ignore[method-assign]
         self.placed = inner.placed  # type: ignore[method-assign]
         self.to_host = no_value  # type: ignore[method-assign, assignment]
-        self.require = inner.require  # type: ignore[method-assign]
 
     def lift(self, value: Any) -> Any:
         """An array of a lower level, the same for each example."""
@@ -224,6 +223,9 @@ class BatchedBackend(Backend):
 
     def number(self, value: Any, dtype: Any) -> Any:
         return self.array_type(self.inner.number(value, dtype), False)
+
+    def require(self, holds: Any, error: Callable[[], Exception]) -> None:
+        self.inner.require(holds.array if isinstance(holds, Batched) else holds, error)
 
     def owns(self, array: Any) -> bool:
         return self.inner.owns(array.array)

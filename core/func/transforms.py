@@ -262,7 +262,8 @@ def jvp(
         if has_aux:
             out, aux = out
         ends = _tensors(out)
-        dummies = [inside(zeros_like(o)).requires_grad_() for o in ends]
+        # What requires no gradient (indices, say) has no tangent but zero.
+        dummies = [inside(zeros_like(o)).requires_grad_(o.requires_grad) for o in ends]
         through = [(o, d) for o, d in zip(ends, dummies) if o.requires_grad]
         found: Any = [None] * len(fresh)
         if through:
@@ -272,16 +273,20 @@ def jvp(
                     create_graph=True, allow_unused=True,
                 )  # fmt: skip
         pairs = [(g, d) for g, d in zip(found, directions) if g is not None and g.requires_grad]
-        forward: Any = [None] * len(dummies)
+        forward: Any = [None] * len(through)
         if pairs:
             forward = gradients(
-                [g for g, _ in pairs], dummies, [d for _, d in pairs],
+                [g for g, _ in pairs], [d for _, d in through], [d for _, d in pairs],
                 create_graph=True, allow_unused=True,
             )  # fmt: skip
     with modes.set_grad_enabled(outer):
-        filled = [zeros_like(o) if f is None else f for f, o in zip(forward, ends)]
+        pushed = dict(zip((id(d) for _, d in through), forward))
+        filled = [
+            zeros_like(o) if pushed.get(id(d)) is None else pushed[id(d)]
+            for o, d in zip(ends, dummies)
+        ]
         value = _finished(out, fresh)
-        result = _finished(tree.rebuilt(out, filled), [*fresh, *dummies])
+        result = _finished(tree.rebuilt(out, filled), [*fresh, *(d for _, d in through)])
         return (value, result, _finished(aux, fresh)) if has_aux else (value, result)
 
 

@@ -305,4 +305,4 @@ def normalize(
     result = input / input.norm(p, dim, keepdim=True).clamp_min(eps)
     if out is None:
         return result
-    return out.copy_(result)
+    return into(out, result, "normalize")

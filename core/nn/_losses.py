@@ -290,7 +290,8 @@ def _check_classes(name: str, input: Tensor, target: Tensor, weight: Any) -> Non
     if not x:
         raise ShapeError("Expected 1 or more dimensions (got 0)")
     kind = target.dtype
-    if kind.name not in ("int64", "uint8"):
+    matched = len(x) < 2 or (t and t[0] == x[0])  # PyTorch looks at this before the type
+    if matched and kind.name not in ("int64", "uint8"):
         raise DtypeError(
             f"expected target dtype to be Long or Byte, but got {kind.name}: class numbers are "
             f"integers of shape {x[:1] + x[2:] if len(x) > 1 else ()} (use `target.long()`)"

@@ -12,14 +12,14 @@ from .joining import cat
 
 @refusing
 def gradient(
-    input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
+    input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
 ) -> tuple[Tensor, ...]:
     """Estimates of the derivatives along dimensions, by central differences (``torch.gradient``).
 
     One Tensor of the input's shape for each of ``dim`` (an int or several; all). ``spacing``: how
-    far apart the samples are, one number for all dimensions or one for each, or for each a Tensor
-    of one dimension with their places. ``edge_order``: 1 or 2, of the estimate at the ends. The
-    estimate within is of second order also for uneven places (Fornberg 1988,
+    far apart the samples are (1), one number for all dimensions or one for each, or for each a
+    Tensor of one dimension with their places. ``edge_order``: 1 or 2, of the estimate at the ends.
+    The estimate within is of second order also for uneven places (Fornberg 1988,
     doi:10.1090/S0025-5718-1988-0935077-0).
 
     >>> import anadrome as ad
@@ -63,6 +63,8 @@ def _dims(input: Tensor, dim: Any) -> list[int]:
 
 
 def _spaces(spacing: Any, dims: list[int], dim: Any) -> list[Any]:
+    if spacing is None:
+        spacing = 1
     if not isinstance(spacing, Sequence) or isinstance(spacing, Tensor):
         return [spacing] * len(dims)
     if len(spacing) != len(dims):

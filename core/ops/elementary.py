@@ -13,7 +13,7 @@ from ..samples import unary
 # fmt: off
 asinh = op("asinh", lambda xp, x: xp.asinh(x), x=lambda g, x: g * rsqrt(x * x + 1.0),
            dtype=FLOAT, amp=FULL, samples=unary(), inplace=True)
-acosh = op("acosh", lambda xp, x: xp.acosh(x), x=lambda g, x: g * rsqrt(x * x - 1.0),
+acosh = op("acosh", lambda xp, x: xp.acosh(x), x=lambda g, x: g * _acosh_slope(x),
            dtype=FLOAT, amp=FULL, samples=unary(1.2, 3), inplace=True)
 atanh = op("atanh", lambda xp, x: xp.atanh(x), x=lambda g, x: g / (1.0 - x * x),
            dtype=FLOAT, amp=FULL, samples=unary(-0.8, 0.8), inplace=True)
@@ -22,6 +22,11 @@ exp2 = op("exp2", lambda xp, x: xp.pow(xp.asarray(2.0, dtype=x.dtype), x),
 frac = op("frac", lambda xp, x: _frac(xp, x), x=lambda g: g, samples=unary(0.1, 0.9), inplace=True)
 signbit = op("signbit", lambda xp, x: _signbit(xp, x), x=NONE, samples=unary())
 # fmt: on
+
+
+def _acosh_slope(x: Any) -> Any:
+    """1 / √(x² - 1); of complex values 1 / (√(x - 1) √(x + 1)), on whose sheet acosh is."""
+    return rsqrt(x - 1.0) * rsqrt(x + 1.0) if is_complex(x) else rsqrt(x * x - 1.0)
 
 
 def _frac(xp: Any, x: Any) -> Any:
@@ -39,4 +44,5 @@ def _signbit(xp: Any, x: Any) -> Any:
 
 
 # At the end: rules use it.
+from .complex import is_complex
 from .elementwise import rsqrt

@@ -8,7 +8,6 @@ from .. import dtypes
 from ..forms import inplace_composite
 from ..op import FLOAT, KEEP, ZERO, op
 from ..out import takes_out
-from ..refusals import refusing
 from ..returned import returned
 from ..samples import unary
 from ..tensor import Tensor
@@ -68,7 +67,7 @@ def _parts(xp: Any, x: Any) -> tuple[Any, Any]:
     return mantissa, xp.astype(xp.where(plain, exponent, 0.0), xp.int32)
 
 
-@refusing
+@takes_out
 def frexp(input: Any) -> Any:
     """Mantissa, of magnitude in [0.5, 1), and exponent of two (PyTorch: ``torch.frexp``).
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import GraphError
+from ..errors import GraphError, LinAlgError
 from ..op import FLOAT, FULL, op
 from ..samples import Arr, call, each
 from .arranging import tril, triu
 from .complex import is_complex, real
 from .joining import cat_arrays
 from .linalg_checks import attempted, indefinite_minor
-from .linalg_solve import adjoint_of, diagonal_part, solve_triangular
+from .linalg_solve import (
+    adjoint_of,
+    diagonal_part,
+    forward_solve_triangular,
+    solve_triangular,
+)
 from .products import matmul_batched, swap
 
 _NOT_POSITIVE = (
@@ -42,8 +47,8 @@ cholesky_solve = op("cholesky_solve", lambda xp, b, lower: _cholesky_solve(xp, b
 
 
 def _cholesky_solve(xp: Any, b: Any, lower: Any) -> Any:
-    lower = xp.tril(lower)
-    return xp.linalg.solve(_turned(xp, lower), xp.linalg.solve(lower, b))
+    inner = forward_solve_triangular(xp, lower, b, False)
+    return forward_solve_triangular(xp, _turned(xp, xp.tril(lower)), inner, True)
 
 
 def _cholesky_solve_rule(g: Any, lower: Any, out: Any) -> Any:
@@ -55,9 +60,14 @@ def _cholesky_solve_rule(g: Any, lower: Any, out: Any) -> Any:
 def _cholesky(xp: Any, x: Any, upper: bool) -> Any:
     if upper:
         return _turned(xp, _cholesky(xp, _turned(xp, x), False))
-    return attempted(
-        xp.linalg.cholesky, x, name="linalg.cholesky", blame=indefinite_minor, text=_NOT_POSITIVE
-    )
+
+    def factor(x: Any) -> Any:
+        out = xp.linalg.cholesky(x)
+        if bool(xp.any(xp.isnan(out))):  # LAPACK says so; NumPy asks the processor's flag only
+            raise LinAlgError
+        return out
+
+    return attempted(factor, x, name="linalg.cholesky", blame=indefinite_minor, text=_NOT_POSITIVE)
 
 
 def _turned(xp: Any, x: Any) -> Any:

@@ -21,21 +21,23 @@ from .linalg_norms import vector_norm
 Geqrf = returned("geqrf", "a", "tau")
 
 
-def _reflectors(name: str, A: Tensor, tau: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _reflectors(
+    name: str, A: Tensor, tau: Tensor, tall: bool = True
+) -> list[tuple[Tensor, Tensor]]:
     """The columns v, with their ones and zeros, and the factors, shaped to multiply."""
     matrices(name, A, label="input")
     floating(name, A, tau)
     m, n = A.shape[-2:]
     k = tau.shape[-1] if tau.ndim else 0
-    if m < n:
+    if tall and m < n:
         raise RuntimeError(
             f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1], "
             f"not {m} and {n}"
         )
-    if k > n:
+    if k > min(m, n):
         raise RuntimeError(
-            f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1], "
-            f"not {n} and {k}"
+            f"{name}: input.shape[{-1 if k > n else -2}] must be greater than or equal to "
+            f"tau.shape[-1], not {min(m, n)} and {k}"
         )
     if tuple(tau.shape[:-1]) != tuple(A.shape[:-2]):
         raise RuntimeError(
@@ -86,7 +88,7 @@ def ormqr(
 
     ``left``: Q @ other, else other @ Q; ``transpose``: of the conjugate transpose of Q.
     """
-    steps = _reflectors("torch.ormqr", input, tau)
+    steps = _reflectors("torch.ormqr", input, tau, tall=False)
     matrices("torch.ormqr", other, label="other")
     m = input.shape[-2]
     if other.shape[-2 if left else -1] != m:

@@ -37,7 +37,7 @@ solve = op("linalg_solve", lambda xp, a, b: _solve(xp, a, b),
 #: ``a`` is triangular; what lies on its other side is not looked at.
 solve_triangular = op("linalg_solve_triangular",
                       lambda xp, a, b, *, upper, unitriangular=False:
-                          _solve_triangular(xp, a, b, upper, unitriangular),
+                          forward_solve_triangular(xp, a, b, upper, unitriangular),
                       joint=lambda g, a, out, upper, unitriangular, needs:
                           _triangular_rule(g, a, out, upper, unitriangular, needs),
                       dtype=FLOAT, amp=FULL, method=False,
@@ -88,12 +88,31 @@ def _solve_rule(g: Any, a: Any, out: Any, needs: Any) -> Any:
     return (-matmul_batched(for_b, swap(out)) if needs[0] else None, for_b)
 
 
-def _solve_triangular(xp: Any, a: Any, b: Any, upper: bool, unitriangular: bool) -> Any:
+def forward_solve_triangular(
+    xp: Any, a: Any, b: Any, upper: bool, unitriangular: bool = False
+) -> Any:
+    """The forward of ``solve_triangular``. A zero on the diagonal divides, as in LAPACK."""
     a = xp.triu(a) if upper else xp.tril(a)
     if unitriangular:
         one = xp.eye(a.shape[-1], dtype=a.dtype)
         a = xp.where(one == 1, one, a)
-    return _solve(xp, a, b)
+    try:
+        return xp.linalg.solve(a, b)
+    except Exception as error:
+        if type(error).__name__ != "LinAlgError":
+            raise
+    return _substituted(xp, a, b, upper)
+
+
+def _substituted(xp: Any, a: Any, b: Any, upper: bool) -> Any:
+    """Row by row, for what a solver refuses."""
+    rows: list[Any] = []
+    for i in range(a.shape[-1])[:: -1 if upper else 1]:
+        row = b[..., i : i + 1, :]
+        for j, found in enumerate(reversed(rows) if upper else rows, i + 1 if upper else 0):
+            row = row - a[..., i : i + 1, j : j + 1] * found
+        rows.append(row / a[..., i : i + 1, i : i + 1])
+    return xp.concat(rows[:: -1 if upper else 1], axis=-2)
 
 
 def _triangular_rule(g: Any, a: Any, out: Any, upper: bool, unitriangular: bool, needs: Any) -> Any:

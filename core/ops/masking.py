@@ -186,15 +186,15 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     modes.touch(input)
     backend = backends.by_type[input._data.__class__]
     xp = backend.xp
-    if input.ndim == 0:
-        found = tuple(wrap(i) for i in xp.nonzero(xp.reshape(input._data, (1,))))
-        return found if as_tuple else found[0].new_empty((found[0].numel(), 0))
-    found = tuple(wrap(i) for i in xp.nonzero(input._data))
+    array = input._data if input.ndim else xp.reshape(input._data, (1,))
+    found = tuple(wrap(i) for i in xp.nonzero(array))
     if as_tuple:
         return found
     from .joining import stack
 
     rows = stack(list(found), 1)
+    if not input.ndim:
+        rows = rows[:, :0]
     if out is None:
         return rows
     from ..out import into

@@ -86,7 +86,7 @@ def _threshold(xp: Any, x: Any, threshold: float, value: float) -> Any:
         return floating("threshold", x)
     if not kind.is_floating_point:
         threshold, value = int(threshold), int(value)
-    return xp.where(x <= threshold, xp.asarray(value, dtype=x.dtype), x)
+    return xp.where(x <= threshold, xp.astype(xp.asarray(value), x.dtype), x)
 
 
 def _soft(xp: Any, x: Any) -> Any:

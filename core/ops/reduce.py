@@ -151,6 +151,8 @@ def _sum_to_size(xp: Any, x: Any, size: tuple[int, ...]) -> Any:
     dims = tuple(range(extra)) + tuple(
         i + extra for i, n in enumerate(size) if n == 1 and x.shape[i + extra] != 1
     )
+    if not size:  # a sum of all, of integers and booleans in int64
+        return _sum(xp, x, None, False)
     out = _sum(xp, x, dims, True) if dims else xp.asarray(x, copy=True)
     return xp.reshape(out, size) if extra else out
 

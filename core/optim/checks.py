@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import DomainError
 from ..tensor import Tensor
 from .optimizer import check_flags, check_one_element
 
@@ -35,7 +36,7 @@ def check_betas(betas: Any) -> None:
 def check_real(optimizer: Any, p: Any) -> None:
     """Refuse a complex parameter."""
     if p.dtype.is_complex:
-        raise TypeError(
+        raise DomainError(
             f"{type(optimizer).__name__} takes real parameters, not {p.dtype.name}: keep the real "
             "and the imaginary part as two parameters, or use SGD"
         )
