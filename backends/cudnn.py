@@ -1,9 +1,16 @@
-"""cudnn: PyTorch's switches for a library that is not used here; accepted, without effect."""
+"""cudnn: PyTorch's switches for cuDNN, which convolutions go to where it is installed.
+
+``enabled`` and ``deterministic`` are heeded; the others are accepted, without effect. Whether
+factors of float32 may be rounded says ``set_float32_matmul_precision``, here too.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+
+from anadrome import backend
+from anadrome.errors import BackendError
 
 enabled = True
 benchmark = False
@@ -13,13 +20,20 @@ allow_tf32 = True
 
 
 def is_available() -> bool:
-    """False: convolutions on the GPU are made of CuPy's operations."""
-    return False
+    """Whether convolutions on the GPU can go to it: CuPy and ``nvidia-cudnn-frontend`` work."""
+    return version() is not None
 
 
 def version() -> int | None:
-    """None: see ``is_available``."""
-    return None
+    """cuDNN's number, such as 91900; None where it cannot be used."""
+    try:
+        backend.get("cupy")
+    except BackendError:
+        return None
+    from .cupy import graphs
+
+    library = graphs.LIBRARY.opened()
+    return None if library is None else int(library.backend_version())
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from .command import Command
 from .manager import plugins
 from .op import table
 
-_PACKAGES = ("numpy", "ml_dtypes", "pluggy", "safetensors", "cupy-cuda12x", "cupy-cuda13x")
+_PACKAGES = ("numpy", "ml_dtypes", "pluggy", "safetensors", "cupy-cuda12x", "cupy-cuda13x",
+             "nvmath-python", "nvidia-cudnn-frontend")  # fmt: skip
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,19 @@ from anadrome import Backend, device
 from anadrome.backend import MemoryInfo
 from anadrome.dtypes import dtype
 from anadrome.errors import DeviceError
+from anadrome.op import table
 
-from . import memory, namespace, pending, pinned, precision, scatter
+from . import (
+    convolution,
+    epilogues,
+    graphs,
+    memory,
+    namespace,
+    pending,
+    pinned,
+    precision,
+    scatter,
+)
 from .direct import KERNELS, OUT_KERNELS
 from .placing import where_they_are
 from .random import Draws
@@ -46,6 +57,9 @@ class CupyBackend(Backend):
         self.several = namespace.several = self.device_count() > 1
         if self.several:
             self.out_kernels = {n: where_they_are(kernel) for n, kernel in OUT_KERNELS.items()}
+        if not graphs.LIBRARY.why:
+            convolving = convolution.kernels(lambda name: self.composed(table[name]))
+            self.kernels = {**KERNELS, **convolving}
 
     def implementation(self, op: Any) -> Callable[..., Any]:
         found = super().implementation(op)
@@ -105,7 +119,7 @@ class CupyBackend(Backend):
 
     def configure(self, setting: str, value: Any) -> None:
         if setting == "deterministic":
-            self.deterministic = value
+            self.deterministic = graphs.deterministic = value
         elif setting == "matmul_precision":
             precision.allow_tf32(value != "highest")
 
@@ -191,7 +205,8 @@ class CupyBackend(Backend):
                 f"compute capability {facts['major']}.{facts['minor']}"
             )
         out["products"] = f"cuBLAS, TF32 {'allowed' if precision.allowed() else 'off'}"
-        out["convolution"] = "windows, and products by cuBLAS"
+        out["bias of a linear layer"] = epilogues.described()
+        out["convolution"] = graphs.described("windows, and products by cuBLAS")
         out["attention"] = "composed of products and a softmax"
         sums = "in order" if self.deterministic else "as they come (atomic)"
         out["sums at places that repeat"] = sums

@@ -12,6 +12,8 @@ import numpy as np
 
 from anadrome.align import NUMBERS
 
+from . import epilogues
+
 _FUNCTIONS = {
     "abs": "absolute", "neg": "negative", "exp": "exp", "expm1": "expm1", "log": "log",
     "log1p": "log1p", "log2": "log2", "log10": "log10", "sqrt": "sqrt", "square": "square",
@@ -46,6 +48,10 @@ def _beside_numbers(function: Any) -> Callable[..., Any]:
 
 def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Any:
     """``beta * x + alpha * (a @ b)``, with the bias added where the product lies."""
+    if alpha == beta == 1 and x.ndim == 1:
+        done = epilogues.product_and_bias(a, b, x)
+        if done is not None:
+            return done
     out = cupy.matmul(a, b)
     if alpha != 1:
         out *= alpha
@@ -57,9 +63,11 @@ def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> A
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """``x @ weight.T + bias``: one product of all rows, and the bias added where it lies."""
     rows = x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    out = cupy.matmul(rows, weight.T)
-    if bias is not None:
-        out += bias
+    out = None if bias is None else epilogues.product_and_bias(rows, weight.T, bias)
+    if out is None:
+        out = cupy.matmul(rows, weight.T)
+        if bias is not None:
+            out += bias
     return out if x.ndim == 2 else out.reshape(*x.shape[:-1], weight.shape[0])
 
 
