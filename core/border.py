@@ -9,6 +9,7 @@ it was given. What we raise on purpose, and what a user's own function raises, p
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterable
 from types import CodeType, FrameType, FunctionType, TracebackType
@@ -31,6 +32,9 @@ from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
+
+#: What Python says when a method is called, or a property read, of a class.
+_OF_A_CLASS = re.compile(r"missing 1 required positional argument: 'self'|'property' object")
 
 #: Flags of code objects: gathers arguments; makes a generator (as in ``inspect``).
 _GATHERS = 0x04 | 0x08
@@ -181,6 +185,8 @@ def _cause(error: Exception) -> str:
         return "it is nested too deeply, or holds itself"
     if isinstance(error, AttributeError):
         return f"it takes no {type(error.obj).__name__} there"
+    if isinstance(error, TypeError) and _OF_A_CLASS.search(str(error)):
+        return "it takes an object there, not its class"
     if isinstance(error, KeyError):
         return f"there is no {error}"
     return str(error)

@@ -40,7 +40,8 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
         small = (mu < 10).nonzero().reshape(-1)
         if small.numel():
             out[small] = _searched_poisson(mu[small], generator)
-        left = (mu >= 10).nonzero().reshape(-1)
+        out = where(mu == math.inf, mu, out)
+        left = ((mu >= 10) & (mu < math.inf)).nonzero().reshape(-1)
         while left.numel():
             m = mu[left]
             k, good = _tried_poisson(m, generator)

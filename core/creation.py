@@ -111,6 +111,8 @@ def _copied(data: Tensor, wanted: dtypes.dtype | None, device: Any) -> Tensor:
 def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
     backend = backends.for_device(device)
     on = None if device is None else Device(device)
+    if isinstance(data, type):
+        raise TypeError(f"tensor() takes numbers, nested lists and arrays, not a class: {data}")
     from_array = hasattr(data, "dtype") and hasattr(data, "shape")
     if isinstance(data, (list, tuple, range)):
         data, found = _listed(data)
@@ -217,7 +219,7 @@ def from_numpy(array: Any) -> Tensor:
 @refusing
 def scalar_tensor(s: Any, **keywords: Any) -> Tensor:
     """A 0-dimensional Tensor of the default dtype (``torch.scalar_tensor``)."""
-    if not hasattr(s, "__float__") and not hasattr(s, "__complex__"):
+    if not dtypes.is_number(s):
         raise TypeError(f"scalar_tensor(): argument 's' must be Number, not {type(s).__name__}")
     return full((), s, **{"dtype": dtypes.get_default_dtype(), **keywords})
 
@@ -263,11 +265,11 @@ def full(
     """
     if fill_value is None:
         raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not NoneType")
-    if hasattr(fill_value, "item"):
+    if hasattr(fill_value, "item") and dtypes.is_number(fill_value):
         if dtype is None and isinstance(fill_value, Tensor):
             dtype = fill_value.dtype
         fill_value = number(fill_value, "full's fill_value")
-    if not (hasattr(fill_value, "__float__") or isinstance(fill_value, complex)):
+    if not dtypes.is_number(fill_value):
         kind = type(fill_value).__name__
         raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {kind}")
     if dtype is None:

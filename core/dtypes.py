@@ -257,6 +257,13 @@ def of_python(value: Any) -> dtype:
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is one of Python's or NumPy's numbers, or a Tensor; the class of one is none."""
+    if isinstance(value, type):
+        return False
+    return hasattr(value, "__float__") or hasattr(value, "__complex__")
+
+
 def can_cast(from_: dtype, to: dtype) -> bool:
     """Whether a value may become that type without a change of kind (``torch.can_cast``).
 
@@ -280,7 +287,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     try:
         other_kind = a.category != b.category
     except AttributeError:
-        raise ArgumentError(f"promote_types() takes two dtypes, not {a!r} and {b!r}") from None
+        kinds = f"{type(a).__name__} and {type(b).__name__}"
+        raise ArgumentError(f"promote_types() takes two dtypes, not {kinds}") from None
     if a.name in NAMED_ONLY or b.name in NAMED_ONLY:
         raise DtypeError(f"Promotion for {a!r} and {b!r} is not supported; cast one of them")
     if other_kind:

@@ -56,12 +56,6 @@ def _data_ptr(self: Tensor) -> int:
 
 
 @refusing
-def _is_same_size(self: Tensor, other: Tensor) -> bool:
-    """Whether the shapes are equal."""
-    return self.shape == other.shape
-
-
-@refusing
 def _get_device(self: Tensor) -> int:
     """The index of the device; -1 on the CPU, and where there are no values."""
     device = self.device
@@ -258,7 +252,7 @@ def _record_stream(self: Tensor, stream: Any) -> None:
 def _install() -> None:
     for name, function in {
         "stride": _stride, "storage_offset": _storage_offset, "is_contiguous": _is_contiguous,
-        "data_ptr": _data_ptr, "is_same_size": _is_same_size, "get_device": _get_device,
+        "data_ptr": _data_ptr, "is_same_size": is_same_size, "get_device": _get_device,
         "type": _type, "is_floating_point": is_floating_point, "is_signed": is_signed,
         "is_nonzero": is_nonzero, "is_inference": is_inference, "nelement": Tensor.numel,
         "ndimension": Tensor.dim, "new": _new, "pin_memory": _pin_memory,

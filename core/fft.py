@@ -21,6 +21,7 @@ from .ops.arranging import roll
 from .ops.reduce import as_dim, axis_of, whole
 from .out import takes_out
 from .refusals import refusing
+from .size import is_index
 from .tensor import Tensor
 
 _NORMS = ("backward", "forward", "ortho")
@@ -142,13 +143,13 @@ def _to_real(
 
 def _listed(dim: Any) -> tuple[Any, ...]:
     dim = as_dim(dim)
-    return () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    return () if dim is None else (dim,) if is_index(dim) else tuple(dim)
 
 
 # -- several dimensions -----------------------------------------------------------------------
 def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list[Any], list[int]]:
     """The lengths (None: as they are) and the dimensions meant."""
-    sizes = None if s is None else [s] if isinstance(s, int) else [whole(n, "s") for n in s]
+    sizes = None if s is None else [whole(n, "s") for n in ((s,) if is_index(s) else s)]
     if dim is None:
         dim = default
     if dim is None:
@@ -309,6 +310,8 @@ def _steps(name: str, n: Any, d: Any, dtype: Any, layout: Any) -> tuple[Any, flo
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     if not (kind.is_floating_point or kind.is_complex):
         raise DtypeError(f"{name} requires a floating point or complex dtype, not {kind.name}")
+    if whole(n, "n") < 0:
+        raise RuntimeError(f"{name}: a number of values is not negative, but n is {n}")
     span = whole(n, "n") * float(number(d, f"{name}'s d"))
     return kind, 1.0 / span if span else math.copysign(math.inf, span)
 

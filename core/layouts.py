@@ -19,7 +19,8 @@ class layout:
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or name not in self._NAMES:
             kind = type(self).__name__
-            raise ArgumentError(f"there is no {kind} {name!r}; write anadrome.{self._NAMES[0]}")
+            given = repr(name) if isinstance(name, str) else f"of a {type(name).__name__}"
+            raise ArgumentError(f"there is no {kind} {given}; write anadrome.{self._NAMES[0]}")
         self.name = name
 
     def __repr__(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import types
+from operator import index
 from typing import Any
 
 from . import dtypes
-from .border import bordered
+from .border import bordered, told
 from .creation import empty
 from .creation import tensor as from_data
 from .tensor import Size, Tensor, wrap
@@ -15,7 +16,8 @@ from .tensor import Size, Tensor, wrap
 @bordered
 def made(args: tuple[Any, ...], kind: dtypes.dtype, device: Any = None) -> Tensor:
     """What ``FloatTensor(*args)`` is: of a size given as integers, or of data."""
-    if len(args) == 1 and not isinstance(args[0], (int, Size)):
+    lengths = _lengths(args)
+    if len(args) == 1 and lengths is None and not isinstance(args[0], Size):
         (data,) = args
         if isinstance(data, Tensor):
             if data.dtype is not kind:
@@ -24,14 +26,26 @@ def made(args: tuple[Any, ...], kind: dtypes.dtype, device: Any = None) -> Tenso
                     f"`.to({kind!r})`"
                 )
             return wrap(data._data) if data._edge is None else data.view_as(data)
-        if isinstance(data, float):
-            raise TypeError("new(): data must be a sequence (got float); write tensor(...)")
+        if isinstance(data, (bool, float)):
+            kind_of = type(data).__name__
+            raise TypeError(f"new(): data must be a sequence (got {kind_of}); write tensor(...)")
         return from_data(data, dtype=kind, device=device)
-    if args and not all(isinstance(n, int) for n in args) and not isinstance(args[0], Size):
+    if args and lengths is None and not isinstance(args[0], Size):
         raise TypeError(
-            f"new() takes integers, the lengths of the dimensions, or one sequence; not {args!r}"
+            "new() takes integers, the lengths of the dimensions, or one sequence; not "
+            f"({told(args, {})})"
         )
-    return empty(*(args or (0,)), dtype=kind, device=device)
+    return empty(*(lengths or args or (0,)), dtype=kind, device=device)
+
+
+def _lengths(args: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """The arguments as integers; None if they are no lengths of dimensions."""
+    if any(isinstance(n, (bool, Tensor, type)) for n in args):
+        return None
+    try:
+        return tuple([index(n) for n in args])
+    except TypeError:
+        return None
 
 
 class _Legacy(type):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .dtypes import is_number
 from .errors import LinAlgError as LinAlgError
 from .ops import linalg_factor, linalg_solve, linalg_spectral
 from .ops.complex import adjoint
@@ -376,7 +377,7 @@ def pinv(
         raise TypeError("linalg.pinv takes rcond alone, or atol and rtol")
     rtol = rcond if rtol is None else rtol
     for name, least in (("atol", atol), ("rtol", rtol)):
-        if least is not None and not hasattr(least, "__float__"):
+        if least is not None and not is_number(least):
             raise TypeError(
                 f"linalg_pinv(): argument '{name}' must be float, not {type(least).__name__}"
             )

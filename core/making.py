@@ -73,7 +73,9 @@ def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
     try:
         out = tuple([index(n) for n in size])
     except TypeError:
-        told = ", ".join(f"{type(n).__name__} {n}" for n in size if not isinstance(n, int))
+        from .border import told as told_of
+
+        told = told_of([n for n in size if not isinstance(n, int)], {})
         raise TypeError(f"a shape is made of integers, not of {told[:100]}") from None
     if any(n < 0 for n in out):
         raise RuntimeError(f"Trying to create tensor with negative dimension: {list(out)}")
@@ -135,7 +137,7 @@ def number(value: Any, name: str) -> Any:
                 "multiply by the Tensor instead"
             )
         return value.item()
-    if hasattr(value, "item"):  # a number of NumPy's
+    if hasattr(value, "item") and not isinstance(value, type):  # a number of NumPy's
         return value.item()
     return value
 

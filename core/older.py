@@ -19,6 +19,7 @@ from .ops.splitting import chunk, split, split_with_sizes
 from .ops.strided import as_strided, compact
 from .overriding import instance, off
 from .refusals import refusing
+from .size import is_index
 from .storage import UntypedStorage
 from .tensor import Tensor
 
@@ -57,7 +58,7 @@ def set_(
     if size is None and (storage_offset, stride) != (None, None):
         raise TypeError("set_() takes 'storage_offset' and 'stride' beside 'size' only")
     if size is not None:
-        lengths = (size,) if isinstance(size, int) else tuple(size)
+        lengths = (size,) if is_index(size) else tuple(size)
         view = as_strided(view, lengths, stride or compact(lengths), storage_offset or 0)
     elif isinstance(source, UntypedStorage):
         view = view.reshape((-1,))

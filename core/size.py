@@ -10,6 +10,15 @@ from . import dtypes
 sized = tuple.__new__
 
 
+def is_index(value: Any) -> bool:
+    """Whether it is one integer: of Python's, NumPy's or a Tensor's, and no sequence of them."""
+    return isinstance(value, int) or (
+        hasattr(value, "__index__")
+        and getattr(value, "ndim", 0) == 0
+        and not isinstance(value, type)
+    )
+
+
 class Size(tuple):
     """A shape: a tuple of integers that prints as PyTorch's ``torch.Size``.
 

@@ -1,4 +1,4 @@
-"""switches: True or False for what a whole program is under, where no other word will do."""
+"""switches: True or False of what is given for it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def switch(value: Any, name: str, argument: str) -> bool:
         return bool(value)
     kind = type(value).__name__
     raise ArgumentError(f"{name}(): argument '{argument}' must be bool, not {kind}")
+
+
+def truth(value: Any, name: str, argument: str) -> bool:
+    """Whether ``value`` is true in Python; an error of ours where that is not said."""
+    try:
+        return bool(value)
+    except Exception as error:
+        kind = type(value).__name__
+        raise ArgumentError(f"{name}(): argument '{argument}' must be bool, not {kind}") from error

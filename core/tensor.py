@@ -20,6 +20,7 @@ from .graph import AccumulateGrad, Edge, Node, RemovableHandle, Writes
 from .operators import Operators
 from .size import Size as Size
 from .size import sized
+from .switches import truth
 from .values import Values
 
 _new = object.__new__
@@ -125,6 +126,7 @@ class Tensor(Values, Operators):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for (or renounce) a gradient of this leaf, in place; returns self."""
+        requires_grad = truth(requires_grad, "requires_grad_", "requires_grad")
         if requires_grad and self._inference and not modes.current().inference:
             raise GraphError(
                 "Setting requires_grad=True on inference tensor outside InferenceMode is not "
@@ -149,8 +151,7 @@ class Tensor(Values, Operators):
             )
         self._edge = LEAF
         if self._base is not None:  # a view that is a leaf is where views of it begin
-            self._base = None
-            self._view_path = ()
+            self._base, self._view_path = None, ()
         return self
 
     @property

@@ -6,10 +6,12 @@ Nothing that leaves this way carries a gradient back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from . import modes
 from .errors import GraphError, NoValuesError, ShapeError
+from .switches import truth
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -29,7 +31,7 @@ class Values:
 
         ``force=True``: of a Tensor that requires a gradient or is on another device too.
         """
-        if force:
+        if truth(force, "numpy", "force"):
             return self.detach().cpu().numpy()
         if self._edge is not None and modes.is_grad_enabled():
             raise GraphError(
@@ -110,7 +112,7 @@ class Values:
     def __contains__(self, element: Any) -> bool:
         from .tensor import Tensor
 
-        if not isinstance(element, (Tensor, int, float, complex)):
+        if not isinstance(element, (Tensor, Number)):
             raise RuntimeError(
                 "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
                 f"{type(element)}."

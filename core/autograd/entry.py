@@ -13,6 +13,7 @@ from ..border import bordered
 from ..errors import GraphError, ShapeError
 from ..placing import at, returning, several
 from ..sites import describe
+from ..switches import truth
 from ..tensor import Tensor, wrap
 
 #: Plugins' ``around_backward`` context managers; None costs one test. Set by the plugin manager.
@@ -51,7 +52,7 @@ def backward(
         from .narrate import Narrator
 
         observe = Narrator(roots)
-    keep = create_graph if retain_graph is None else retain_graph
+    keep = create_graph if retain_graph is None else truth(retain_graph, "backward", "retain_graph")
     found = _run(roots, seeds, keep, create_graph, wanted, True, observe)
     if inputs is not None:
         for leaf, g in zip(chosen, found):
@@ -113,7 +114,7 @@ def grad(
                 "`.requires_grad_()` on it before the forward"
             )
     wanted = _edges_of(chosen)
-    keep = create_graph if retain_graph is None else retain_graph
+    keep = create_graph if retain_graph is None else truth(retain_graph, "backward", "retain_graph")
     found = _run(roots, seeds, keep, create_graph, wanted, False, None)
     out: list[Any] = []
     for x in chosen:

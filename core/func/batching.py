@@ -73,7 +73,9 @@ def _mapped_in(value: Any, cls: Any) -> bool:
 def lower(value: Any, cls: Any, example: int | None) -> Any:
     """The inner arrays in a value: of one example, or as they are if nothing is mapped."""
     if isinstance(value, Batched) and isinstance(value, cls):
-        return as_array(value.array[example]) if value.mapped else value.array
+        if not value.mapped:
+            return value.array
+        return as_array(value.array[example]) if value.array.shape[0] else _nothing(value.array)
     if isinstance(value, dict):
         return {k: lower(v, cls, example) for k, v in value.items()}
     if type(value) in (tuple, list):
@@ -89,13 +91,18 @@ def looped(
     if size is None:
         return raised(cls, function(*lower(tuple(arrays), cls, None), **keywords), False)
     results = []
-    for i in range(size):
+    for i in range(max(size, 1)):  # of no examples one of zeros tells the shape of a result
         args = lower(tuple(arrays), cls, i)
         call = function if op is None else _inner(op, args)
         results.append(call(*args, **lower(keywords, cls, i)))
-    if results and results[0].__class__ is tuple:
-        return tuple([_stacked(cls, column, name) for column in zip(*results)])
-    return _stacked(cls, results, name)
+    if results[0].__class__ is tuple:
+        return tuple([_stacked(cls, column, name, size) for column in zip(*results)])
+    return _stacked(cls, results, name, size)
+
+
+def _nothing(array: Any) -> Any:
+    """An example for an array that has none."""
+    return by_type[array.__class__].xp.zeros(array.shape[1:], dtype=array.dtype)
 
 
 def _sizes(value: Any, cls: Any) -> Any:
@@ -110,7 +117,7 @@ def _sizes(value: Any, cls: Any) -> Any:
             yield from _sizes(v, cls)
 
 
-def _stacked(cls: Any, results: Any, name: str) -> Any:
+def _stacked(cls: Any, results: Any, name: str, size: int) -> Any:
     rows = [as_array(r) for r in results]
     if len({tuple(r.shape) for r in rows}) > 1:
         raise RuntimeError(
@@ -118,7 +125,8 @@ def _stacked(cls: Any, results: Any, name: str) -> Any:
             f"({', '.join(str(tuple(r.shape)) for r in rows[:3])}), which cannot be stacked; use "
             "`where()` or `masked_fill()`, which keep the shape"
         )
-    return cls(table["stack"].implementations[rows[0].__class__](*rows, dim=0))
+    stacked = table["stack"].implementations[rows[0].__class__](*rows, dim=0)
+    return cls(stacked[:size] if size < len(rows) else stacked)
 
 
 def elementwise(cls: Any, function: Any, arrays: Any, keywords: Any) -> Any:

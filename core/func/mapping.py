@@ -10,7 +10,7 @@ from typing import Any
 from .. import modes
 from ..autograd.function import Function
 from ..backend import by_type
-from ..border import bordered
+from ..border import bordered, told
 from ..tensor import Tensor, wrap
 from . import tree
 from .batched import Batched, batching
@@ -210,6 +210,12 @@ def vmap(
         dims = _input_dims(args, in_dims)
         size = _batch_size(args, dims)
         dims += [None] * len(tree.leaves(kwargs))  # as in PyTorch, the same for each example
+        if not all(d is None or isinstance(d, int) for d in tree.leaves(out_dims)):
+            raise ValueError(
+                "vmap: `out_dims` must be an int, None or a python collection of ints representing "
+                "where in the outputs the vmapped dimension should appear, not "
+                f"{told([out_dims], {})}"
+            )
         if chunk_size is None or chunk_size >= size:
             return _at_once(func, args, kwargs, dims, out_dims, randomness, size)
         parts = []

@@ -13,7 +13,8 @@ from typing import Any
 
 from .. import modes
 from ..autograd.entry import grad as gradients
-from ..border import enclose_functions
+from ..border import enclose_functions, told
+from ..errors import GraphError
 from ..graph import AccumulateGrad
 from ..tangents import transposed
 from ..tensor import LEAF, Tensor
@@ -22,6 +23,11 @@ from .mapping import inside
 
 
 def _chosen(args: tuple[Any, ...], argnums: Any) -> Any:
+    several = isinstance(argnums, tuple)
+    if not all(isinstance(n, int) for n in (argnums if several else (argnums,))):
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], not {told([argnums], {})}")
+    if several and (not argnums or len(set(argnums)) < len(argnums)):
+        raise RuntimeError(f"argnums must be non-empty and its elements unique, got {argnums}")
     for n in (argnums,) if isinstance(argnums, int) else argnums:
         if not -len(args) <= n < len(args):
             raise RuntimeError(f"got argnum={n}, but only {len(args)} positional inputs were given")
@@ -44,7 +50,10 @@ def _fresh(value: Any) -> Any:
         return value
     kind = value.dtype
     if not (kind.is_floating_point or kind.is_complex):
-        return value
+        raise GraphError(
+            "only Tensors of floating point and complex dtype can require gradients, not "
+            f"{kind.name}; write e.g. `x.float()`, or leave it out of what is differentiated"
+        )
     with modes.enable_grad():
         value = inside(value)  # what is differentiated within a map has a gradient an example
         if value.requires_grad:

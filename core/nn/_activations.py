@@ -9,6 +9,7 @@ from ..errors import RangeError
 from ..inplace import inplace_form
 from ..looking import answered
 from ..ops import activation as ops
+from ..ops.arithmetic import plain
 from ..ops.elementwise import tanh as _tanh
 from ..ops.reduce import whole
 from ..out import takes_out
@@ -46,7 +47,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     """``input`` where positive, else ``input * negative_slope``."""
     try:
         function = _leaky_relu_ if inplace is not False and meant(inplace) else ops.leaky_relu
-        return function(input, negative_slope=negative_slope)
+        return function(input, negative_slope=plain(negative_slope))
     except Exception as error:
         return answered(error)
 
@@ -54,7 +55,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where positive, else ``alpha * (exp(input) - 1)`` (arXiv:1511.07289)."""
     try:
-        return (_elu_ if inplace is not False and meant(inplace) else ops.elu)(input, alpha=alpha)
+        function = _elu_ if inplace is not False and meant(inplace) else ops.elu
+        return function(input, alpha=plain(alpha))
     except Exception as error:
         return answered(error)
 
@@ -105,7 +107,7 @@ def softplus(
 ) -> Tensor:
     """``log(1 + exp(beta * input)) / beta``; ``input`` where ``beta * input > threshold``."""
     try:
-        return ops.softplus(input, beta=beta, threshold=threshold, out=out)
+        return ops.softplus(input, beta=plain(beta), threshold=plain(threshold), out=out)
     except Exception as error:
         return answered(error)
 

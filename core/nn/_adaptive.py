@@ -13,6 +13,7 @@ from ..ops.convolve import size_of
 from ..ops.reduce import whole as whole_number
 from ..ops.resample import Taps, maps_of, resample
 from ..refusals import refusing
+from ..size import is_index
 from ..tensor import Tensor
 from ._spatial import batched, ntuple
 
@@ -109,7 +110,7 @@ def _prepared(
     n: int, what: str, input: Tensor, output_size: Any
 ) -> tuple[Tensor, bool, tuple[int, ...]]:
     x, whole = batched(n, what, input)
-    values = (output_size,) * n if isinstance(output_size, int) or output_size is None else None
+    values = (output_size,) * n if is_index(output_size) or output_size is None else None
     values = tuple(output_size) if values is None else values
     values = tuple(v if v is None else whole_number(v, "output_size") for v in values)
     if len(values) != n:

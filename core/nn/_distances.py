@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..creation import arange
 from ..errors import DtypeError, RangeError, ShapeError
 from ..ops.shape import broadcast_tensors
@@ -113,7 +115,8 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
                 + ("" if bias is None else f", bias: {bias.dtype.name}")
             )
     lead = one[:-1]
-    rows = input1.reshape((-1, table[1])) if input1.numel() else input1.reshape((0, table[1]))
-    mixed = (rows @ weight.permute(1, 0, 2).reshape((table[1], -1))).reshape((-1, *table[::2]))
-    out = (mixed @ input2.reshape((-1, table[2], 1))).reshape((*lead, table[0]))
+    count = math.prod(lead)
+    flat = weight.permute(1, 0, 2).reshape((table[1], table[0] * table[2]))
+    mixed = (input1.reshape((count, table[1])) @ flat).reshape((count, *table[::2]))
+    out = (mixed @ input2.reshape((count, table[2], 1))).reshape((*lead, table[0]))
     return out if bias is None else out + bias

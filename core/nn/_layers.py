@@ -20,6 +20,7 @@ from ..ops.slices import index_add
 from ..out import into
 from ..random import default_generator
 from ..refusals import refusing
+from ..switches import truth
 from ..tensor import Tensor
 from ._activations import meant
 
@@ -31,7 +32,8 @@ def linear(
 ) -> Tensor:
     """``input @ weight.T + bias`` (``torch.nn.functional.linear``).
 
-    ``input``: (*, in), ``weight``: (out, in) or (in,), ``bias``: (out,); the result is (*, out).
+    ``input``: (*, in), ``weight``: (out, in), or (in,) without a bias, ``bias``: (out,); the result
+    is (*, out).
     """
     try:
         try:
@@ -57,8 +59,12 @@ def linear(
 def _unusual_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     rows, table = input.shape, weight.shape
     if len(table) == 1 and rows and rows[-1] == table[0]:
-        out = input @ weight
-        return out if bias is None else out + bias
+        if bias is not None:
+            raise ShapeError(
+                "linear(): weight must be a matrix beside a bias, got a vector (1-D tensor); add "
+                "the bias to the result"
+            )
+        return input @ weight
     if not rows or len(table) != 2:
         raise ShapeError(
             f"linear: expected an input (*, in) and a weight (out, in) or (in,), got {tuple(rows)} "
@@ -238,6 +244,7 @@ def batch_norm(
         raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     if eps < 0.0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    eps = float(eps)
     given = {
         "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias,
     }  # fmt: skip
@@ -281,7 +288,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     PyTorch: ``torch.nn.functional.dropout``; paper: arXiv:1207.0580.
     """
     check_probability(p)
-    if not training or p == 0.0:
+    if p == 0.0 or (training is not True and not truth(training, "dropout", "training")):
         return input
     function = _dropout_ if inplace is not False and meant(inplace) else _dropout
     return function(input, p=p, key=default_generator.next_key())

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import sites
 from ..creation import ones_like
+from ..dtypes import is_number
 from ..errors import DtypeError
 from ..ops.arithmetic import where
 from ..ops.elementwise import exp, log
@@ -84,7 +85,7 @@ def poisson_nll_loss(
     tensor(1.)
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    if not hasattr(eps, "__float__"):
+    if not is_number(eps):
         raise TypeError(
             f"poisson_nll_loss(): argument 'eps' must be float, not {type(eps).__name__}"
         )

@@ -150,7 +150,7 @@ def smooth_l1_loss(
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
         return ops.l1(input, target, reduction=reduction)
-    return ops.smooth_l1(input, target, beta=beta, reduction=reduction)
+    return ops.smooth_l1(input, target, beta=float(beta), reduction=reduction)
 
 
 @refusing
@@ -169,6 +169,7 @@ def huber_loss(
     same_size("huber_loss", input, target)
     if not delta > 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    delta = float(delta)
     if input.dtype is not target.dtype:
         target = _as_written(target, input)
     if weight is None:

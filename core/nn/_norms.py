@@ -156,7 +156,7 @@ def rms_norm(
     floating("rms_norm", input._data)
     if eps is None:
         eps = finfo(input.dtype).eps
-    out = normalise.rms_norm(input, weight, dims=len(wanted), eps=eps)[0]
+    out = normalise.rms_norm(input, weight, dims=len(wanted), eps=float(eps))[0]
     if weight is None or weight.dtype is input.dtype or current().modes:
         return out
     return out.to(input.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from ..dtypes import is_number
 from ..errors import ShapeError
 from ..ops.resample import Taps, listed, resample
 from ..ops.shape import pad_constant
@@ -39,7 +40,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         )
     each = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)]
     if mode == "constant":
-        if value is not None and not (hasattr(value, "__float__") or isinstance(value, complex)):
+        if value is not None and not is_number(value):
             kind = type(value).__name__
             raise TypeError(f"pad(): argument 'value' (position 4) must be float, not {kind}")
         return _constant(input, each, value)

@@ -38,6 +38,7 @@ def hardtanh(
     """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
+    min_val, max_val = number(min_val, "min_val"), number(max_val, "max_val")
     return (_hardtanh_ if inplace else ops.hardtanh)(input, min_val=min_val, max_val=max_val)
 
 
@@ -82,7 +83,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
             f"lambda must be in range [0, inf) for input dtype {input.dtype.name}, but found "
             f"{lambd:g}"
         )
-    return ops.softshrink(input, lambd=lambd)
+    return ops.softshrink(input, lambd=float(lambd))
 
 
 @refusing
@@ -99,6 +100,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     >>> ad.nn.functional.threshold(ad.tensor([1.0, 2.0]), 1.5, 0.0)
     tensor([0., 2.])
     """
+    threshold, value = number(threshold, "threshold"), number(value, "value")
     return (_threshold_ if inplace else ops.threshold)(input, threshold=threshold, value=value)
 
 

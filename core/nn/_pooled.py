@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ShapeError
+from ..making import number
 from ..ops import picking
 from ..ops.convolve import size_of
 from ..placing import at
@@ -157,6 +158,7 @@ def _lp_pool(
         pool = (max_pool1d, max_pool2d, max_pool3d)[n - 1]
         out = pool(x, kernel_size, stride, 0, 1, ceil_mode)
         return out if largest else -out
+    norm_type = number(norm_type, "norm_type")
     mean = average(n, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
     count = size_of(ntuple(kernel_size, n, "kernel_size"))
     return (mean.sign() * mean.abs().relu() * count) ** (1.0 / norm_type)

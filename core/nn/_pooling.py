@@ -9,6 +9,7 @@ from ..ops import pool
 from ..out import takes_out
 from ..placing import at
 from ..refusals import refusing
+from ..size import is_index
 from ..tensor import Tensor, wrap
 from ._spatial import batched, ntuple
 
@@ -176,7 +177,7 @@ def _window(
     """The input with a batch dimension, whether it had one, and the op's keywords."""
     input, whole = batched(n, what, input)
     kernel = ntuple(kernel_size, n, "kernel_size")
-    none = stride is None or (not isinstance(stride, int) and not len(stride))
+    none = stride is None or (not is_index(stride) and not len(stride))
     stride = kernel if none else ntuple(stride, n, "stride")
     padding = ntuple(padding, n, "padding")
     dilation = ntuple(dilation, n, "dilation")

@@ -11,12 +11,13 @@ from operator import index
 from typing import Any
 
 from ..errors import ArgumentError, ShapeError
+from ..size import is_index
 from ..tensor import Tensor
 
 
 def ntuple(value: Any, n: int, name: str) -> tuple[int, ...]:
     """One number for all n dimensions, or one for each."""
-    if isinstance(value, int) or (hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0):
+    if is_index(value):
         return (index(value),) * n
     if isinstance(value, (str, bytes, dict, set)):
         raise ArgumentError(f"{name} is an int or {n} of them, not a {type(value).__name__}")

@@ -91,8 +91,12 @@ def trunc_normal_(
             return drawn, (drawn < a) | (drawn > b)
     else:
         # Far from the middle almost every normal value would be refused: propose uniform ones,
-        # and accept by the density.
-        peak = ((max(a, min(mean, b)) - mean) / std) ** 2
+        # and accept by the density. Where that is less than exp(-40) of the largest there is none.
+        nearest = max(a, min(mean, b))
+        away = abs(nearest - mean) / std
+        reach = 80 / (math.hypot(away, math.sqrt(80)) + away) * std
+        a, b = max(a, nearest - reach), min(b, nearest + reach)
+        peak = away**2
 
         def propose(like: Tensor) -> tuple[Tensor, Tensor]:
             drawn = creation.empty_like(like).uniform_(a, b, generator=generator)

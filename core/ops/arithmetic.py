@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 from ..backend import by_type
@@ -108,7 +109,7 @@ addcmul = op("addcmul", lambda xp, input, tensor1, tensor2, *, value=1:
              only_tensors=("input", "tensor1", "tensor2"), refuses=("bool",),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))
 addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
-                 input + _quotient(tensor1, tensor2) * value,
+                 input + _quotient(tensor1, tensor2) * plain(value),
              input=lambda g: g, tensor1=lambda g, tensor2, value: g / tensor2 * value,
              tensor2=lambda g, tensor1, tensor2, value:
                  -g * tensor1 / (tensor2 * tensor2) * value,
@@ -239,12 +240,25 @@ def as_float(xp: Any, x: Any, *numbers: Any) -> Any:
 def _clamped(xp: Any, x: Any, low: Any, high: Any) -> Any:
     if low is None and high is None:
         raise ValueError("At least one of 'min' or 'max' must not be None")
-    low, high = (n.item() if hasattr(n, "item") else n for n in (low, high))  # NumPy's numbers
+    low, high = plain(low), plain(high)
     return xp.clip(as_float(xp, x, low, high), low, high)
+
+
+def zeros(g: Any) -> Any:
+    """The gradient of what does not change, also where ``g`` is infinite or NaN."""
+    return where((g == g) | (g != g), 0.0, g)
+
+
+def plain(value: Any) -> Any:
+    """One of NumPy's numbers as Python's, beside which an array keeps its type."""
+    if value.__class__ is float or value.__class__ is int or not isinstance(value, numbers.Number):
+        return value
+    return value.item() if hasattr(value, "item") else value
 
 
 def factor(x: Any, value: Any) -> Any:
     """A number to multiply ``x`` by; beside integers it must be whole."""
+    value = plain(value)
     if isinstance(value, float) and from_native[x.dtype].category < float32.category:
         if not value.is_integer():
             raise TypeError(f"beside integers, the factor must be an integer, not {value}")
@@ -269,7 +283,7 @@ def _power(xp: Any, x: Any, exponent: float) -> Any:
 
 def _power_rule(g: Any, x: Any, exponent: float) -> Any:
     if exponent == 0:
-        return g * 0.0
+        return zeros(g)
     if exponent == 2:
         return g * x * 2.0
     return g * pow_number(x, exponent=exponent - 1) * float(exponent)

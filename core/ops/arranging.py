@@ -150,7 +150,7 @@ def tile(input: Any, *repeats: Any, dims: Any = None) -> Any:
     if dims is not None and repeats:
         raise ArgumentError("tile() got multiple values for argument 'dims'")
     dims = repeats if dims is None else tuple(dims)
-    if len(dims) == 1 and not isinstance(dims[0], int):
+    if len(dims) == 1 and hasattr(dims[0], "__iter__"):
         dims = tuple(dims[0])
     dims = tuple(whole(n, "dims") for n in dims)
     return repeat(input, repeats=(*(1,) * (input.ndim - len(dims)), *dims))

@@ -18,7 +18,7 @@ from ..out import takes_out
 from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor
-from .arithmetic import where
+from .arithmetic import where, zeros
 from .elementwise import _sign, abs, cos, sin
 
 _complex_number = builtins.complex
@@ -98,7 +98,7 @@ def _angle(xp: Any, x: Any) -> Any:
 
 def _angle_rule(g: Any, x: Any) -> Any:
     if not is_complex(x):
-        return g * 0.0
+        return zeros(g)
     size = abs(x)
     along = imaginary(where(size == 0.0, 0.0, g / where(size == 0.0, 1.0, size)))
     return along * sgn(x)
@@ -115,7 +115,7 @@ def _sgn(xp: Any, x: Any) -> Any:
 def _sgn_rule(g: Any, x: Any, out: Any) -> Any:
     """What is left of ``g`` without its part along ``out``, which only changes the length."""
     if not is_complex(x):
-        return g * 0.0
+        return zeros(g)
     size = abs(x)
     across = g - out * real(conj(out) * g)
     return where(size == 0.0, 0.0, across / where(size == 0.0, 1.0, size))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ..dtypes import bool_, float32, result_type
 from ..errors import UnsupportedError
 from ..out import takes_out
 from ..refusals import refusing
+from ..size import is_index
 from ..tensor import Tensor
 from . import products
 from .products import batches, checked_mv, expandable, factors
@@ -95,7 +97,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """
     if isinstance(dims, Tensor):
         dims = int(dims) if dims.numel() == 1 else dims.tolist()
-    if isinstance(dims, int):
+    if hasattr(dims, "__index__"):
+        dims = operator.index(dims)
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.ndim, b.ndim):
@@ -105,7 +108,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             )
         of_a, of_b = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
-        of_a, of_b = ([d] if isinstance(d, int) else list(d) for d in dims)
+        of_a, of_b = ([operator.index(d)] if is_index(d) else list(d) for d in dims)
     if len(of_a) != len(of_b):
         raise RuntimeError(
             f"both dimension lists should have same length, not {len(of_a)} and {len(of_b)}"

@@ -10,7 +10,7 @@ from ..device import device as Device
 from ..errors import ArgumentError, DeviceError
 from ..layouts import accept, check
 from ..looking import answered
-from ..making import converted
+from ..making import converted, number
 from ..op import KEEP, ZERO, op
 from ..refusals import refusing
 from ..samples import Arr, call, unary
@@ -55,10 +55,10 @@ fill = op("fill", lambda xp, x, *, value: xp.full_like(x, value), x=ZERO, dtype=
 
 def number_for(name: str, value: Any, x: Tensor) -> Any:
     """A number to be written into ``x``, as PyTorch casts it: beside integers its whole part."""
-    if not hasattr(value, "__complex__") and not hasattr(value, "__float__"):
+    if not dtypes.is_number(value):
         kind = type(value).__name__
         raise ArgumentError(f"{name}(): argument 'value' must be Tensor or Number, not {kind}")
-    return converted(value, x.dtype)
+    return converted(number(value, "value"), x.dtype)
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -120,6 +120,8 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
                 raise TypeError("to() got a device twice")
             device = a
         elif isinstance(a, bool):  # non_blocking given by position
+            if not i:
+                raise TypeError("to() takes a device, a dtype, or another Tensor, not a bool")
             wait = not a
         elif a is not None:
             if dtype is not None:

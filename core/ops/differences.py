@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 from ..refusals import refusing
+from ..size import is_index
 from ..tensor import Tensor
 from .joining import cat
 
@@ -49,7 +51,7 @@ def gradient(
 def _dims(input: Tensor, dim: Any) -> list[int]:
     if dim is None:
         return list(range(input.ndim))
-    dims = [dim] if isinstance(dim, int) else list(dim)
+    dims = [index(dim)] if is_index(dim) else list(dim)
     for d in dims:
         if not -input.ndim <= d < input.ndim:
             raise IndexError(

@@ -6,7 +6,7 @@ import math
 from operator import index
 from typing import Any
 
-from ..dtypes import bool_, finfo, from_native
+from ..dtypes import bool_, finfo, from_native, is_number
 from ..errors import ArgumentError
 from ..numerics.errorfunction import erf_composed
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
@@ -115,7 +115,8 @@ def _sign(xp: Any, x: Any) -> Any:
 
 
 def _rounded(xp: Any, x: Any, decimals: int) -> Any:
-    return xp.round(x * 10.0**decimals) / 10.0**decimals
+    step = 10.0**decimals if decimals < 309 else math.inf
+    return xp.round(x * step) / step
 
 
 def _whole(xp: Any, function: Any, x: Any) -> Any:
@@ -128,7 +129,7 @@ def _whole(xp: Any, function: Any, x: Any) -> Any:
 def _nan_to_num(xp: Any, x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     kind = from_native[x.dtype]
     for name, value in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
-        if value is not None and not hasattr(value, "__float__"):
+        if value is not None and not (is_number(value) and hasattr(value, "__float__")):
             raise ArgumentError(
                 f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
             )

@@ -134,7 +134,7 @@ def _several(name: str, tensors: Any) -> list[Any]:
     if not out:
         raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
     for i, t in enumerate(out):
-        if t.__class__ is not Tensor and not hasattr(t, "shape"):
+        if t.__class__ is not Tensor and (not hasattr(t, "shape") or isinstance(t, type)):
             raise TypeError(
                 f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}"
             )

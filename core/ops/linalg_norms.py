@@ -6,8 +6,9 @@ import math
 import numbers
 from typing import Any
 
-from ..dtypes import as_dtype, float32
+from ..dtypes import as_dtype, float32, is_number
 from ..out import takes_out
+from ..size import is_index
 from ..tensor import Tensor, wrap
 from . import linalg_spectral
 from .complex import is_complex
@@ -45,7 +46,7 @@ def _cast(name: str, x: Tensor, dtype: Any) -> Tensor:
 def _dims(dim: Any, ndim: int) -> Any:
     if dim is None:
         return None
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = (dim,) if is_index(dim) else tuple(dim)
     if not dims:
         return None
     for d in dims:
@@ -122,7 +123,7 @@ def matrix_norm(
         raise RuntimeError(
             f"{name}: The input tensor A must have at least 2 dimensions, not {tuple(A.shape)}"
         )
-    if isinstance(dim, int) or len(dim) != 2:
+    if is_index(dim) or len(dim) != 2:
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {dim}")
     dims = _dims(dim, A.ndim)
     if dims[0] == dims[1]:
@@ -163,7 +164,7 @@ def norm(
     """
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
-    pair = dim is not None and not isinstance(dim, int)
+    pair = dim is not None and not is_index(dim)
     if pair and len(dim) not in (1, 2):
         raise RuntimeError(
             f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {tuple(dim)}"
@@ -218,7 +219,7 @@ def matrix_rank(
     A = A.detach()
     atol = tol if atol is None else atol
     for given in (atol, rtol):
-        if not (given is None or hasattr(given, "__float__") or hasattr(given, "__index__")):
+        if not (given is None or is_number(given)):
             raise TypeError(
                 "linalg.matrix_rank(): arguments 'atol' and 'rtol' must be Tensor or float, not "
                 f"{type(given).__name__}"

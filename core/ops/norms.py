@@ -8,6 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import as_dtype, from_native
 from ..errors import DtypeError
+from ..making import number
 from ..op import FULL, op
 from ..out import takes_out
 from ..samples import Arr, Sample, call, each
@@ -112,7 +113,7 @@ def norm(
         from .linalg_norms import vector_norm
 
         return vector_norm(input, p, dim, keepdim)
-    return norm_p(input, p=p, dim=dim, keepdim=keepdim)
+    return norm_p(input, p=number(p, "p"), dim=dim, keepdim=keepdim)
 
 
 Tensor.norm = norm

@@ -10,6 +10,7 @@ from ..errors import ArgumentError, ShapeError
 from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import each, shapes
+from ..size import is_index
 from ..tensor import Size, Tensor
 
 
@@ -121,6 +122,8 @@ pad_constant = op("pad_constant", lambda xp, x, *, padding, value=0.0:
 
 def _order(dims: Any, ndim: int) -> tuple[int, ...]:
     """Each dimension once."""
+    if dims is None:
+        raise TypeError("permute(): argument 'dims' must be tuple of ints, not NoneType")
     out = _normal(dims, ndim) if ndim else tuple(dims)
     if len(out) != ndim:
         raise ValueError(
@@ -309,7 +312,7 @@ def broadcast_shapes(*shapes: Any) -> Any:
     >>> ad.broadcast_shapes((2, 1), (3,))
     anadrome.Size([2, 3])
     """
-    sizes = [(s,) if isinstance(s, int) else tuple(index(n) for n in s) for s in shapes]
+    sizes = [(index(s),) if is_index(s) else tuple(index(n) for n in s) for s in shapes]
     out = [1] * builtins.max((len(s) for s in sizes), default=0)
     for s in sizes:
         for i in range(-1, -len(s) - 1, -1):

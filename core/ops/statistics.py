@@ -7,6 +7,7 @@ from typing import Any
 
 from ..dtypes import float32, float64, from_native, int64
 from ..errors import DtypeError, RangeError
+from ..making import number
 from ..op import op
 from ..out import takes_out
 from ..placing import at
@@ -138,7 +139,7 @@ def _correction(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
         if correction is not None:
             raise TypeError("std() and var() take unbiased or correction, not both")
         return as_dim(dim), int(unbiased)
-    return as_dim(dim), 1 if correction is None else correction
+    return as_dim(dim), 1 if correction is None else number(correction, "correction")
 
 
 def _told(name: str, x: Any, out: Any, correction: float) -> Any:

@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import is_number
 from .lr_scheduler import LRScheduler
 from .optimizer import Optimizer
 
@@ -45,7 +46,7 @@ class _Functions(LRScheduler):
     def _asked(self, function: Callable[[int], Any]) -> Any:
         """The factor that a function of the user's gives."""
         factor = function(self.last_epoch)
-        if not hasattr(factor, "__float__"):
+        if not is_number(factor):
             name = getattr(function, "__qualname__", type(function).__name__)
             raise TypeError(
                 f"{type(self).__name__}: lr_lambda {name} returned {type(factor).__name__} for "

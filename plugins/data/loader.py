@@ -273,6 +273,8 @@ class DataLoader(Bordered, Generic[T_co]):
 def _check_workers(
     num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
 ) -> None:
+    if not isinstance(num_workers, int):
+        raise TypeError(f"num_workers must be an integer, not {type(num_workers).__name__}")
     if num_workers < 0:
         raise ValueError(
             "num_workers option should be non-negative; use num_workers=0 to disable "

@@ -13,6 +13,9 @@ from . import constraints
 from .base import Distribution
 from .values import plain
 
+#: Beyond this concentration the distribution is the normal one, to ten digits.
+_NARROW = 1e10
+
 
 class VonMises(Distribution):
     """Angles in radians around ``loc``, the closer the larger ``concentration``
@@ -57,10 +60,12 @@ class VonMises(Distribution):
         shape = plain(self._extended_shape(sample_shape))
         with ad.no_grad():
             k = self.concentration.expand(shape).reshape(-1).double()
-            out = ad.zeros_like(k)
-            left = ad.arange(k.numel(), device=k.device)
+            # Where it is so narrow that rounding leaves nothing of the rejection, it is normal.
+            out = ad.randn(k.shape, dtype=k.dtype, device=k.device) * ad.rsqrt(k)
+            out = ad.where(k >= 0, out, math.nan)
+            left = ((k >= 0) & (k < _NARROW)).nonzero().reshape(-1)
             while left.numel():  # each round accepts at least two in three
-                c = k[left]
+                c = k[left].clamp(min=1e-300)
                 tau = 1 + ad.sqrt(1 + 4 * c * c)
                 rho = (tau - ad.sqrt(2 * tau)) / (2 * c)
                 r = ad.where(c < 1e-5, 1 / c + c, (1 + rho * rho) / (2 * rho))

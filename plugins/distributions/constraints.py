@@ -331,7 +331,7 @@ class _Cat(_Several):
 class _Stack(_Several):
     @property
     def event_dim(self) -> int:  # type: ignore[override]
-        most = max(c.event_dim for c in self.cseq)
+        most = max((c.event_dim for c in self.cseq), default=0)
         return most + (self.dim + most < 0)
 
     def check(self, value: Tensor) -> Tensor:

@@ -39,8 +39,10 @@ def _drawn_gamma(concentration: Tensor) -> Tensor:
     boosted = ad.where(small, a + 1, a)
     d = boosted - 1 / 3
     c = ad.rsqrt(9 * d)
-    out = ad.zeros_like(d)
-    left = ad.arange(d.numel(), device=d.device)
+    # Of an infinite shape it is infinite; of what is none, no number: none of them is accepted.
+    possible = (a >= 0) & (a < math.inf)
+    out = ad.where(a == math.inf, a, math.nan)
+    left = possible.nonzero().reshape(-1)
     while left.numel():  # each round accepts more than nine in ten
         n, dn = left.numel(), d[left]
         x = ad.randn(n, dtype=ad.float64, device=d.device)

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--keep", metavar="FILE", help="write each call and its outcome here")
     parser.add_argument("--replay", metavar="NAME#N", help="make this one call, and say all of it")
     parser.add_argument("--torch", action="store_true", help="compare each call with PyTorch's")
+    parser.add_argument("--sweep", action="store_true", help="each argument by each bad value")
     parser.add_argument("--area", choices=areas.AREAS, help="of index expressions, or of out=")
     options = parser.parse_args()
     if options.area:
@@ -25,9 +26,14 @@ def main() -> int:
         print(f"{options.calls:,} cases, {done:,} carried out, {len(wrong)} findings")
         return bool(wrong)
     if options.replay:
-        return _replay(options.replay)
+        return _replay(options.replay, options.sweep)
     records = runner.run(
-        options.first, options.calls, options.only, torch=options.torch, path=options.keep
+        options.first,
+        options.calls,
+        options.only,
+        torch=options.torch,
+        sweep=options.sweep,
+        path=options.keep,
     )
     found = report.findings(records)
     for count, record in found:
@@ -40,17 +46,18 @@ def main() -> int:
     return bool(found or alone)
 
 
-def _replay(name: str) -> int:
+def _replay(name: str, sweep: bool) -> int:
     path, _, number = name.rpartition("#")
     (target,) = [t for t in surface.targets() if t.path == path]
     worker.limited()
-    call, _ = worker.drawn(target, int(number))
+    call, _ = worker.drawn(target, int(number), sweep)
+    assert call is not None, "a sweep has no call of that number"
     print(oracle.told(target, call))
     try:
         print(repr(target.value(*call.args, **call.keywords))[:2000])
     except Exception:
         traceback.print_exc()
-    outcome, *_ = worker.one(target, int(number))
+    outcome, *_ = worker.one(target, int(number), sweep=sweep)
     print(outcome)
     return outcome.kind in oracle.FINDINGS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import indexing, overlap
+from . import chains, indexing, objects, overlap
 
 
 def _of_index(number: int) -> tuple[Any, str, bool]:
@@ -12,7 +12,12 @@ def _of_index(number: int) -> tuple[Any, str, bool]:
 
 
 #: By name: from a number the case, what is wrong with it, and whether it was carried out.
-AREAS = {"index": _of_index, "overlap": overlap.judged}
+AREAS = {
+    "index": _of_index,
+    "overlap": overlap.judged,
+    "chain": chains.judged,
+    "object": objects.judged,
+}
 
 
 def run(name: str, first: int, count: int) -> tuple[int, list[str]]:

@@ -51,6 +51,43 @@ def call_of(target: Target, rng: random.Random) -> Drawn:
     return call
 
 
+def swept(target: Target, number: int) -> Drawn | None:
+    """Call ``number`` of a sweep: one argument of a call that works is one of ``pools.SWEPT``.
+
+    Each argument and each value in turn, so that a kind of mistake is found wherever it is made.
+    None when all have been.
+    """
+    calls = (fresh(c) for c in watched(target))
+    base = next((c for c in calls if not target.is_method or _on_tensor(c)), None)
+    if base is None and not target.is_class:
+        base = of_op(target, random.Random(0), "float32")
+    if base is None:
+        base = by_names(target.value, random.Random(0))
+    args, keywords = list(base[0]), dict(base[1])
+    slots: list[Any] = [*range(len(args)), *keywords]
+    form = signature(target.value)
+    if form is not None:
+        named = list(form.parameters.values())[len(args) :]
+        slots += [p.name for p in named if p.name not in keywords and p.kind in BY_NAME]
+    slots = slots[target.is_method :]  # a method is called on a Tensor
+    slot, which = divmod(number, len(pools.SWEPT))
+    if slot >= len(slots):
+        return None
+    value = pools.SWEPT[which]()
+    if isinstance(slots[slot], int):
+        args[slots[slot]] = value
+    else:
+        keywords[slots[slot]] = value
+    return Drawn(args, keywords, 1)
+
+
+def _on_tensor(call: Any) -> bool:
+    return bool(call[0]) and isinstance(call[0][0], ad.Tensor)
+
+
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
 def _base(target: Target, rng: random.Random) -> Any:
     seen = watched(target)
     sample = of_op(target, rng) if not target.is_class else None

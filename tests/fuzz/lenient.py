@@ -73,15 +73,15 @@ LENIENT = (
         r"high must be a scalar|r?tol=Tensor|only support dx as a real|"
         r"got \(Tensor\), but expected|"
         r"element of type Tensor|value=Tensor|scalar\.isIntegral|fill_value=Tensor|"
-        r"\((self|other|exponent|Tensor), Tensor\)",
+        r"\((self|other|exponent|Tensor), Tensor\)|len\(\) of a 0-d",
     ),
     Reason(
         "an object with __index__ is an integer, and so is True",
-        r"shape' to be int or sequence|expects an int, but got Tensor|must be int, not (Index|"
-        r"bool|numpy\.\w+)|(dim|[ar]tol)=(bool|Index)|"
+        r"shape' to be int or sequence|expects an int, but got (Tensor|bool)|"
+        r"must be int, not (Index|bool|numpy\.\w+)|(dim|[ar]tol)=(bool|Index)|"
         r"element of type bool|"
         r"must be tuple of ints, not (bool|Index|numpy)|got \(Tensor, (bool|Index)\)|"
-        r"'Index' object is not iterable",
+        r"'Index' object is not iterable|must be Number, not Index|got \(Index\)",
     ),
     Reason(
         "a list or a range stands for a tuple, and one number for a tuple of one",
@@ -100,7 +100,8 @@ LENIENT = (
     ),
     Reason(
         "Python's fractions and decimals are numbers",
-        r"(not |\(|=|, )((fractions|decimal)\.)?(Fraction|Decimal)\b|instances of Number",
+        r"(not |\(|=|, )((fractions|decimal)\.)?(Fraction|Decimal)\b|instances of Number|"
+        r"'(decimal|fractions)\.\w+' object",
     ),
     Reason(
         "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
@@ -145,7 +146,7 @@ LENIENT = (
     Reason(
         "an argument that says nothing there: a switch that is off, None",
         r"(keepdim|dim|device)=(bool|NoneType)|got \((Tensor, )?(NoneType|keepdim=bool)|"
-        r"unexpected keyword argument 'other'|must be \w+, not NoneType|"
+        r"unexpected keyword argument 'other'|must be [\w.]+, not NoneType|"
         r"tuple of ints,but got NoneType|"
         r"None is not a valid value for compute_mode|got an? None|value=NoneType",
     ),
@@ -264,6 +265,13 @@ LENIENT = (
     Reason(
         "a module is made of what its function would refuse", r"iteration over a 0-d", "MaxUnpool"
     ),
+    Reason("PyTorch needs more memory than there is", r"can't allocate memory"),
+    Reason(
+        "of a type without gradients none is asked for",
+        r"^RuntimeError: Only Tensors of floating point and complex dtype",
+        r"asarray$",
+    ),
+    Reason("by place, what PyTorch takes by name", r"RemovableHandle\.__init__\(\) takes"),
     Reason("in place, where nothing is written", r"a leaf Variable that requires grad"),
     Reason("a view sees all of the memory of its base", r"setStorage", r"as_strided"),
     Reason("of NaN or infinity LAPACK's answer is undefined", r"failed to converge"),

@@ -41,6 +41,7 @@ DETACHED = "detached"
 WRONG = "wrong result"
 HUNG = "hung"
 CRASHED = "crashed"
+NONE_LEFT = "none left"  # a sweep of this callable is at its end
 FINDINGS = (LEAKED, DETACHED, WRONG, HUNG, CRASHED)
 
 #: What a call may take; more where other work slows it down.

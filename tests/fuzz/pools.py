@@ -45,6 +45,16 @@ class Index:
         return "Index()"
 
 
+class Mute:
+    """An object that cannot be printed, of whose attributes each raises."""
+
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
 def _nested(depth: int) -> list[Any]:
     out: list[Any] = []
     for _ in range(depth):
@@ -86,6 +96,21 @@ HOSTILE: tuple[Callable[[], Any], ...] = (
     lambda: ad.Generator(), lambda: ad.nn.Linear(2, 2), lambda: ad.strided,
     lambda: [ad.ones(2), 3], lambda: [ad.ones(2), None], lambda: (ad.ones(2), ad.ones(3)),
     lambda: {"weight": ad.ones(1)},
+)  # fmt: skip
+
+
+#: What a sweep gives in the place of each argument.
+SWEPT: tuple[Callable[[], Any], ...] = (
+    lambda: None, lambda: np.float64(0.5), lambda: np.int64(2), lambda: np.float32(math.nan),
+    lambda: True, lambda: 2, lambda: -1, lambda: 2**31, lambda: -(2**63), lambda: 2**63,
+    lambda: 2.5, lambda: math.nan, lambda: math.inf, lambda: 1j, lambda: "no such thing",
+    lambda: ad.Tensor, Odd, Mute, Index, lambda: _nested(5000), _itself, lambda: (1,) * 70,
+    lambda: np.array([None, 1], dtype=object), lambda: decimal.Decimal("1.5"), lambda: {"a": 1},
+    lambda: [ad.ones(2), None], lambda: (i for i in range(3)), lambda: nothing, list,
+    lambda: ad.tensor(0.5), lambda: ad.tensor([0.5, 1.5], requires_grad=True),
+    lambda: ad.ones(0), lambda: ad.ones(2, 3, dtype=ad.bfloat16),
+    lambda: ad.ones(3, 3, dtype=ad.complex64).transpose(0, 1), lambda: ad.tensor([1, 0]),
+    lambda: ad.float16,
 )  # fmt: skip
 
 

@@ -21,16 +21,23 @@ _NAP = 0.05
 
 
 def run(
-    first: int, count: int, prefix: str = "", *, torch: bool = False, path: str | None = None
+    first: int,
+    count: int,
+    prefix: str = "",
+    *,
+    torch: bool = False,
+    sweep: bool = False,
+    path: str | None = None,
 ) -> list[dict[str, Any]]:
     """Make calls ``first`` to ``first + count``; one record a call, whatever became of it."""
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
-            return run(first, count, prefix, torch=torch, path=os.path.join(folder, "calls.jsonl"))
+            kept = os.path.join(folder, "calls.jsonl")
+            return run(first, count, prefix, torch=torch, sweep=sweep, path=kept)
     open(path, "a").close()
     n, end = first, first + count
     while n < end:
-        status, errors = _worker(n, end - n, prefix, path, torch)
+        status, errors = _worker(n, end - n, prefix, path, torch, sweep)
         records = read(path)
         if status == 0:
             break
@@ -47,12 +54,14 @@ def run(
             with open(path, "a") as out:
                 out.write(json.dumps(told) + "\n")
         n = last["n"] + 1
-    return read(path)
+    return [r for r in read(path) if r.get("kind") != oracle.NONE_LEFT]
 
 
-def _worker(first: int, count: int, prefix: str, path: str, torch: bool) -> tuple[Any, str]:
+def _worker(
+    first: int, count: int, prefix: str, path: str, torch: bool, sweep: bool
+) -> tuple[Any, str]:
     command = [sys.executable, "-m", "tests.fuzz.worker", str(first), str(count), path, prefix]
-    command += ["torch"] * torch
+    command += ["torch"] * torch + ["sweep"] * sweep
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=errors)
         size, naps = os.path.getsize(path), -60 / _NAP  # importing takes its time

@@ -19,7 +19,8 @@ STRICT = (
         r"expected \w+ to be a single integer|\w+ is an int( or \d of them)?, not|"
         r"\w+ is a Tensor or a number, not|takes a distribution, not|it takes no \w+ there|"
         r"num_layers should be|Trying to create tensor with negative dimension|"
-        r"must be greater than 0, but got|(growth|backoff) factor must be|"
+        r"must be greater than 0, but got|batch_sizes must be a Tensor|"
+        r"(growth|backoff) factor must be|"
         r"expected a dtype such as|a shape is made of|no backend serves|"
         r"Number of steps must be less than|normal_\(\) is not implemented for|"
         r"_cpu. not implemented for .Complex|^TypeError: Size\(\) takes an iterable|"
@@ -39,7 +40,8 @@ STRICT = (
     Reason("a device is a name or a number", r"device\(\) takes a name", rf"{_CLASS}|^Generator$"),
     Reason(
         "NumPy has a largest size",
-        r"array is too big|Maximum allowed dimension|too large|maximum supported dimension",
+        r"array is too big|ndmin must be|must be within \[0, 64\]|"
+        r"Maximum allowed dimension|too large|maximum supported dimension",
     ),
     Reason(
         "a transform of a function takes a function, and says so when it is called",
@@ -123,7 +125,7 @@ STRICT = (
     Reason("what is printed how is chosen by name", r"there is no|unhashable", "set_printoptions"),
     Reason(
         "PyTorch's older and undocumented signatures",
-        r"positional argument|argument 'mat1'",
+        r"positional argument|argument 'mat1'|Variable data has to be",
         r"^(Tensor\.)?(__r?add__|__r?sub__|add|sub|subtract|addmm|addmv|baddbmm|addbmm|addr|addc\w+)_?$|"
         r"Variable$|RemovableHandle$",
     ),
@@ -158,8 +160,15 @@ STRICT = (
         "PyTorch reads outside of the memory, where a size is beyond 64 bits",
         r"Given input with spatial size .*calculated shape",
         r"unfold$",
-        r"\d{17}",
+        r"\d{10}",
     ),
+    Reason(
+        "PyTorch makes a Tensor of a negative size, which nothing can be done with",
+        r"strides is incompatible with shape",
+        r"as_strided_?$",
+        r"-\d{19}",
+    ),
+    Reason("PyTorch's class in C++ takes devices by place", r"Future.__init__\(\) takes"),
     Reason("of one value there is no variance", r"Expected more than 1 value"),
     Reason("points and values have as many dimensions", r"size of tensor a", r"trapezoid"),
     Reason("indices to split at are int64", r"tensor_indices_or_sections"),
@@ -184,7 +193,7 @@ STRICT = (
     ),
     Reason(
         "PyTorch takes a class for an object of it, for it has __torch_function__",
-        r"cannot assign 'type' object to buffer|'requires_grad' must be bool, not type",
+        r"",
         r"",
         r"<class 'anadrome.tensor.Tensor'>",
     ),
@@ -204,7 +213,11 @@ STRICT = (
         r"Device string",
     ),
     Reason("memory is that of a Tensor", r"UntypedStorage"),
-    Reason("a number for a dtype, an old form of PyTorch's", r"not a (float|int)", r"\.to$|type$"),
+    Reason(
+        "a number for a dtype, an old form of PyTorch's",
+        r"not a (float|int|complex|bool)",
+        r"\.to$|type$",
+    ),
     Reason(
         "older constructors take sizes or one sequence",
         r"new\(\)|expected a Tensor of",

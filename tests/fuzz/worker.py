@@ -1,7 +1,8 @@
 """worker: makes calls in a process of its own, with a limit of memory, and writes what came of it.
 
-``python -m tests.fuzz.worker FIRST COUNT FILE PREFIX [torch]``: calls FIRST to FIRST + COUNT. It
-writes a line before and a line after each, so that its reader knows which ended the process.
+``python -m tests.fuzz.worker FIRST COUNT FILE PREFIX [torch] [sweep]``: calls FIRST to
+FIRST + COUNT. It writes a line before and a line after each, so that its reader knows which ended
+the process.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def drawn(target: surface.Target, number: int) -> tuple[draws.Drawn, random.Random]:
+def drawn(
+    target: surface.Target, number: int, sweep: bool = False
+) -> tuple[draws.Drawn | None, random.Random]:
     """Call ``number`` of a target; the generator goes on for what is done with the result."""
     ad.manual_seed(0)
     rng = random.Random(f"{target.path}#{number}")
-    return draws.call_of(target, rng), rng
+    return draws.swept(target, number) if sweep else draws.call_of(target, rng), rng
 
 
 def restore() -> None:
@@ -60,9 +63,12 @@ def one(
     number: int,
     beside: bool = False,
     progress: Callable[[str], object] = str,
+    sweep: bool = False,
 ) -> tuple[oracle.Outcome, str, str]:
     """Make one call; the outcome, the call in words, and how it compares with PyTorch's."""
-    call, rng = drawn(target, number)
+    call, rng = drawn(target, number, sweep)
+    if call is None:
+        return oracle.Outcome(oracle.NONE_LEFT), "", ""
     words = oracle.told(target, call)
     given = against_torch.prepared(call) if beside else None
     outcome, result = oracle.called(target, call)
@@ -79,7 +85,7 @@ def one(
 def main() -> None:
     first, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     prefix = sys.argv[4]
-    beside = sys.argv[5:] == ["torch"]
+    beside, sweep = "torch" in sys.argv[5:], "sweep" in sys.argv[5:]
     if beside:
         import torch
 
@@ -99,7 +105,7 @@ def main() -> None:
         def progress(kind: str, n: int = n) -> None:
             out.write(json.dumps({"n": n, "ours": kind}) + "\n")
 
-        outcome, words, theirs = one(target, number, beside, progress)
+        outcome, words, theirs = one(target, number, beside, progress, sweep)
         told: dict[str, Any] = {"n": n, "kind": outcome.kind}
         if beside:
             told |= {"torch": theirs, "call": words[:400]}

@@ -46,7 +46,7 @@ def permute(x: Any, *, dims: Any) -> Any:
     """The dimensions in another order."""
     try:
         # NumPy cuts dimensions to 32 bits: 2**32 would be 0.
-        if not dims or (max(dims) < x.ndim and min(dims) >= -x.ndim):
+        if dims == () or (max(dims) < x.ndim and min(dims) >= -x.ndim):
             return x.transpose(dims)
     except (ValueError, TypeError):
         pass

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any
 
+from ...size import is_index
+
 
 def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple[Any, ...]]:
     """What makes a tuple: of the elements of what is iterable, else of a value ``n`` times."""
@@ -27,7 +29,7 @@ _single, _pair, _triple, _quadruple = (
 
 def _list_with_default(out_size: Any, defaults: list[int]) -> Any:
     """``out_size`` with the last of ``defaults`` where it has None; a number as it is."""
-    if isinstance(out_size, int):
+    if is_index(out_size):
         return out_size
     if len(defaults) <= len(out_size):
         raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
