@@ -55,8 +55,7 @@ class Tensor(Values, Operators):
     _hooks: dict[int, Any] | None = None
     _post_hooks: dict[int, Any] | None = None
     _retains_grad = False
-    #: Of a gradient: whether another backward has added to it since it was made.
-    _added = False
+    _added = False  # of a gradient: whether another backward has added to it since it was made
     #: Whether it was made in inference mode, and so may never enter a graph.
     _inference = False
     #: On the alias that a pack hook is given: whether it is one of a leaf that requires a gradient.

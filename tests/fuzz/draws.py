@@ -24,9 +24,16 @@ class Drawn(NamedTuple):
     spoilt: int
 
 
-@functools.cache
 def signature(function: Any) -> inspect.Signature | None:
     """Its arguments; those of an op are in its declaration."""
+    try:
+        return _signature(function)
+    except TypeError:  # an object without a hash
+        return _signature.__wrapped__(function)
+
+
+@functools.cache
+def _signature(function: Any) -> inspect.Signature | None:
     declared = getattr(function, "op", None)
     if declared is not None:
         kind = inspect.Parameter

@@ -65,6 +65,12 @@ class Target(NamedTuple):
     family: str
     value: Any
 
+    def __hash__(self) -> int:  # the value may have none
+        return hash(self.path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and self.path == other.path
+
     @property
     def is_class(self) -> bool:
         """Whether calling it makes an object, which is then used."""
