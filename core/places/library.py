@@ -20,6 +20,7 @@ tensor(12.)
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -32,7 +33,7 @@ from .schemas import signature_of
 from .trees import tree_flatten, tree_unflatten
 
 __all__ = [
-    "CustomOpDef", "Library", "custom_op", "define", "impl", "ops", "register_autograd",
+    "CustomOpDef", "Library", "custom_op", "define", "impl", "opcheck", "ops", "register_autograd",
     "register_fake", "register_kernel",
 ]  # fmt: skip
 
@@ -41,10 +42,7 @@ _defined: dict[str, CustomOpDef] = {}
 
 #: Keys under which a kernel is differentiated through, call by call, and those where it is not.
 _COMPOSITE = ("", "CompositeImplicitAutograd")
-_OPAQUE = ("CPU", "CUDA", "CompositeExplicitAutograd", "default")
-
-#: Keys whose kernels nothing here calls: shapes without values.
-_UNUSED = ("Meta", "meta")
+_OPAQUE = ("CPU", "CUDA", "META", "CompositeExplicitAutograd", "default")
 
 
 class CustomOpDef:
@@ -57,6 +55,8 @@ class CustomOpDef:
         self._kernels: dict[str, Callable[..., Any]] = {}
         self._backward: Callable[..., Any] | None = None
         self._setup: Callable[..., Any] | None = None
+        #: The names of the arguments that it writes into.
+        self._mutates: frozenset[str] = frozenset()
         self._function = _function_of(self)
         self.__name__ = self._name
         #: The only form of it, as PyTorch's overloads are asked for.
@@ -88,7 +88,10 @@ class CustomOpDef:
         return bound.args, bound.kwargs
 
     def _kernel(self, leaves: Iterable[Any]) -> Callable[..., Any]:
-        place = next((leaf.device.type for leaf in leaves if isinstance(leaf, Tensor)), "cpu")
+        first = next((leaf for leaf in leaves if isinstance(leaf, Tensor)), None)
+        place = "cpu" if first is None else first.device.type
+        if first is not None and not first._backend.holds_values:
+            return self._fake()
         for key in (place.upper(), "CompositeExplicitAutograd", "default"):
             if key in self._kernels:
                 return self._kernels[key]
@@ -102,8 +105,21 @@ class CustomOpDef:
         names = [device_types] if isinstance(device_types, str) else device_types or ["default"]
         return self._set([n if n == "default" else n.upper() for n in names], fn)
 
+    def _fake(self) -> Callable[..., Any]:
+        """What gives its results where there are no values."""
+        if "META" not in self._kernels:
+            raise NotImplementedError(
+                f"There was no fake impl registered for {self!r}. It says which shape and dtype "
+                f"the results have where there are no values; write {self._name}.register_fake(...)"
+            )
+        return self._kernels["META"]
+
     def register_fake(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """Accepted: nothing here computes shapes without values. Returns ``fn``."""
+        """Set what gives results of the right shape and dtype, of Tensors on the device "meta".
+
+        Returns ``fn``.
+        """
+        self._kernels["META"] = fn
         return fn
 
     def register_autograd(
@@ -121,8 +137,7 @@ class CustomOpDef:
         if fn is None:
             return lambda function: self._set(keys, function)
         for key in keys:
-            if key in _UNUSED:
-                continue
+            key = key.upper() if key == "Meta" else key
             if key not in (*_COMPOSITE, *_OPAQUE):
                 raise ValueError(
                     f"{self._qualname}: there is no dispatch key {key!r} here; a gradient is given "
@@ -213,6 +228,7 @@ def custom_op(
     def made(function: Callable[..., Any]) -> CustomOpDef:
         signature = inspect.signature(function) if schema is None else signature_of(schema)
         op = _new(name, signature)
+        op._mutates = frozenset(signature.parameters if mutates_args == "unknown" else mutates_args)
         op.register_kernel(device_types, function)
         return op
 
@@ -224,7 +240,9 @@ def define(qualname: str, schema: Any, *, lib: Any = None, tags: Any = ()) -> Cu
 
     ``schema`` is like ``"(Tensor x, float y=1.0) -> Tensor"``.
     """
-    return _new(qualname, signature_of(schema))
+    op = _new(qualname, signature_of(schema))
+    op._mutates = frozenset(re.findall(r"!\)[^\s,]*\s+(\w+)", schema))
+    return op
 
 
 def impl(qualname: str, types: Any, func: Any = None, *, lib: Any = None) -> Any:
@@ -245,8 +263,13 @@ def register_autograd(
 
 
 def register_fake(op: Any, func: Any = None, /, *, lib: Any = None, **options: Any) -> Any:
-    """Accepted, also for an op that is not there: nothing here computes without values."""
-    return func if func is not None else lambda function: function
+    """See ``CustomOpDef.register_fake``; a decorator too. Accepted for an op that is not there."""
+    if func is None:
+        return lambda function: register_fake(op, function)
+    try:
+        return _found(op).register_fake(func)
+    except AttributeError:
+        return func
 
 
 impl_abstract = register_fake
@@ -352,5 +375,7 @@ class _Ops:
 
 
 ops = _Ops()
+
+from .opchecks import opcheck
 
 enclose_functions(globals())

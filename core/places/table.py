@@ -45,6 +45,7 @@ FILES["functional"] = "anadrome"
 #: Modules that are only places, and the module with their names.
 MODULES = {
     "_C": "anadrome.places.private",
+    "__future__": "anadrome.nn.modules.converting",
     "_custom_ops": "anadrome.places.library",
     "__config__": "anadrome.places.build",
     "_utils": "anadrome.places.flattening",

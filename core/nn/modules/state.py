@@ -11,7 +11,9 @@ from ... import modes, sites
 from ...border import Bordered
 from ...graph import RemovableHandle
 from ...tensor import Tensor
+from ...utils.swapping import swap_tensors
 from ..parameter import Parameter
+from .converting import get_swap_module_params_on_conversion
 from .hooks import attach
 
 if TYPE_CHECKING:
@@ -254,7 +256,10 @@ class State(Bordered):
                     given = Parameter(given, requires_grad=mine.requires_grad)
                 elif isinstance(mine, Parameter):
                     given.requires_grad_(mine.requires_grad)
-                setattr(self, name, given)
+                if get_swap_module_params_on_conversion():
+                    swap_tensors(mine, given)
+                else:
+                    setattr(self, name, given)
                 return None
         except Exception as error:
             return (

@@ -12,6 +12,7 @@ from ...errors import NoValuesError
 from ...layouts import accept
 from ...tensor import Tensor
 from ..parameter import Parameter, is_lazy
+from .converting import converted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -164,14 +165,12 @@ class Tree(Bordered):
             for module in self.children():
                 module._apply(fn)
         with modes.no_grad():
-            for parameter in self._parameters.values():
-                if parameter is None:
-                    continue
-                for tensor in (parameter, parameter.grad):
-                    if tensor is not None:
-                        made = fn(tensor)
-                        if made is not tensor:
-                            tensor.data = made
+            for name, parameter in self._parameters.items():
+                if parameter is not None:
+                    made = fn(parameter)
+                    grad = None if parameter.grad is None else fn(parameter.grad)
+                    if made is not parameter or grad is not parameter.grad:
+                        self._parameters[name] = converted(parameter, made, grad)
             for name, buffer in self._buffers.items():
                 if buffer is None:
                     continue
