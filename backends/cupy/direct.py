@@ -53,7 +53,9 @@ def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> A
         if done is not None:
             return done
     out = cupy.matmul(a, b)
-    if alpha != 1:
+    if alpha == 0:  # whatever the product holds
+        out.fill(0)
+    elif alpha != 1:
         out *= alpha
     if beta != 0:  # else whatever x holds
         out += x if beta == 1 else x * beta

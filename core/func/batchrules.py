@@ -215,12 +215,22 @@ def _linear(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
     return out if bias is None else table["add"].implementations[cls](out, bias)
 
 
-def _addmm(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
+def _added(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
     x, a, b = arrays
     beta, alpha = keywords["beta"], keywords["alpha"]
-    product = _matmul(op, cls, (a, b), {})
-    if alpha != 1:
+    if op.name == "addr":
+        unsqueeze = table["unsqueeze"].implementations[cls]
+        product = unsqueeze(a, dim=1) * unsqueeze(b, dim=0)
+    else:
+        product = _matmul(op, cls, (a, b), {})
+    if op.name == "addbmm":
+        product = table["sum"].implementations[cls](product, dim=(0,), keepdim=False)
+    if alpha == 0 and op.name not in ("baddbmm", "addr"):
+        product = table["fill"].implementations[cls](product, value=0)
+    elif alpha != 1:
         product = product * alpha
+    if beta == 0:  # whatever x holds
+        return product
     return (x if beta == 1 else x * beta) + product
 
 
@@ -343,11 +353,12 @@ RULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_ALONG, _along),
     **dict.fromkeys(("tril", "triu"), _on_last),
     **dict.fromkeys(("matmul", "mm", "bmm", "mv"), _matmul),
+    **dict.fromkeys(("addmm", "addmv", "addr", "baddbmm", "addbmm"), _added),
     **dict.fromkeys(("cat", "stack"), _joined),
     **dict.fromkeys(("convolution", "conv_input", "max_pool", "avg_pool", "avg_pool_backward"),
                     _folded),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), _pairwise_loss),
-    "dot": _dot, "linear": _linear, "addmm": _addmm, "reshape": _reshape, "expand": _expand,
+    "dot": _dot, "linear": _linear, "reshape": _reshape, "expand": _expand,
     "permute": _permute, "t": _t, "squeeze": _squeeze, "unsqueeze": _unsqueeze,
     "sum_to_size": _sum_to_size, "getitem": _getitem, "index_select": _index_select,
     "embedding": _embedding, "dropout": _drawn,

@@ -7,31 +7,71 @@ from typing import Any
 
 from ..dtypes import bool_, float32, result_type
 from ..errors import UnsupportedError
+from ..op import EQUAL, HALF, op
 from ..out import takes_out
 from ..refusals import refusing
+from ..samples import shapes
 from ..size import is_index
 from ..tensor import Tensor
 from . import products
-from .products import batches, checked_mv, expandable, factors
+from .products import (
+    batches, blended, bmm, checked_mv, expandable, factors, matmul_batched, mv, outer, product,
+    swap, times,
+)  # fmt: skip
 
 
-def _blended(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """``beta * input + alpha * product``; nothing of ``input`` is read if ``beta`` is zero."""
+# fmt: off
+addmv_op = op("addmv", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:
+                  blended(x, product(xp, a, b), beta, alpha),
+              x=lambda g, beta: times(g, beta),
+              a=lambda g, b, alpha: times(outer(g, b), alpha),
+              b=lambda g, a, alpha: times(mv(swap(a), g), alpha),
+              dtype=EQUAL, amp=HALF, method=False,
+              samples=shapes("2 2,3 3") + shapes("1 2,3 3", beta=0.5, alpha=2.0))
+addr_op = op("addr", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:
+                 blended(x, a[:, None] * b[None, :], beta, alpha, skips=False),
+             x=lambda g, beta: times(g, beta),
+             a=lambda g, b, alpha: times(mv(g, b), alpha),
+             b=lambda g, a, alpha: times(mv(swap(g), a), alpha),
+             dtype=EQUAL, amp=HALF, method=False,
+             samples=shapes("2,3 2 3") + shapes("3 2 3", beta=0.5, alpha=2.0))
+baddbmm_op = op("baddbmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:
+                    blended(x, product(xp, a, b), beta, alpha, skips=False),
+                x=lambda g, beta: times(g, beta),
+                a=lambda g, b, alpha: times(bmm(g, swap(b)), alpha),
+                b=lambda g, a, alpha: times(bmm(swap(a), g), alpha),
+                dtype=EQUAL, amp=HALF, method=False,
+                samples=shapes("5,2,4 5,2,3 5,3,4")
+                + shapes("4 5,2,3 5,3,4", beta=0.5, alpha=2.0))
+#: One product over the batch and the inner dimension together.
+addbmm_op = op("addbmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:
+                   blended(x, _summed(xp, a, b), beta, alpha),
+               x=lambda g, beta: times(g, beta),
+               a=lambda g, b, alpha: times(matmul_batched(g, swap(b)), alpha),
+               b=lambda g, a, alpha: times(matmul_batched(swap(a), g), alpha),
+               dtype=EQUAL, amp=HALF, method=False,
+               samples=shapes("2,4 5,2,3 5,3,4") + shapes("4 5,2,3 5,3,4", beta=0.5, alpha=2.0))
+# fmt: on
+
+
+def _summed(xp: Any, a: Any, b: Any) -> Any:
+    batch, n, inner = a.shape
+    left = xp.reshape(xp.permute_dims(a, (1, 0, 2)), (n, batch * inner))
+    return product(xp, left, xp.reshape(b, (batch * inner, b.shape[2])))
+
+
+def _blended(call: Any, input: Tensor, a: Tensor, b: Tensor, beta: Any, alpha: Any) -> Tensor:
     beta, alpha = factors(input, beta, alpha)
-    expandable(input, tuple(product.shape))
-    products.same_dtype("expected input and product to have the same dtype", input, product)
-    if alpha != 1:
-        product = product * alpha
-    if beta == 0:
-        return product
-    return product + (input if beta == 1 else input * beta)
+    products.same_dtype("expected input and product to have the same dtype", input, a)
+    return call(input, a, b, beta=beta, alpha=alpha)
 
 
 @takes_out
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)`` (PyTorch: ``torch.addmv``)."""
     checked_mv("addmv", mat, vec)
-    return _blended(input, products.mv(mat, vec), beta, alpha)
+    expandable(input, (mat.shape[0],))
+    return _blended(addmv_op, input, mat, vec, beta, alpha)
 
 
 @takes_out
@@ -52,15 +92,14 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
                 )
     kind = result_type([(x.dtype, 2 if x.ndim else 1) for x in (input, vec1, vec2)])
     input, vec1, vec2 = input.to(kind), vec1.to(kind), vec2.to(kind)
-    product = products.outer(vec1, vec2)
+    expandable(input, (vec1.shape[0], vec2.shape[0]))
     if kind is bool_:
-        expandable(input, tuple(product.shape))
-        product = product & bool(alpha)
+        product = outer(vec1, vec2) & bool(alpha)
         return product | input if beta else product
     for label, value in (("beta", beta), ("alpha", alpha)):
         if isinstance(value, bool):
             raise RuntimeError(f"Boolean {label} only supported for Boolean results.")
-    return _blended(input, product, beta, alpha)
+    return _blended(addr_op, input, vec1, vec2, beta, alpha)
 
 
 @takes_out
@@ -69,7 +108,8 @@ def baddbmm(
 ) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` (PyTorch: ``torch.baddbmm``)."""
     batches("baddbmm", batch1, batch2)
-    return _blended(input, products.bmm(batch1, batch2), beta, alpha)
+    expandable(input, (*batch1.shape[:2], batch2.shape[2]))
+    return _blended(baddbmm_op, input, batch1, batch2, beta, alpha)
 
 
 @takes_out
@@ -78,11 +118,8 @@ def addbmm(
 ) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2).sum(0)`` (PyTorch: ``torch.addbmm``)."""
     batches("addbmm", batch1, batch2)
-    n, p = batch1.shape[1], batch2.shape[2]
-    # One product over the batch and the inner dimension together.
-    left = batch1.permute((1, 0, 2)).reshape((n, batch1.shape[0] * batch1.shape[2]))
-    right = batch2.reshape((batch2.shape[0] * batch2.shape[1], p))
-    return _blended(input, products.mm(left, right), beta, alpha)
+    expandable(input, (batch1.shape[1], batch2.shape[2]))
+    return _blended(addbmm_op, input, batch1, batch2, beta, alpha)
 
 
 @takes_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend import by_type
 from ..dtypes import bool_, float32, from_native
 from ..errors import RangeError, UnsupportedError
 from ..looking import answered, met
@@ -57,10 +58,11 @@ dot = op("dot", lambda xp, a, b: product(xp, a, b),
 outer = op("outer", lambda xp, a, b: a[:, None] * b[None, :],
            a=lambda g, b: mv(g, b), b=lambda g, a: mv(swap(g), a),
            method=False, node="MulBackward0", samples=shapes("2 3"))
-addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0: _addmm(xp, x, a, b, beta, alpha),
-           x=lambda g, beta: g if beta == 1 else g * beta,
-           a=lambda g, b, alpha: mm(g, swap(b)) if alpha == 1 else mm(g, swap(b)) * alpha,
-           b=lambda g, a, alpha: mm(swap(a), g) if alpha == 1 else mm(swap(a), g) * alpha,
+addmm = op("addmm", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:
+               blended(x, product(xp, a, b), beta, alpha),
+           x=lambda g, beta: times(g, beta),
+           a=lambda g, b, alpha: times(mm(g, swap(b)), alpha),
+           b=lambda g, a, alpha: times(mm(swap(a), g), alpha),
            dtype=EQUAL, amp=HALF, method=False,
            samples=shapes("4 2,3 3,4", "2,4 2,3 3,4") + shapes("4 2,3 3,4", beta=0.5, alpha=2.0))
 #: ``x @ weight.T + bias`` for any number of leading dimensions. One op rather than ``addmm`` of a
@@ -92,13 +94,23 @@ def _cross(xp: Any, a: Any, b: Any, dim: int) -> Any:
     return turned(a, 1) * turned(b, 2) - turned(a, 2) * turned(b, 1)
 
 
-def _addmm(xp: Any, x: Any, a: Any, b: Any, beta: float, alpha: float) -> Any:
-    out = product(xp, a, b)
-    if alpha != 1:
-        out = out * factor(x, alpha)
-    if beta == 0:  # whatever x holds
-        return out
-    return out + (x if beta == 1 else x * factor(x, beta))
+def times(g: Any, number: Any) -> Any:
+    """What a rule gives, times a factor that mostly is 1."""
+    return g if number == 1 else g * number
+
+
+def blended(x: Any, product: Any, beta: Any, alpha: Any, skips: bool = True) -> Any:
+    """``beta * x + alpha * product``, of arrays; what is multiplied by zero may hold NaN.
+
+    ``skips``: so may the product.
+    """
+    if alpha == 0 and skips:
+        product = by_type[product.__class__].xp.zeros(product.shape, dtype=product.dtype)
+    elif alpha != 1:
+        product = product * factor(x, alpha)
+    if beta == 0:
+        return product
+    return product + (x if beta == 1 else x * factor(x, beta))
 
 
 def _linear_name(ndim: int, biased: bool) -> str:

@@ -13,7 +13,7 @@ AS_GIVEN_ON_CPU = frozenset(
         "rsqrt", "sinh", "square", "tan", "pow_number", "pow_tensor",
         "softmax", "log_softmax", "softplus", "layer_norm",
         "sum", "cumsum", "logsumexp", "norm2",
-        "addcdiv", "addcmul", "atan2", "dot", "index_put",
+        "addcdiv", "addcmul", "addmv", "addr", "atan2", "dot", "index_put",
     )
 )  # fmt: skip
 

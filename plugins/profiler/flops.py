@@ -30,7 +30,7 @@ def _of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> i
     """The count of one call; 0 for what is no product."""
     if name in ("mm", "bmm", "matmul"):
         return _product(args[0], args[1], out)
-    if name == "addmm":
+    if name in ("addmm", "baddbmm"):
         return _product(args[1], args[2], out)
     if name == "linear":
         return _product(args[0], args[1], out)

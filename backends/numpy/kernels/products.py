@@ -37,7 +37,9 @@ def addmm(x: Any, a: Any, b: Any, *, beta: float = 1.0, alpha: float = 1.0) -> A
             return in_float32(addmm, x, a, b, beta=beta, alpha=alpha)
         return declared("addmm")(x, a, b, beta=beta, alpha=alpha)
     out = a.dot(b)
-    if alpha != 1:
+    if alpha == 0:  # whatever the product holds
+        out.fill(0)
+    elif alpha != 1:
         out *= alpha
     if beta == 0:  # whatever x holds
         return out
