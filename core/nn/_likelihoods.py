@@ -129,7 +129,7 @@ def gaussian_nll_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid; write 'mean', 'sum' or 'none'")
     value = var.detach()
-    var = var + (value.clamp(min=eps) - value)  # the bound is not differentiated
+    var = var + where(value < eps, eps - value, 0.0)  # the bound is not differentiated
     values = (log(var) + (input - target) ** 2 / var) * 0.5
     if full:
         values = values + 0.5 * math.log(2 * math.pi)

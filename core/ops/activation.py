@@ -60,8 +60,7 @@ pieces_backward = op("pieces_backward",
                      + call(Arr((3, 4)), Arr((3, 4), 1.1, 2), high=1.0, inner=0.5, open=True))
 leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
                     xp.where(floating("leaky_relu", x) > 0, x, x * negative_slope),
-                x=lambda g, x, negative_slope: pieces_backward(
-                    g, x, high=0.0, inner=negative_slope, outer=1.0),
+                x=lambda g, x, negative_slope: where(x > 0.0, g, g * negative_slope),
                 method=False, refuses=("complex",),
                 samples=unary(0.1, 2) + unary(-2, -0.1))
 #: ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.

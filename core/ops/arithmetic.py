@@ -278,6 +278,8 @@ def _power(xp: Any, x: Any, exponent: float) -> Any:
         return x * x
     if exponent == 0.5:
         return xp.sqrt(x)
+    if exponent == -0.5:
+        return 1.0 / xp.sqrt(x)
     return x**exponent
 
 

@@ -192,7 +192,7 @@ def _smooth(xp: Any, difference: Any, beta: float) -> Any:
 def _smooth_rule(g: Any, x: Any, y: Any, beta: float, scale: float, reduction: str) -> Any:
     difference = x - y
     # Not a clamp, which has a slope at its bounds still.
-    slope = where(abs(difference) < beta, difference * (1.0 / beta), sgn(difference))
+    slope = where(abs(difference) >= beta, sgn(difference), difference * (1.0 / beta))
     return slope * (_shared(g, difference, reduction) * scale)
 
 

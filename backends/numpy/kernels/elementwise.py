@@ -63,6 +63,8 @@ def pow_number(x: Any, *, exponent: float) -> Any:
         return declared("pow_number")(x, exponent=exponent)
     if exponent == 2:
         return np.multiply(x, x)
+    if exponent == -0.5:
+        return np.reciprocal(np.sqrt(x))
     return np.sqrt(x) if exponent == 0.5 else np.power(x, exponent)
 
 
