@@ -219,3 +219,45 @@ def test_what_a_node_saved_is_found_by_pytorchs_names():
         return seen
 
     same(program)
+
+
+STARTS = {
+    "a gradient": lambda G, x, edge, g: G.grad(edge, x, g),
+    "in a list": lambda G, x, edge, g: G.grad([edge], [x], [g]),
+    "of several": lambda G, x, edge, g: G.grad([edge, x * 3], x, [g, g]),
+    "none for several values": lambda G, x, edge, g: G.grad(edge, x),
+    "of another shape": lambda G, x, edge, g: G.grad(edge, x, g[:2]),
+    "to be differentiated": lambda G, x, edge, g: G.grad(
+        G.grad(edge, x, g, create_graph=True)[0].sum(), x
+    ),
+    "in a batch": lambda G, x, edge, g: G.grad(
+        edge, x, g * g[:, None], is_grads_batched=True
+    ),
+    "to another edge": lambda G, x, edge, g: G.grad(edge, G.graph.get_gradient_edge(x), g),
+    "backward": lambda G, x, edge, g: [G.backward(edge, g), x.grad][1:],
+    "backward of several": lambda G, x, edge, g: [
+        G.backward([edge, x.sum()], [g, None]), x.grad
+    ][1:],
+    "into an edge": lambda G, x, edge, g: [
+        G.backward((x * x).sum(), inputs=[G.graph.get_gradient_edge(x)]), x.grad
+    ][1:],
+    "zeros in the place of none": lambda G, x, edge, g: G.grad(
+        x.sum(), [edge, x], materialize_grads=True
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_backward_starts_from_an_edge(name):
+    torch = pytest.importorskip("torch")
+
+    def seen(L):
+        x = L.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        edge = L.autograd.graph.get_gradient_edge(x**3)  # of which nothing else is left
+        try:
+            found = STARTS[name](L.autograd, x, edge, L.tensor([1.0, -1.0, 2.0]))
+        except RuntimeError as error:
+            return str(error)[:30]
+        return [g.tolist() for g in found]
+
+    assert seen(ad) == seen(torch)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from expressions import refused, same, whole
-from oracle import numbers
+from oracle import agree, numbers
 
 import anadrome as ad
 
@@ -213,3 +213,15 @@ def test_masked_scatter(text: str) -> None:
 ])  # fmt: skip
 def test_refusals_of_functions(text: str, said: str) -> None:
     assert said in refused(text, X, MASK)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0)])
+@pytest.mark.parametrize("other", [(), (1,), (0,), (4,), (1, 3), (0, 3)])
+def test_to_nowhere_anything_can_be_written(shape, other):
+    agree(lambda L, x, v: _written_nowhere(L, x, v), np.ones(shape), np.ones(other))
+
+
+def _written_nowhere(L, x, v):
+    out = x * 1
+    out[False] = v.detach()
+    return out

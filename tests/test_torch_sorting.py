@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from expressions import refused, same, whole
-from oracle import numbers
+from oracle import numbers, refuse
+
+import anadrome as ad
 
 pytestmark = pytest.mark.torch
 
@@ -150,3 +152,21 @@ def test_refusals(text: str, said: str) -> None:
 def test_out(name: str) -> None:
     same(f"L.{name}, out=(L.empty(0, dtype=L.float64), L.empty(0, dtype=L.int64)))", X,
          gradients=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float32"])
+def test_unique_among_nan(kind):
+    torch = pytest.importorskip("torch")
+
+    def seen(L):
+        x = L.tensor([np.nan, 1.0, np.nan, 2.0, 1.0], dtype=getattr(L, kind))
+        found = L.unique(x, return_inverse=True, return_counts=True)
+        return [str(t.tolist()) for t in found]
+
+    assert seen(ad) == seen(torch)
+
+
+@pytest.mark.parametrize("name", ["median", "nanmedian"])
+def test_no_median_of_truths(name):
+    refuse(lambda L, x: getattr(L, name)(x), np.ones(3) > 0)
+    refuse(lambda L, x: getattr(L, name)(x, 0), np.ones(3) > 0)

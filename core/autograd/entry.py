@@ -32,7 +32,7 @@ watching: contextvars.ContextVar[tuple[Callable[..., None], ...]] = contextvars.
 
 
 def backward(
-    tensors: Tensor | Iterable[Tensor],
+    tensors: Any,
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -41,7 +41,7 @@ def backward(
     verbose: bool = False,
 ) -> None:
     """Accumulate the gradients of ``tensors`` into the leaves (``torch.autograd.backward``)."""
-    roots = _as_tuple(tensors)
+    roots = _roots(tensors)
     seeds = _seeds(roots, grad_tensors, create_graph)
     wanted = None
     if inputs is not None:
@@ -56,7 +56,7 @@ def backward(
     found = _run(roots, seeds, keep, create_graph, wanted, True, observe)
     if inputs is not None:
         for leaf, g in zip(chosen, found):
-            if not leaf.is_leaf and g is not None:
+            if isinstance(leaf, Tensor) and not leaf.is_leaf and g is not None:
                 taken = g if isinstance(g, Tensor) else wrap(engine.as_array(g))
                 leaf._grad = taken if leaf._grad is None else leaf._grad + taken
     if observe is not None:
@@ -102,8 +102,13 @@ def grad(
             allow_unused, is_grads_batched, materialize_grads,
         )  # fmt: skip
         return dict(zip(inputs, named))
-    roots = _as_tuple(outputs)
+    roots = _roots(outputs)
     chosen = _inputs(inputs, "grad")
+    if materialize_grads and not all(isinstance(x, Tensor) for x in chosen):
+        raise GraphError(
+            "materialize_grads cannot be used when the given input is a GradientEdge; give the "
+            "Tensor itself"
+        )
     if is_grads_batched:
         return _batched(roots, chosen, grad_outputs, retain_graph, create_graph, allow_unused)
     seeds = _seeds(roots, grad_outputs, create_graph)
@@ -152,6 +157,13 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
         return (value,)
     several = hasattr(value, "__iter__") and not hasattr(value, "shape")  # an array is a gradient
     return tuple(value) if several else (value,)
+
+
+def _roots(value: Any) -> tuple[Any, ...]:
+    """What a backward starts from: Tensors, and one in the place of each GradientEdge."""
+    if isinstance(value, Tensor):
+        return (value,)
+    return tuple([r._root() if hasattr(r, "_root") else r for r in _as_tuple(value)])
 
 
 def _inputs(value: Any, name: str) -> tuple[Any, ...]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from operator import index
 from typing import Any, NamedTuple
 
+from ..backend import by_type
 from ..border import enclose_functions
 from ..errors import GraphError
-from ..graph import Node, RemovableHandle
+from ..graph import AccumulateGrad, Node, RemovableHandle
 from ..modes import hooks_refused, saved_tensors_hooks
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .joint import register_multi_grad_hook
 from .mutation import allow_mutation_on_saved_tensors
 
@@ -25,7 +26,8 @@ __all__ = [
 class GradientEdge(NamedTuple):
     """A place in the graph: a node, and which of its outputs (PyTorch's name).
 
-    ``autograd.grad`` takes one in the place of an input, which then need not be kept alive.
+    ``backward`` and ``autograd.grad`` take one in the place of a Tensor, of which nothing then need
+    be kept alive.
     """
 
     node: Node
@@ -44,6 +46,32 @@ class GradientEdge(NamedTuple):
                 f"{type(self.node).__name__}; `get_gradient_edge(tensor)` makes one"
             )
         return self.node, index(self.output_nr)
+
+    def _root(self) -> Tensor:
+        """A Tensor of the shape and type there, for a backward to start from; it has no values."""
+        node, nr = edge = self._gradient_edge()
+        several = node.multi
+        shape = node.shape[nr] if several else node.shape
+        dtype = node.dtype[nr] if several else node.dtype
+        backend = by_type[_leaf_before(node)._data.__class__]
+        root = wrap(backend.xp.broadcast_to(backend.xp.zeros((), dtype=dtype), shape))
+        root._edge = edge
+        return root
+
+
+def _leaf_before(node: Node) -> Tensor:
+    """A leaf that it was computed from, which lies where its gradients will."""
+    seen = {node}
+    stack = [node]
+    while stack:
+        at = stack.pop()
+        if isinstance(at, AccumulateGrad):
+            return at.variable
+        for edge in at.edges:
+            if edge is not None and edge[0] not in seen:
+                seen.add(edge[0])
+                stack.append(edge[0])
+    raise GraphError("no leaf leads to this GradientEdge; give the Tensor itself")
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:

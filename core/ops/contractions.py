@@ -15,10 +15,19 @@ from ..size import is_index
 from ..tensor import Tensor
 from . import products
 from .products import (
-    batches, blended, bmm, checked_mv, expandable, factors, matmul_batched, mv, outer, product,
-    swap, times,
+    batches,
+    blended,
+    bmm,
+    checked_mv,
+    expandable,
+    factors,
+    matmul_batched,
+    mv,
+    outer,
+    product,
+    swap,
+    times,
 )  # fmt: skip
-
 
 # fmt: off
 addmv_op = op("addmv", lambda xp, x, a, b, *, beta=1.0, alpha=1.0:

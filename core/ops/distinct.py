@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import backend as backends
 from .. import modes
+from ..dtypes import from_native
 from ..errors import UnsupportedError
 from ..placing import at
 from ..refusals import refusing
@@ -62,15 +63,17 @@ def _found(
     else:
         axis = axis_of(dim, data.ndim)
         x = xp.moveaxis(data, axis, 0)
+    kind = from_native[x.dtype]
+    keys = x  # of half precision wide ones, which array libraries know how to sort
+    if kind.is_floating_point and kind.itemsize == 2:
+        keys = xp.astype(x, xp.float32)
     n = x.shape[0]
     if n and 0 in x.shape:
         raise RuntimeError(
             "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
         )
-    if x.ndim == 1:
-        keys = x
-    else:
-        keys = _row_keys(xp, xp.reshape(x, (n, -1))) if n else xp.zeros((0,), dtype=xp.int64)
+    if x.ndim != 1:
+        keys = _row_keys(xp, xp.reshape(keys, (n, -1))) if n else xp.zeros((0,), dtype=xp.int64)
     order = None if in_order else xp.argsort(keys, stable=True)
     ranked = keys if order is None else xp.take(keys, order, axis=0)
     new = xp.concat([xp.ones((min(n, 1),), dtype=xp.bool), ranked[1:] != ranked[:-1]])

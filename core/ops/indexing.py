@@ -206,6 +206,8 @@ def _setitem(self: Tensor, index: Any, value: Any) -> None:
         value = _value(value, self)
     except (TypeError, ValueError) as error:
         raise translated("__setitem__", error, (self, index, value), {}) from error
+    if index is False:
+        return  # nowhere, so anything fits
     if advanced is None:
         if value.shape != region.shape:
             value = _fitted(value, region)

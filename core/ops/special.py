@@ -101,7 +101,7 @@ def _logit(xp: Any, x: Any, eps: float | None) -> Any:
 
 
 def _logit_rule(g: Any, x: Any, eps: float | None) -> Any:
-    slope = g / (abs(x) * (1.0 - x))  # of minus zero, too, without a sign
+    slope = g / ((x + 0.0) * (1.0 - x))  # of minus zero as of zero
     if eps is None or eps < 0.0:
         return where((x >= 0.0) & (x <= 1.0), slope, math.nan)
     return where((x < eps) | (x > 1.0 - eps), 0.0, slope)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import float32, float64, from_native, int64
-from ..errors import DtypeError, RangeError
+from ..dtypes import bool_, float32, float64, from_native, int64
+from ..errors import DtypeError, RangeError, UnsupportedError
 from ..making import number
 from ..op import op
 from ..out import takes_out
@@ -217,7 +217,13 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         if keepdim:
             raise TypeError("median() takes keepdim together with a dim")
         return median_all(input)
+    _no_truths(input)
     return Median(*median_dim(input, dim=whole_number(dim), keepdim=keepdim))
+
+
+def _no_truths(input: Any) -> None:
+    if input.dtype is bool_:
+        raise UnsupportedError("\"median_out\" not implemented for 'Bool'; write e.g. `x.long()`")
 
 
 @takes_out
@@ -227,6 +233,7 @@ def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         if keepdim:
             raise TypeError("nanmedian() takes keepdim together with a dim")
         return nanmedian_all(input)
+    _no_truths(input)
     return Nanmedian(*nanmedian_dim(input, dim=whole_number(dim), keepdim=keepdim))
 
 
