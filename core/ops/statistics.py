@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..dtypes import bool_, float32, float64, from_native, int64
-from ..errors import DtypeError, RangeError, UnsupportedError
+from ..dtypes import float32, float64, from_native, int64
+from ..errors import DtypeError, RangeError
 from ..making import number
 from ..op import op
 from ..out import takes_out
@@ -26,6 +26,8 @@ _MEDIAN_SAMPLES = [
     Sample((Arr((4, 5), distinct=True),), kw)
     for kw in ({"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": 1})
 ]
+
+_NO_TRUTHS = {"bool": "\"median_out\" not implemented for 'Bool'"}
 
 # fmt: off
 var_op = op("var", lambda xp, x, *, dim=None, correction=1, keepdim=False:
@@ -52,13 +54,13 @@ median_dim = op("median_dim", lambda xp, x, *, dim, keepdim=False:
                 x=lambda g, indices, x_shape, dim, keepdim:
                     picked_rule(g, indices, x_shape, dim, keepdim),
                 outputs=("values", "indices"), differentiable=1, method=False,
-                node="MedianBackward1", samples=_MEDIAN_SAMPLES)
+                node="MedianBackward1", refuses=_NO_TRUTHS, samples=_MEDIAN_SAMPLES)
 nanmedian_dim = op("nanmedian_dim", lambda xp, x, *, dim, keepdim=False:
                        _median_dim(xp, x, dim, keepdim, True),
                    x=lambda g, indices, x_shape, dim, keepdim:
                        picked_rule(g, indices, x_shape, dim, keepdim),
                    outputs=("values", "indices"), differentiable=1, method=False,
-                   node="NanmedianBackward1", samples=_MEDIAN_SAMPLES)
+                   node="NanmedianBackward1", refuses=_NO_TRUTHS, samples=_MEDIAN_SAMPLES)
 # fmt: on
 
 
@@ -217,13 +219,7 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         if keepdim:
             raise TypeError("median() takes keepdim together with a dim")
         return median_all(input)
-    _no_truths(input)
     return Median(*median_dim(input, dim=whole_number(dim), keepdim=keepdim))
-
-
-def _no_truths(input: Any) -> None:
-    if input.dtype is bool_:
-        raise UnsupportedError("\"median_out\" not implemented for 'Bool'; write e.g. `x.long()`")
 
 
 @takes_out
@@ -233,7 +229,6 @@ def nanmedian(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         if keepdim:
             raise TypeError("nanmedian() takes keepdim together with a dim")
         return nanmedian_all(input)
-    _no_truths(input)
     return Nanmedian(*nanmedian_dim(input, dim=whole_number(dim), keepdim=keepdim))
 
 

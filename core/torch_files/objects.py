@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn
 from ..errors import SerializationError
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
-from .allowed import Named, find
+from .allowed import PARAMETER, TENSOR, Named, find
 
 
 class _Name:
@@ -37,6 +37,7 @@ class _Stored:
 
 
 _REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
+_FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
 _PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 
 
@@ -72,8 +73,13 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
         """A Tensor or Parameter as PyTorch rebuilds it; all else as it says itself."""
         if type(obj) is Parameter:
             return _PARAMETER, (obj.detach(), obj.requires_grad, {})
-        if type(obj) is not Tensor:
+        if type(obj) is Tensor:
+            return self._rebuilt(obj)
+        if not isinstance(obj, Tensor) or type(obj).__reduce_ex__ is not Tensor.__reduce_ex__:
             return NotImplemented
+        return _FROM_TYPE, (_REBUILD, type(obj), self._rebuilt(obj)[1], obj._attributes())
+
+    def _rebuilt(self, obj: Tensor) -> Any:
         kind, key, count, offset, strides = self.place(obj)
         stored = _Stored("storage", _Name("torch", kind), str(key), str(obj.device), count)
         return _REBUILD, (stored, offset, tuple(obj.shape), strides, obj.requires_grad, {})
@@ -109,7 +115,30 @@ class _Unpickler(pickle.Unpickler):
             if module.partition(".")[0] == "torch":
                 raise
             return super().find_class(module, name)
-        return found.call if isinstance(found, Named) else found
+        if isinstance(found, Named):
+            return _TRUSTED.get(found.name, found.call)
+        return found
+
+
+def _of_class(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
+    """``torch._tensor._rebuild_from_type_v2``: of a program's class, with what it has set on it."""
+    made = function(*args)
+    if type(made) is not kind:
+        made = made.as_subclass(kind)
+    if hasattr(kind, "__setstate__"):
+        made.__setstate__(state)
+    else:
+        for part in state if isinstance(state, tuple) else (state,):
+            made.__dict__.update(part or {})
+    return made
+
+
+#: Names that stand for more where a file is trusted.
+_TRUSTED: dict[str, Any] = {
+    "torch._tensor._rebuild_from_type_v2": _of_class,
+    TENSOR.name: Tensor,
+    PARAMETER.name: Parameter,
+}
 
 
 def read_object(data: bytes, persistent: Callable[[Any], Any]) -> Any:

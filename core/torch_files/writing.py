@@ -19,6 +19,7 @@ from ..errors import SerializationError
 from ..tensor import Size, Tensor
 from .allowed import STORAGES
 
+_OURS = __name__.partition(".")[0] + "."
 _STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind is not None}
 
 
@@ -60,6 +61,8 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
     if id(value) in seen:
         return
     if isinstance(value, Tensor):
+        if not type(value).__module__.startswith(_OURS):
+            raise _NotPlainError  # of a program's own class
         seen.add(id(value))
         yield value
     elif isinstance(value, dict):

@@ -1,0 +1,45 @@
+"""PyTorch's files of Tensors that are of a program's own class."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import anadrome as ad
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+
+class Tagged(torch.Tensor):
+    """PyTorch's twin of ``OwnTagged``."""
+
+
+class OwnTagged(ad.Tensor):
+    """A program's own class of Tensor."""
+
+
+def test_a_tensor_of_ones_own_class(tmp_path):
+    def program(L, kind):
+        path = tmp_path / L.__name__
+        x = L.arange(4.0).as_subclass(kind)
+        x.tag = {"place": 3}
+        L.save({"x": x, "again": x, "plain": L.ones(2), "p": L.nn.Parameter(x[:2])}, path)
+        with pytest.raises((pickle.UnpicklingError, RuntimeError)):
+            L.load(path)
+        found = L.load(path, weights_only=False)
+        same = found["x"] is found["again"]
+        kinds = [type(v) is kind for v in found.values()]
+        return same, kinds, found["x"].tag, found["x"].tolist(), found["p"].requires_grad
+
+    assert program(ad, OwnTagged) == program(torch, Tagged)
+
+
+def test_a_tensor_of_ones_own_class_that_pytorch_wrote(tmp_path, monkeypatch):
+    x = torch.arange(4.0).as_subclass(Tagged)
+    x.tag = 7
+    torch.save(x, tmp_path / "file")
+    monkeypatch.setitem(globals(), "Tagged", OwnTagged)
+    found = ad.load(tmp_path / "file", weights_only=False)
+    assert (type(found), found.tag, found.tolist()) == (OwnTagged, 7, [0.0, 1.0, 2.0, 3.0])
