@@ -26,3 +26,17 @@ def test_strided_memory(kind: str, step: int, name: str) -> None:
         getattr(x[:, 0], name)(*([2] if name in ("add_", "mul_", "div_") else []))
         found.append(x.double())
     assert np.allclose(found[0].numpy(), found[1].numpy(), 1e-3)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+@pytest.mark.parametrize("shape", [(1,), (1, 2), (3, 1)])
+def test_what_is_repeated_shares_no_memory(shape, repeats):
+    torch = pytest.importorskip("torch")
+
+    def seen(L):
+        x = L.ones(shape)
+        out = x.repeat_interleave(repeats, 0)
+        out.view(-1)[0] = 7
+        return x.tolist(), out.tolist(), out.stride()
+
+    assert seen(ad) == seen(torch)

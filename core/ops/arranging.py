@@ -14,8 +14,10 @@ from ..placing import at
 from ..refusals import refusing
 from ..samples import each
 from ..tensor import Tensor, wrap
+from .convert import clone
 from .reduce import whole
 from .shape import _distinct, _normal, expand, flatten, reshape, transpose
+from .strided import contiguous
 
 # fmt: off
 flip = op("flip", lambda xp, x, *, dims: _flipped(xp, x, dims),
@@ -190,7 +192,8 @@ def repeat_interleave(
         wide = (*shape[: axis + 1], repeats, *shape[axis + 1 :])
         one = reshape(input, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
         merged = (*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :])
-        return reshape(expand(one, shape=wide), shape=merged)
+        out = reshape(expand(one, shape=wide), shape=merged)
+        return out if out._base is None else contiguous(clone(out))  # not a view
     if repeats.ndim > 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats.numel() == 1:
