@@ -16,9 +16,9 @@ def test_ops_are_counted_and_timed(tmp_path):
         y = (x.exp() + x.exp()).sum()
     assert y.item() > 0
     rows = {row.key: row for row in prof.key_averages()}
-    assert rows["exp"].count == 2
+    assert rows["aten::exp"].count == 2
     assert rows["block"].count == 1
-    assert rows["block"].cpu_time_total >= rows["exp"].cpu_time_total > 0
+    assert rows["block"].cpu_time_total >= rows["aten::exp"].cpu_time_total > 0
     table = prof.key_averages().table(sort_by="cpu_time_total", row_limit=2)
     assert "block" in table.splitlines()[3]
     assert len(table.splitlines()) == 6
@@ -28,7 +28,7 @@ def test_ops_are_counted_and_timed(tmp_path):
     prof.export_chrome_trace(str(tmp_path / "trace.json"))
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert sorted(e["name"] for e in events) == sorted(e.name for e in prof.events())
-    exp = next(e for e in events if e["name"] == "exp")
+    exp = next(e for e in events if e["name"] == "aten::exp")
     assert exp["ph"] == "X"
     assert exp["args"]["Input Dims"] == [[3, 4]]
 
@@ -118,4 +118,42 @@ def test_traces_for_tensorboard(tmp_path, zipped):
     assert path.name.startswith("me.")
     assert path.name.endswith(".pt.trace.json" + ".gz" * zipped)
     with (gzip.open if zipped else open)(path, "rt") as file:
-        assert [e["name"] for e in json.load(file)["traceEvents"]] == ["exp"]
+        assert [e["name"] for e in json.load(file)["traceEvents"]] == ["aten::exp"]
+
+
+def _rows(L):
+    x, f = L.ones(4, 4), L.nn.functional
+    images = L.ones(1, 1, 4, 4)
+    with L.profiler.profile(activities=[L.profiler.ProfilerActivity.CPU], record_shapes=True) as p:
+        L.mm(x, x).exp().sum()
+        (x + 1) / (x * 2) - x**2
+        f.linear(x, x, x[0]).max(1)
+        f.cross_entropy(f.relu(x), L.zeros(4, dtype=L.int64))
+        f.max_pool2d(f.conv2d(images, images[..., :1, :1]), 2)
+        f.layer_norm(L.cat([x, x]), (4,)).softmax(-1).to(L.float64).mean()
+        x[None][L.tensor([0])]
+    return p
+
+
+@pytest.mark.torch
+def test_rows_have_pytorchs_names():
+    torch = pytest.importorskip("torch")
+    ours, theirs = (_rows(L).key_averages() for L in (ad, torch))
+    assert len(ours) > 20
+    assert {row.key for row in ours} - {row.key for row in theirs} == set()
+    counts = {row.key: row.count for row in theirs}
+    for row in ours:
+        if row.key in ("aten::mm", "aten::exp", "aten::div", "aten::softmax", "aten::index"):
+            assert row.count == counts[row.key]
+
+
+@pytest.mark.torch
+def test_rows_by_shapes():
+    torch = pytest.importorskip("torch")
+
+    def grouped(L):
+        rows = _rows(L).key_averages(group_by_input_shape=True)
+        assert "[4, 4]" in rows.table(sort_by="self_cpu_time_total")
+        return [row.input_shapes for row in rows if row.key == "aten::exp"]
+
+    assert grouped(ad) == grouped(torch) == [[[4, 4]]]

@@ -16,6 +16,7 @@ from anadrome import Mode, Tensor
 from anadrome.border import enclose
 from anadrome.cuda import nvtx
 
+from .names import name_of
 from .schedules import ProfilerAction, always
 
 
@@ -35,6 +36,16 @@ class Event(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
     thread: int
 
+    @property
+    def key(self) -> str:
+        """What it is counted under."""
+        return self.name
+
+    @property
+    def cpu_time_total(self) -> float:
+        """As `duration`."""
+        return self.duration
+
 
 @dataclasses.dataclass(frozen=True)
 class Averages:
@@ -43,6 +54,13 @@ class Averages:
     key: str
     count: int
     cpu_time_total: float
+    #: Of the Tensors given, where calls were grouped by them too.
+    input_shapes: list[list[int]] = dataclasses.field(default_factory=list)
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """As `cpu_time_total`: an op calls no other."""
+        return self.cpu_time_total
 
     @property
     def cpu_time(self) -> float:
@@ -55,11 +73,14 @@ class EventList(list):
 
     def key_averages(self, group_by_input_shapes: bool = False, **options: Any) -> EventList:
         """The events grouped by op, and by shapes on request, in order of the first one."""
-        grouped: dict[str, list[float]] = {}
+        grouped: dict[tuple[str, Any], list[float]] = {}
         for event in self:
-            key = f"{event.name} {event.shapes}" if group_by_input_shapes else event.name
-            grouped.setdefault(key, []).append(event.duration)
-        return EventList(Averages(key, len(times), sum(times)) for key, times in grouped.items())
+            shapes = event.shapes if group_by_input_shapes else ()
+            grouped.setdefault((event.name, shapes), []).append(event.duration)
+        return EventList(
+            Averages(name, len(times), sum(times), [list(s) for s in shapes])
+            for (name, shapes), times in grouped.items()
+        )
 
     def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
         """As text. `sort_by`: `cpu_time_total`, `cpu_time` or `count`."""
@@ -72,12 +93,15 @@ class EventList(list):
                 )
             rows.sort(key=lambda row: getattr(row, field), reverse=True)
         total = sum(row.cpu_time_total for row in self) or 1.0
-        lines = [("Name", "CPU total %", "CPU total", "CPU time avg", "# of Calls")]
+        shaped = any(row.input_shapes for row in rows)
+        head = ("Name", "CPU total %", "CPU total", "CPU time avg", "# of Calls")
+        lines = [(*head, "Input Shapes") if shaped else head]
         for row in rows[:row_limit]:
             share = f"{100 * row.cpu_time_total / total:.2f}%"
             times = f"{row.cpu_time_total:.3f}us", f"{row.cpu_time:.3f}us"
-            lines.append((row.key, share, *times, str(row.count)))
-        widths = [max(len(line[i]) for line in lines) for i in range(5)]
+            line = (row.key, share, *times, str(row.count))
+            lines.append((*line, str(row.input_shapes)) if shaped else line)
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         rule = "  ".join("-" * w for w in widths)
         text = ["  ".join(c.rjust(w) for c, w in zip(line, widths)) for line in lines]
         return "\n".join([rule, text[0], rule, *text[1:], rule])
@@ -121,7 +145,7 @@ class profile(Mode):
     >>> with ad.profiler.profile() as prof:
     ...     y = ad.ones(3).exp() + 1
     >>> [event.key for event in prof.key_averages()]
-    ['exp', 'add']
+    ['aten::exp', 'aten::add']
     """
 
     def __init__(
@@ -155,7 +179,8 @@ class profile(Mode):
             return op(*args, **kwargs)
         finally:
             shapes = tuple(tuple(a.shape) for a in args if isinstance(a, Tensor))
-            self._note(op.__name__, begin, shapes if self.record_shapes else ())
+            name = name_of(op, args, kwargs)
+            self._note(name, begin, shapes if self.record_shapes else ())
 
     def _records(self) -> bool:
         return self.enabled and self.current_action in _RECORDING
