@@ -77,7 +77,7 @@ def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     out = creation.eye(m, n, dtype=input.dtype, device=input.device).expand(input.shape)
     for v, factor in reversed(steps):
         out = _reflected(out, v, factor)
-    return out.clone() if not steps else out
+    return out if steps else input.clone().zero_() + out
 
 
 @takes_out

@@ -47,6 +47,8 @@ def _window(shape: Callable[..., Any]) -> Any:
         if kind not in (float32, float64):
             raise ValueError(f"{name} expects float32 or float64 dtypes, got: {kind}")
         accept(name, {"layout": layout} if layout is not None else {})
+        if layout is not None and layout.name != "strided":
+            raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
         points = creation.arange(M, dtype=float64, device=device)
         out = shape(points, M if not sym and M > 1 else M - 1, sym, **options)
         return out.to(kind).requires_grad_(requires_grad)
