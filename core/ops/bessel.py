@@ -21,15 +21,23 @@ from .elementwise import cos, sign
 
 # fmt: off
 i0 = op("i0", lambda xp, x: i0_composed(xp, x), x=lambda g, x: g * i1(x),
-        dtype=FLOAT, inplace=True, samples=unary(-3, 3))
+        dtype=FLOAT, inplace=True,
+        refuses=("complex",),
+        samples=unary(-3, 3))
 i0e = op("i0e", lambda xp, x: i0e_composed(xp, x),
          x=lambda g, x, out: g * (i1e(x) - sign(x) * out),
-         dtype=FLOAT, method=False, node="SpecialI0EBackward0", samples=unary(-3, 3))
+         dtype=FLOAT, method=False, node="SpecialI0EBackward0",
+         refuses=("complex",),
+         samples=unary(-3, 3))
 i1 = op("i1", lambda xp, x: i1_composed(xp, x), x=lambda g, x, out: g * (i0(x) - _by(out, x, 0.5)),
-        dtype=FLOAT, method=False, node="SpecialI1Backward0", samples=unary(0.2, 3))
+        dtype=FLOAT, method=False, node="SpecialI1Backward0",
+        refuses=("complex",),
+        samples=unary(0.2, 3))
 i1e = op("i1e", lambda xp, x: i1e_composed(xp, x),
          x=lambda g, x, out: g * (i0e(x) - sign(x) * out - _by(out, x, 0.5)),
-         dtype=FLOAT, method=False, node="SpecialI1EBackward0", samples=unary(0.2, 3))
+         dtype=FLOAT, method=False, node="SpecialI1EBackward0",
+         refuses=("complex",),
+         samples=unary(0.2, 3))
 
 # PyTorch has no derivatives of those that follow.
 bessel_j0 = op("bessel_j0", lambda xp, x: j0_composed(xp, x), x=lambda g, x: g * -bessel_j1(x),

@@ -32,6 +32,7 @@ fmin = op("fmin", lambda xp, a, b: _ignoring_nan(xp, xp.minimum, a, b),
 hypot = op("hypot", lambda xp, a, b: xp.hypot(a, b),
            a=lambda g, a, out: g * (a / out), b=lambda g, b, out: g * (b / out),
            dtype=FLOAT, inplace=True, only_tensors=("a", "b"),
+           refuses=("bool", "int",),
            samples=binary(0.3, 2))
 copysign = op("copysign", lambda xp, a, b: xp.copysign(a, b),
               a=lambda g, a, out: g * where(a == 0.0, 0.0, out / where(a == 0.0, 1.0, a)), b=ZERO,

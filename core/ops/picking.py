@@ -36,7 +36,7 @@ adaptive_max_pool = op("adaptive_max_pool",
                        x=lambda g, indices, x_shape: pool_scatter(
                            g[0] if isinstance(g, list) else g, indices, shape=tuple(x_shape)),
                        outputs=("values", "indices"), differentiable=1, method=False,
-                       node="AdaptiveMaxPool2DBackward0",
+                       node="AdaptiveMaxPool2DBackward0", refuses=("bool", "int", "complex"),
                        samples=[Sample((Arr((2, 2, 5, 4), distinct=True),), {"size": (3, 2)}),
                                 Sample((Arr((1, 2, 7), distinct=True),), {"size": (4,)})])
 # fmt: on

@@ -61,7 +61,9 @@ cummin_op = op("cummin", lambda xp, x, *, dim: _running(xp, x, dim, xp.minimum),
                samples=[Sample((Arr((3, 4), distinct=True),), kw) for kw in _DIMS])
 logcumsumexp_op = op("logcumsumexp", lambda xp, x, *, dim: _logcumsumexp(xp, x, dim),
                      x=lambda g, x, out, dim: _logcumsumexp_rule(g, x, out, dim),
-                     dtype=FLOAT, amp=FULL, method=False, samples=each("3,4", *_DIMS))
+                     dtype=FLOAT, amp=FULL, method=False,
+                     refuses=("bool", "int",),
+                     samples=each("3,4", *_DIMS))
 # fmt: on
 
 

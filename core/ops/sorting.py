@@ -51,6 +51,7 @@ mode_op = op("mode", lambda xp, x, *, dim=-1, keepdim=False: _mode(xp, x, dim, k
 searchsorted_op = op("searchsorted", lambda xp, sequence, x, *, right=False:
                          _searched(xp, sequence, x, right),
                      sequence=NONE, x=NONE, method=False,
+                     refuses=("bool", "complex",),
                      samples=call(Arr((5,)), Arr((2, 3))) + call(Arr((3, 5)), Arr((3, 2)))
                      + call(Arr((5,)), Arr((2, 3)), right=True))
 # fmt: on

@@ -25,13 +25,19 @@ erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x),
             samples=unary(-0.9, 0.9), inplace=True)
 erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x),
            x=lambda g, x, out: g * (x * out * 2.0 - _SLOPE),
-           dtype=FLOAT, method=False, node="SpecialErfcxBackward0", samples=unary(-2, 3))
+           dtype=FLOAT, method=False, node="SpecialErfcxBackward0",
+           refuses=("complex",),
+           samples=unary(-2, 3))
 ndtri = op("ndtri", lambda xp, x: ndtri_composed(xp, x),
            x=lambda g, out: g * exp(out * out * 0.5) * math.sqrt(2.0 * math.pi),
-           dtype=FLOAT, method=False, node="SpecialNdtriBackward0", samples=unary(0.1, 0.9))
+           dtype=FLOAT, method=False, node="SpecialNdtriBackward0",
+           refuses=("complex",),
+           samples=unary(0.1, 0.9))
 log_ndtr = op("log_ndtr", lambda xp, x: _log_ndtr(xp, x),
               x=lambda g, x: g * math.sqrt(2.0 / math.pi) / erfcx(x * -math.sqrt(0.5)),
-              dtype=FLOAT, method=False, node="SpecialLogNdtrBackward0", samples=unary(-4, 3))
+              dtype=FLOAT, method=False, node="SpecialLogNdtrBackward0",
+              refuses=("complex",),
+              samples=unary(-4, 3))
 lgamma = op("lgamma", lambda xp, x: lgamma_composed(xp, x), x=lambda g, x: g * digamma(x),
             dtype=FLOAT, refuses=("complex",),
             samples=unary(0.3, 4), inplace=True)
@@ -41,27 +47,35 @@ digamma = op("digamma", lambda xp, x: digamma_composed(xp, x), x=lambda g, x: g 
 polygamma = op("polygamma", lambda xp, x, *, n: polygamma_composed(xp, x, whole(n, "n")),
                x=lambda g, x, n: g * polygamma(x, n=whole(n, "n") + 1),
                dtype=FLOAT, inplace=True,
+               refuses=("complex",),
                samples=each("3,4", {"n": 0}, {"n": 1}, {"n": 3}, low=0.5, high=4.0))
 zeta = op("zeta", lambda xp, s, q: zeta_composed(xp, *_arrays(xp, s, q)),
           s=MISSING, q=lambda g, s, q: g * zeta(s + 1.0, q) * -s,
           dtype=FLOAT, method=False, node="SpecialZetaBackward0",
+          refuses=("complex",),
           samples=call(3.0, Arr((3, 4), 0.5, 4)))
 entr = op("entr", lambda xp, x: _entropy(xp, x),
           x=lambda g, x: g * (-log(x) - 1.0),
-          dtype=FLOAT, method=False, node="SpecialEntrBackward0", samples=unary(0.2, 3))
+          dtype=FLOAT, method=False, node="SpecialEntrBackward0",
+          refuses=("complex",),
+          samples=unary(0.2, 3))
 sinc = op("sinc", lambda xp, x: _sinc(xp, x), x=lambda g, x: _sinc_rule(g, x),
           dtype=FLOAT, samples=unary(0.1, 2), inplace=True)
 logit = op("logit", lambda xp, x, *, eps=None: _logit(xp, x, eps),
            x=lambda g, x, eps: _logit_rule(g, x, eps),
-           dtype=FLOAT, inplace=True, samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
+           dtype=FLOAT, inplace=True,
+           refuses=("complex",),
+           samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
 xlogy = op("xlogy", lambda xp, a, b: _xlogy(xp, xp.log, *_arrays(xp, a, b)),
            a=lambda g, a, b: where((a == 0.0) & (b <= 0.0), 0.0, xlogy(g, b)),
            b=lambda g, a, b: g * a / b, dtype=FLOAT, inplace=True,
+           refuses=("complex",),
            samples=call(Arr((3, 4)), Arr((4,), 0.3, 2)) + call(Arr((3, 4)), 2.0))
 xlog1py = op("xlog1py", lambda xp, a, b: _xlogy(xp, xp.log1p, *_arrays(xp, a, b)),
              a=lambda g, a, b: where((a == 0.0) & (b <= -1.0), 0.0, xlog1py(g, b)),
              b=lambda g, a, b: g * a / (b + 1.0), dtype=FLOAT, method=False,
              node="SpecialXlog1PyBackward0",
+             refuses=("complex",),
              samples=call(Arr((3, 4)), Arr((4,), -0.5, 2)) + call(Arr((3, 4)), 2.0))
 # fmt: on
 

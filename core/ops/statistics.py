@@ -27,7 +27,7 @@ _MEDIAN_SAMPLES = [
     for kw in ({"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": 1})
 ]
 
-_NO_TRUTHS = {"bool": "\"median_out\" not implemented for 'Bool'"}
+_UNORDERED = {c: f'"median_out" not implemented for {c} values' for c in ("bool", "complex")}
 
 # fmt: off
 var_op = op("var", lambda xp, x, *, dim=None, correction=1, keepdim=False:
@@ -54,13 +54,13 @@ median_dim = op("median_dim", lambda xp, x, *, dim, keepdim=False:
                 x=lambda g, indices, x_shape, dim, keepdim:
                     picked_rule(g, indices, x_shape, dim, keepdim),
                 outputs=("values", "indices"), differentiable=1, method=False,
-                node="MedianBackward1", refuses=_NO_TRUTHS, samples=_MEDIAN_SAMPLES)
+                node="MedianBackward1", refuses=_UNORDERED, samples=_MEDIAN_SAMPLES)
 nanmedian_dim = op("nanmedian_dim", lambda xp, x, *, dim, keepdim=False:
                        _median_dim(xp, x, dim, keepdim, True),
                    x=lambda g, indices, x_shape, dim, keepdim:
                        picked_rule(g, indices, x_shape, dim, keepdim),
                    outputs=("values", "indices"), differentiable=1, method=False,
-                   node="NanmedianBackward1", refuses=_NO_TRUTHS, samples=_MEDIAN_SAMPLES)
+                   node="NanmedianBackward1", refuses=_UNORDERED, samples=_MEDIAN_SAMPLES)
 # fmt: on
 
 
