@@ -221,3 +221,48 @@ def test_a_whole_step_without_values() -> None:
         kept.append([told(p.grad) for p in model.parameters()] + [told(m) for m in moments])
         kept[-1].append(told(loss))
     assert kept[0] == kept[1]
+
+
+def _kept_in_files(L: Any) -> dict[str, Any]:
+    layer = L.nn.Linear(2, 3, device="meta")
+    return {
+        "plain": L.empty(2, 3, dtype=L.bfloat16, device="meta"),
+        "view": L.empty(4, 5, device="meta")[1:].t(),
+        "parameter": L.nn.Parameter(L.empty(7, device="meta")),
+        "frozen": L.nn.Parameter(L.empty(7, device="meta"), requires_grad=False),
+        "leaf": L.empty(10**6, 10**6, device="meta", requires_grad=True),
+        "layer": layer.state_dict(),
+        "values": L.ones(2),
+    }
+
+
+def test_files_keep_shape_dtype_and_strides(tmp_path: Any) -> None:
+    def told_of(read: dict[str, Any]) -> Any:
+        flat = {**read, **read["layer"]}
+        del flat["layer"]
+        return {
+            k: (told(t), t.stride(), t.requires_grad, type(t).__name__) for k, t in flat.items()
+        }
+
+    for writer, reader in itertools.product((ad, torch), repeat=2):
+        path = tmp_path / f"{writer.__name__}.pt"
+        writer.save(_kept_in_files(writer), path)
+        assert path.stat().st_size < 20_000
+        assert told_of(reader.load(path)) == told_of(_kept_in_files(torch))
+
+
+def test_whole_modules_without_values_are_kept(tmp_path: Any) -> None:
+    ad.save({"model": _model(ad).to("meta")}, tmp_path / "whole.pt")
+    model = ad.load(tmp_path / "whole.pt", weights_only=False)["model"]
+    assert all(p.is_meta and p.requires_grad for p in model.parameters())
+    assert [p.shape for p in model.parameters()] == [p.shape for p in _model(ad).parameters()]
+
+
+def test_a_file_is_read_without_its_values(tmp_path: Any) -> None:
+    for L in (ad, torch):
+        L.save({"w": L.ones(3, 4)}, tmp_path / "w.pt")
+        assert told(L.load(tmp_path / "w.pt", map_location="meta")["w"]) == (
+            (3, 4),
+            "float32",
+            "meta",
+        )

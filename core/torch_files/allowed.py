@@ -76,6 +76,16 @@ def _view(storage: Any, offset: Any, size: Any, stride: Any, kind: Any, wanted: 
     return tensor.requires_grad_() if wanted else tensor
 
 
+def _without_values(kind: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    """``torch._utils._rebuild_meta_tensor_no_storage``: a shape, a dtype and strides."""
+    from ..older import empty_strided
+
+    if not isinstance(kind, dtypes.dtype):
+        raise SerializationError("a tensor has a dtype that is none")
+    out = empty_strided(_ints(size), _ints(stride), dtype=kind, device="meta")
+    return out.requires_grad_(bool(requires_grad))
+
+
 def _parameter(data: Any, requires_grad: Any, hooks: Any = None, state: Any = None) -> Any:
     """``torch._utils._rebuild_parameter``."""
     from ..nn import Parameter
@@ -124,6 +134,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
+    "torch._utils._rebuild_meta_tensor_no_storage": _without_values,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._tensor._rebuild_from_type_v2": _subclass,

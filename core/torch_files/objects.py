@@ -17,6 +17,7 @@ from ..errors import SerializationError
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
 from .allowed import PARAMETER, TENSOR, Named, find
+from .writing import WITHOUT_VALUES, layout_of
 
 
 class _Name:
@@ -38,6 +39,7 @@ class _Stored:
 
 _REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
 _FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
+_EMPTY = _Name(*WITHOUT_VALUES.split(" "))
 _PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 
 
@@ -77,9 +79,13 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
             return self._rebuilt(obj)
         if not isinstance(obj, Tensor) or type(obj).__reduce_ex__ is not Tensor.__reduce_ex__:
             return NotImplemented
-        return _FROM_TYPE, (_REBUILD, type(obj), self._rebuilt(obj)[1], obj._attributes())
+        function, args = self._rebuilt(obj)
+        return _FROM_TYPE, (function, type(obj), args, obj._attributes())
 
-    def _rebuilt(self, obj: Tensor) -> Any:
+    def _rebuilt(self, obj: Any) -> Any:
+        if not obj._backend.holds_values:
+            dtype, *lengths = layout_of(obj)
+            return _EMPTY, (_Name("torch", dtype.name), *lengths, obj.requires_grad)
         kind, key, count, offset, strides = self.place(obj)
         stored = _Stored("storage", _Name("torch", kind), str(key), str(obj.device), count)
         return _REBUILD, (stored, offset, tuple(obj.shape), strides, obj.requires_grad, {})

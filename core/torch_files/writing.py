@@ -28,7 +28,7 @@ def write(obj: Any) -> bytes:
     import zipfile
 
     try:
-        storages = _Storages(list(_tensors(obj, set())))
+        storages = _Storages([t for t in _tensors(obj, set()) if t._backend.holds_values])
         pickled = _Pickler(storages).pickle(obj)
     except _NotPlainError:
         from .objects import write_object
@@ -147,6 +147,15 @@ class _Storages:
         return _kind_of(tensor), key, self.counts[key], offset, strides
 
 
+#: What makes a tensor of which the file has no values.
+WITHOUT_VALUES = "torch._utils _rebuild_meta_tensor_no_storage"
+
+
+def layout_of(tensor: Any) -> tuple[dtypes.dtype, tuple[int, ...], tuple[int, ...]]:
+    """What is kept of a tensor without values: dtype, lengths and strides."""
+    return tensor.dtype, tuple(tensor.shape), tuple(tensor.stride())
+
+
 def _kind_of(tensor: Tensor) -> str:
     if tensor.dtype not in _STORAGE_OF:
         raise SerializationError(f"{tensor.dtype.name} has no form in PyTorch's files")
@@ -263,10 +272,22 @@ class _Pickler:
 
         tensor_requires = tensor.requires_grad  # also of a non-leaf, which comes back as a leaf
         parameter = isinstance(tensor, Parameter)
-        kind = _kind_of(tensor)
         if parameter:
             self._name("torch._utils _rebuild_parameter")
             self.out += b"("
+        if tensor._backend.holds_values:
+            self._stored(tensor, tensor_requires and not parameter)
+        else:
+            told = layout_of(tensor)
+            self._call(WITHOUT_VALUES, [*told, tensor_requires and not parameter])
+        if parameter:
+            self._plain(tensor_requires)
+            self.out += b"ccollections\nOrderedDict\n)RtR"
+        self._memoized(tensor)
+
+    def _stored(self, tensor: Tensor, requires_grad: bool) -> None:
+        """A view of a storage of the file."""
+        kind = _kind_of(tensor)
         key, offset, strides = self.storages.places[id(tensor)]
         self._name("torch._utils _rebuild_tensor_v2")
         self.out += b"(("
@@ -278,9 +299,5 @@ class _Pickler:
         self._plain(offset)
         self._tuple(tuple(tensor.shape))
         self._tuple(strides)
-        self._plain(tensor_requires and not parameter)
+        self._plain(requires_grad)
         self.out += b"ccollections\nOrderedDict\n)RtR"
-        if parameter:
-            self._plain(tensor_requires)
-            self.out += b"ccollections\nOrderedDict\n)RtR"
-        self._memoized(tensor)
