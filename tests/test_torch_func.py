@@ -223,6 +223,22 @@ def test_maps_over_what_looks_at_values():
     refuse(lambda L, x, t: L.vmap(L.nn.functional.multi_margin_loss)(x, t + 2), X, chosen)
 
 
+@pytest.mark.parametrize("name", ["select_scatter", "slice_scatter", "index_put", "of indices"])
+def test_what_differs_in_one_region_of_what_does_not(name):
+    calls = {
+        "select_scatter": lambda L, r: lambda x, a: L.select_scatter(x, a, 0, 1),
+        "slice_scatter": lambda L, r: lambda x, a: L.slice_scatter(x, a[None], 0, 1, 2),
+        "index_put": lambda L, r: lambda x, a: L.index_put(x, (r[:1],), a),
+        "of indices": lambda L, r: lambda x, a: L.index_put(x, (r[:1] * (a[0] < 9),), x[0]),
+    }
+
+    def call(L: Any, x: Any, w: Any, r: Any) -> Any:
+        return L.vmap(calls[name](L, r), in_dims=(None, 0))(x, w)
+
+    # PyTorch's gradient of select_scatter's source is as many times too large as there are rows.
+    agree(call, X, W, np.array([2, 0]), gradients=name != "select_scatter")
+
+
 def test_writes_within_a_map():
     def f(a: Any) -> Any:
         c = a.clone()

@@ -125,7 +125,7 @@ def index_put(
             f"{input.dtype.name} for the destination and {values.dtype.name} for the source."
         )
     if not accumulate:
-        out = input.clone()
+        out = _copied(input, values, *indices)
         out[tuple(slice(None) if i is None else i for i in indices)] = values
         return out
     whole = tuple(slice(None) if i is None else i if i.ndim else i.reshape(1) for i in indices)
@@ -150,8 +150,21 @@ _index_put_ = inplace_composite(index_put)
 
 
 # -- a region replaced ------------------------------------------------------------------------
+def _copied(x: Any, *others: Any) -> Any:
+    """A copy to write into: within a map one for each example, if ``others`` differ for each."""
+    for other in others:
+        if (
+            isinstance(other, Tensor)
+            and other._data.__class__ is not x._data.__class__
+            and other.numel()
+        ):
+            each = other.reshape(-1)[0]
+            return where(each == each, x, x)
+    return x.clone()
+
+
 def _replaced(name: str, x: Any, region: Any, src: Any) -> Any:
-    out = x.clone()
+    out = _copied(x, src)
     part = region(out)
     if part.shape != src.shape:
         raise RuntimeError(
