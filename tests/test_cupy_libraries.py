@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
+import fake_cublaslt
+import fake_cudnn
 import fake_cupy
 import fake_nvidia
 import numpy as np
 import pytest
+from fake_cublaslt import CALLS
 from test_backend_cupy import fake  # noqa: F401  (the fixture)
 from test_cupy_table import check
 from test_cupy_training import trained
@@ -51,12 +54,12 @@ def libraries(monkeypatch: Any, request: Any, versions: dict[str, str]) -> Itera
     monkeypatch.setattr(metadata, "version", version)
     for name, module in fake_nvidia.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(fake_nvidia, "CALLS", [])
+    CALLS.clear()
     yield request.getfixturevalue("fake")
 
 
 def asked(name: str) -> list[dict[str, Any]]:
-    return [facts for what, facts in fake_nvidia.CALLS if what == name]
+    return [facts for what, facts in CALLS if what == name]
 
 
 def drawn(*shape: int, kind: str = "float32", device: str = "cuda") -> Any:
@@ -98,11 +101,11 @@ def test_products_run_on_the_stream_that_is_current(libraries: Any) -> None:
     with ad.cuda.stream(ad.cuda.Stream()) as stream:
         F.linear(x, w, b)
         F.conv2d(picture, kernel)
-    number = fake_nvidia.CALLS[0][1]["stream"]
-    assert number and [facts["stream"] for _, facts in fake_nvidia.CALLS] == [number, number]
+    number = CALLS[0][1]["stream"]
+    assert number and [facts["stream"] for _, facts in CALLS] == [number, number]
     del stream
     F.conv2d(picture, kernel)
-    assert fake_nvidia.CALLS[-1][1]["stream"] == fake_cupy.Stream.null.ptr
+    assert CALLS[-1][1]["stream"] == fake_cupy.Stream.null.ptr
 
 
 def test_tf32_is_asked_for_where_it_is_allowed(libraries: Any) -> None:
@@ -113,23 +116,23 @@ def test_tf32_is_asked_for_where_it_is_allowed(libraries: Any) -> None:
         ad.set_float32_matmul_precision(precision)
         F.linear(x, w, b)
         F.conv2d(picture, kernel)
-        barred.append(fake_nvidia.CALLS[-1][1]["barred"])
+        barred.append(CALLS[-1][1]["barred"])
     assert [c["compute"] for c in asked("matmul")] == [68, 77, 68]
     assert barred == [["TENSOR_CORE", "DOWN_CONVERT_INPUTS"], [], barred[0]]
     F.conv2d(picture.half(), kernel.half())
-    assert fake_nvidia.CALLS[-1][1]["barred"] == []
+    assert CALLS[-1][1]["barred"] == []
 
 
 def test_each_device_has_its_own_handle_and_plans(libraries: Any) -> None:
-    before = fake_nvidia.CublasLt.handles
+    before = fake_cublaslt.CublasLt.handles
     for device in ("cuda:0", "cuda:1", "cuda:1"):
         x, w, b = (t.to(device) for t in (drawn(3, 6), drawn(4, 6), drawn(4)))
         assert str(F.linear(x, w, b).device) == device
-    assert fake_nvidia.CublasLt.handles == before + 2 and len(asked("matmul")) == 3
+    assert fake_cublaslt.CublasLt.handles == before + 2 and len(asked("matmul")) == 3
 
 
 def test_what_the_product_refuses_is_added_behind_it(libraries: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(fake_nvidia.CublasLt, "refuses", (np.float64,))
+    monkeypatch.setattr(fake_cublaslt.CublasLt, "refuses", (np.float64,))
     x, w, b = (drawn(*s, kind="float64") for s in ((3, 6), (4, 6), (4,)))
     for _ in range(2):
         np.testing.assert_allclose(F.linear(x, w, b).tolist(), (x @ w.T + b).tolist())
@@ -176,17 +179,15 @@ def test_values_and_gradients_are_the_cpus(
         np.testing.assert_allclose(
             got.double().tolist(), want.tolist(), 5 * BOUNDS[kind], 60 * BOUNDS[kind]
         )
-    assert [what for what, _ in fake_nvidia.CALLS] == ["conv_fprop", "conv_dgrad", "conv_wgrad"]
-    call = fake_nvidia.CALLS[0][1]
+    assert [what for what, _ in CALLS] == ["conv_fprop", "conv_dgrad", "conv_wgrad"]
+    call = CALLS[0][1]
     assert call["kind"] == kind and len(call["shape"]) == max(4, 2 + len(spatial))
     if len(spatial) == 1:
         assert (call["stride"], call["padding"], call["dilation"]) == ([1, 2], [0, 1], [1, 1])
 
 
 def test_a_problem_that_cudnn_refuses_is_composed(libraries: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(
-        fake_nvidia.pygraph, "refuses", staticmethod(lambda op, t: t[0].dim[1] == 3)
-    )
+    monkeypatch.setattr(fake_cudnn.pygraph, "refuses", staticmethod(lambda op, t: t[0].dim[1] == 3))
     for channels in (3, 2, 3):
         x, w = drawn(1, channels, 4, 4), drawn(2, channels, 3, 3)
         np.testing.assert_allclose(
@@ -223,14 +224,14 @@ def test_deterministic_plans_where_they_are_asked_for(libraries: Any) -> None:
 def test_training_is_that_of_the_cpu(libraries: Any) -> None:
     there, here = trained("pictures", "cuda", "SGD"), trained("pictures", "cpu", "SGD")
     np.testing.assert_allclose(there, here, rtol=2e-4, atol=2e-4)
-    assert {what for what, _ in fake_nvidia.CALLS} >= {"matmul", "conv_fprop", "conv_wgrad"}
+    assert {what for what, _ in CALLS} >= {"matmul", "conv_fprop", "conv_wgrad"}
 
 
 # -- where they are not ----------------------------------------------------------------------------
 def both_composed() -> None:
     F.linear(drawn(3, 6), drawn(4, 6), drawn(4))
     F.conv2d(drawn(1, 2, 4, 4), drawn(3, 2, 3, 3))
-    assert not fake_nvidia.CALLS
+    assert not CALLS
 
 
 @pytest.mark.parametrize(("versions", "told"), [
@@ -246,8 +247,8 @@ def test_a_package_that_is_missing_or_too_old(libraries: Any, capsys: Any, told:
 
 
 def test_a_package_without_its_library(libraries: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(fake_nvidia.Cudnn, "whole", False)
-    monkeypatch.setattr(fake_nvidia.CublasLt, "get_version", lambda self: 1 / 0)
+    monkeypatch.setattr(fake_cudnn.Cudnn, "whole", False)
+    monkeypatch.setattr(fake_cublaslt.CublasLt, "get_version", lambda self: 1 / 0)
     both_composed()
     assert not ad.backends.cudnn.is_available()
     told = libraries.describe()
@@ -283,22 +284,22 @@ def package(name: str) -> Any:
 def test_cublaslts_bindings_are_as_the_stand_in_has_them() -> None:
     lt = package("nvmath.bindings.cublasLt")
     cublas = package("nvmath.bindings.cublas")
-    functions = {n: f for n, f in vars(fake_nvidia.CublasLt).items() if inspect.isfunction(f)}
+    functions = {n: f for n, f in vars(fake_cublaslt.CublasLt).items() if inspect.isfunction(f)}
     for name, function in functions.items():
         if not name.startswith("_"):
             assert parameters(getattr(lt, name)) == parameters(function), name
-    for ours in (fake_nvidia.MatmulDescAttribute, fake_nvidia.MatmulPreferenceAttribute,
-                 fake_nvidia.Epilogue):  # fmt: skip
+    for ours in (fake_cublaslt.MatmulDescAttribute, fake_cublaslt.MatmulPreferenceAttribute,
+                 fake_cublaslt.Epilogue):  # fmt: skip
         theirs = getattr(lt, ours.__name__)
         assert all(int(theirs[e.name]) == e for e in ours if e.name in theirs.__members__)
     needed = {"TRANSA", "TRANSB", "EPILOGUE", "BIAS_POINTER"}
     assert needed <= set(lt.MatmulDescAttribute.__members__)
-    assert all(int(cublas.ComputeType[e.name]) == e for e in fake_nvidia.ComputeType)
+    assert all(int(cublas.ComputeType[e.name]) == e for e in fake_cublaslt.ComputeType)
     ask = {
-        fake_nvidia.MatmulDescAttribute: lt.get_matmul_desc_attribute_dtype,
-        fake_nvidia.MatmulPreferenceAttribute: lt.get_matmul_preference_attribute_dtype,
+        fake_cublaslt.MatmulDescAttribute: lt.get_matmul_desc_attribute_dtype,
+        fake_cublaslt.MatmulPreferenceAttribute: lt.get_matmul_preference_attribute_dtype,
     }
-    for (kind, number), dtype in fake_nvidia.KINDS.items():
+    for (kind, number), dtype in fake_cublaslt.KINDS.items():
         assert ask[kind](getattr(lt, kind.__name__)(number)) is dtype
     fields = lt.matmul_heuristic_result_dtype
     assert [fields.fields[n][1] for n in ("algo", "workspace_size", "state")] == [0, 64, 72]
@@ -313,7 +314,7 @@ def test_cudnns_graphs_are_as_the_stand_in_has_them(fake: Any) -> None:
     if not hasattr(cudnn, "pygraph"):
         pytest.skip("needs nvidia-cudnn-frontend")
     for name in ("__init__", "tensor", "execute", "create_execution_plans"):
-        known = parameters(getattr(fake_nvidia.pygraph, name))
+        known = parameters(getattr(fake_cudnn.pygraph, name))
         assert parameters(getattr(cudnn.pygraph, name))[: len(known)] == known, name
     assert parameters(cudnn.set_stream) == ["handle", "stream"]
     for name in ("TENSOR_CORE", "DOWN_CONVERT_INPUTS", "NONDETERMINISTIC"):

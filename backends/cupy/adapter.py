@@ -18,6 +18,7 @@ from anadrome.errors import DeviceError
 from anadrome.op import table
 
 from . import (
+    attention,
     convolution,
     epilogues,
     graphs,
@@ -58,8 +59,9 @@ class CupyBackend(Backend):
         if self.several:
             self.out_kernels = {n: where_they_are(kernel) for n, kernel in OUT_KERNELS.items()}
         if not graphs.LIBRARY.why:
-            convolving = convolution.kernels(lambda name: self.composed(table[name]))
-            self.kernels = {**KERNELS, **convolving}
+            self.kernels = dict(KERNELS)
+            for family in (attention, convolution):
+                self.kernels |= family.kernels(lambda name: self.composed(table[name]))
 
     def implementation(self, op: Any) -> Callable[..., Any]:
         found = super().implementation(op)
@@ -207,7 +209,7 @@ class CupyBackend(Backend):
         out["products"] = f"cuBLAS, TF32 {'allowed' if precision.allowed() else 'off'}"
         out["bias of a linear layer"] = epilogues.described()
         out["convolution"] = graphs.described("windows, and products by cuBLAS")
-        out["attention"] = "composed of products and a softmax"
+        out["attention"] = graphs.described("products and a softmax")
         sums = "in order" if self.deterministic else "as they come (atomic)"
         out["sums at places that repeat"] = sums
         return out

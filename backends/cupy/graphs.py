@@ -7,6 +7,7 @@ used.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +15,6 @@ from typing import Any
 import cupy
 import ml_dtypes
 import numpy as np
-
-from anadrome.backends import cudnn as switches
 
 from . import precision
 from .libraries import Library, Plans
@@ -67,22 +66,26 @@ class Graph:
         self.cudnn = cudnn
         self.barred = [getattr(cudnn.numerical_note, name) for name in barred]
         self.type = getattr(cudnn.data_type, NAMES[kind])
-        wide = cudnn.data_type.DOUBLE if NAMES[kind] == "DOUBLE" else cudnn.data_type.FLOAT
+        double = NAMES[kind] == "DOUBLE"
+        self.wide = cudnn.data_type.DOUBLE if double else cudnn.data_type.FLOAT
         self.whole = cudnn.pygraph(
-            io_data_type=self.type, intermediate_data_type=wide, compute_data_type=wide,
+            io_data_type=self.type, intermediate_data_type=self.wide, compute_data_type=self.wide,
             handle=handle,
         )  # fmt: skip
 
-    def input(self, number: int, shape: tuple[int, ...]) -> Any:
-        """An array that lies in rows; ``number`` names it when the plan is run."""
-        return self.whole.tensor(
-            dim=list(shape), stride=in_rows(shape), data_type=self.type, uid=number
-        )
+    def input(self, number: int, shape: tuple[int, ...], wide: bool = False) -> Any:
+        """An array that lies in rows; ``number`` names it when the plan is run.
 
-    def output(self, number: int, tensor: Any, shape: tuple[int, ...]) -> None:
+        ``wide``: of the type that is computed in.
+        """
+        kind = self.wide if wide else self.type
+        return self.whole.tensor(dim=list(shape), stride=in_rows(shape), data_type=kind, uid=number)
+
+    def output(self, number: int, tensor: Any, shape: tuple[int, ...], wide: bool = False) -> None:
         """That ``tensor`` is written, into an array that lies in rows."""
+        kind = self.wide if wide else self.type
         tensor.set_output(True).set_uid(number)
-        tensor.set_dim(list(shape)).set_stride(in_rows(shape)).set_data_type(self.type)
+        tensor.set_dim(list(shape)).set_stride(in_rows(shape)).set_data_type(kind)
 
     def built(self) -> tuple[Any, int]:
         """The plan, and how many bytes of workspace it needs; raises where cuDNN has none."""
@@ -97,11 +100,22 @@ class Graph:
         return graph, int(graph.get_workspace_size())
 
 
+def _switch(name: str, untouched: bool) -> bool:
+    """One of PyTorch's switches, ``backends.cudnn``, which is imported by who touches it."""
+    switches = sys.modules.get("anadrome.backends.cudnn")
+    return untouched if switches is None else bool(getattr(switches, name))
+
+
+def is_deterministic() -> bool:
+    """Whether only plans may be chosen that give the same bits each time."""
+    return deterministic or _switch("deterministic", False)
+
+
 def _barred(kind: Any) -> tuple[str, ...]:
     """The kinds of kernels that may not be chosen, by cuDNN's notes on them."""
     # Tensor cores round factors of float32 to TF32.
     rounding = ("TENSOR_CORE", "DOWN_CONVERT_INPUTS")
-    varying = ("NONDETERMINISTIC",) if deterministic or switches.deterministic else ()
+    varying = ("NONDETERMINISTIC",) if is_deterministic() else ()
     return varying + (rounding if kind == F32 and not precision.allowed() else ())
 
 
@@ -113,7 +127,7 @@ def run(
     ``problem`` tells problems apart; ``make`` says the graph of one that is met for the first time.
     """
     cudnn = LIBRARY.opened()
-    if cudnn is None or kind not in NAMES or not switches.enabled:
+    if cudnn is None or kind not in NAMES or not _switch("enabled", True):
         return False
     device = int(cupy.cuda.Device().id)
     handle = _handle(cudnn, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DtypeError, ShapeError
+from ..ops.attending import attention
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._layers import dropout
@@ -59,6 +60,9 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _repeated_heads(query, key), _repeated_heads(query, value)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
+    if attn_mask is None and not dropout_p and "attention" in query._backend.kernels:
+        if query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+            return attention(query, key, value, scale=float(factor), causal=bool(is_causal))[0]
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:  # every position may attend to the first, so no row is empty
         later = query.detach().new_ones(scores.shape[-2:]).triu(1) > 0

@@ -19,6 +19,8 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
 OURS = {
     "pieces_backward": "only rules call it; through the op it belongs to",
     "layer_norm_backward": "only rules call it; through the op it belongs to",
+    "attention": "through nn.functional.scaled_dot_product_attention, which has a mask and dropout",
+    "attention_backward": "only rules call it; through the op it belongs to",
     "rms_norm_backward": "only rules call it; through the op it belongs to",
     "rms_norm": "through anadrome.nn.functional, which has PyTorch's arguments",
 }
