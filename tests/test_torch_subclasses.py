@@ -319,3 +319,46 @@ print("unused until then")
 def test_programs_without_such_classes_run_the_functions_as_they_are():
     done = subprocess.run([sys.executable, "-c", _UNUSED], capture_output=True, text=True)
     assert done.stdout == "unused until then\n", done.stderr
+
+
+RECURRENT = {
+    "RNN": lambda L: L.nn.RNN(3, 2, nonlinearity="relu"),
+    "LSTM": lambda L: L.nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2),
+    "GRU": lambda L: L.nn.GRU(3, 2, batch_first=True, bias=False),
+    "RNNCell": lambda L: L.nn.RNNCell(3, 2),
+    "LSTMCell": lambda L: L.nn.LSTMCell(3, 2),
+    "GRUCell": lambda L: L.nn.GRUCell(3, 2, bias=False),
+}
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_keep_the_class(name, batched):
+    torch = pytest.importorskip("torch")
+
+    def classes(L):
+        class Mine(L.Tensor):
+            pass
+
+        layer = RECURRENT[name](L)
+        x = L.ones((5, 2, 3) if "Cell" not in name else (2, 3))
+        x = x if batched else x[0]
+        flat, seen = [layer(x.as_subclass(Mine))], []
+        while flat:
+            value = flat.pop()
+            flat.extend(value if type(value) is tuple else [])
+            seen += [] if type(value) is tuple else [(type(value).__name__, tuple(value.shape))]
+        return seen
+
+    assert classes(ad) == classes(torch)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_of_a_class_compute_the_same(name):
+    class Mine(ad.Tensor):
+        pass
+
+    layer = RECURRENT[name](ad)
+    x = ad.randn((5, 2, 3) if "Cell" not in name else (2, 3))
+    first = lambda out: out[0] if isinstance(out, tuple) else out
+    assert first(layer(x.as_subclass(Mine))).tolist() == first(layer(x)).tolist()

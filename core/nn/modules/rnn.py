@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from ... import creation, modes, sites
+from ...overriding import overrides
 from ...tensor import Tensor
-from .. import init
+from .. import _rnn_functions, init
 from .._later import later
 from .._recurrent import run
 from ..parameter import Parameter
@@ -178,6 +179,30 @@ class RNNBase(Module):
             if hx is not None:
                 hx = self._given_back(tuple(x.unsqueeze(1) for x in self._states(hx)))
         self.check_forward_args(input, hx, None)
+        if overrides(type(input)):
+            out, *last = self._asked(input, hx)
+            states = tuple(last)
+        else:
+            out, states = self._padded(input, hx)
+        if not batched:
+            out = out.squeeze(0 if self.batch_first else 1)
+            states = tuple(x.squeeze(1) for x in states)
+        return out, self._given_back(states)
+
+    def _asked(self, input: Any, hx: Any) -> Any:
+        """By the public function, of which the input's class says what it does."""
+        if hx is None:
+            sizes = [self.get_expected_hidden_size(input, None)]
+            if self.mode == "LSTM":
+                sizes.append(self._expected(input, None, self.hidden_size))
+            hx = self._given_back(tuple(input.new_zeros(size) for size in sizes))
+        function = getattr(_rnn_functions, self.mode.lower())
+        return function(
+            input, hx, self._flat_weights, self.bias, self.num_layers, self.dropout,
+            self.training, self.bidirectional, self.batch_first,
+        )  # fmt: skip
+
+    def _padded(self, input: Any, hx: Any) -> Any:
         if self.batch_first:
             input = input.transpose(0, 1)
         length, count, width = input.shape
@@ -186,12 +211,7 @@ class RNNBase(Module):
         rows = input.reshape((length * count, width))
         out, states = self._run(rows, (count,) * length, hx)
         out = out.reshape((length, count, out.shape[-1]))
-        if self.batch_first:
-            out = out.transpose(0, 1)
-        if not batched:
-            out = out.squeeze(0 if self.batch_first else 1)
-            states = tuple(x.squeeze(1) for x in states)
-        return out, self._given_back(states)
+        return out.transpose(0, 1) if self.batch_first else out, states
 
     def _packed(self, input: PackedSequence, hx: Any) -> Any:
         rows, batch_sizes, order, back = input

@@ -8,9 +8,10 @@ from typing import Any
 from ... import creation
 from ...errors import ShapeError
 from ...ops import recurrent as ops
+from ...overriding import overrides
 from ...tensor import Tensor
+from .. import _rnn_functions, init
 from .. import functional as F
-from .. import init
 from ..parameter import Parameter
 from .module import Module
 
@@ -54,6 +55,10 @@ class RNNCellBase(Module):
             out += f", bias={self.bias}"
         nonlinearity = self.__dict__.get("nonlinearity", "tanh")
         return out if nonlinearity == "tanh" else out + f", nonlinearity={nonlinearity}"
+
+    @property
+    def _weights(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def _rows(self, input: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
         """Input and states with a batch dimension, and of shapes that fit."""
@@ -121,10 +126,13 @@ class RNNCell(RNNCellBase):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         rows, h = self._rows(input, None if hx is None else (hx,))[:2]
-        out = ops.rnn(
-            self._gates(rows), h, self.weight_hh,
-            act=self.nonlinearity, sizes=(len(rows),), reverse=False,
-        )  # fmt: skip
+        if overrides(type(input)):
+            out = getattr(_rnn_functions, f"rnn_{self.nonlinearity}_cell")(rows, h, *self._weights)
+        else:
+            out = ops.rnn(
+                self._gates(rows), h, self.weight_hh,
+                act=self.nonlinearity, sizes=(len(rows),), reverse=False,
+            )  # fmt: skip
         return out if input.ndim == 2 else out.squeeze(0)
 
 
@@ -155,9 +163,12 @@ class LSTMCell(RNNCellBase):
     ) -> tuple[Tensor, Tensor]:
         """The next state and the next cell state."""
         rows, h, c = self._rows(input, None if hx is None else (hx[0], hx[1]))
-        h, c, _ = ops.lstm(
-            self._gates(rows), h, c, self.weight_hh, sizes=(len(rows),), reverse=False
-        )
+        if overrides(type(input)):
+            h, c = _rnn_functions.lstm_cell(rows, (h, c), *self._weights)
+        else:
+            h, c, _ = ops.lstm(
+                self._gates(rows), h, c, self.weight_hh, sizes=(len(rows),), reverse=False
+            )
         return (h, c) if input.ndim == 2 else (h.squeeze(0), c.squeeze(0))
 
 
@@ -181,6 +192,9 @@ class GRUCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state."""
         rows, h = self._rows(input, None if hx is None else (hx,))[:2]
+        if overrides(type(input)):
+            out = _rnn_functions.gru_cell(rows, h, *self._weights)
+            return out if input.ndim == 2 else out.squeeze(0)
         gates = F.linear(rows, self.weight_ih, self.bias_ih)
         out, _ = ops.gru(gates, h, self.weight_hh, self.bias_hh, sizes=(len(rows),), reverse=False)
         return out if input.ndim == 2 else out.squeeze(0)
