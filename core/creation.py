@@ -25,9 +25,18 @@ def plain_array(array: Any) -> Any:
 
 
 def _plain(data: Any) -> Any:
-    """Lists with Tensors and arrays among them, as lists of host arrays and numbers."""
+    """Lists with Tensors and arrays among them, as lists of host arrays and numbers.
+
+    A Tensor in a list is one number, whatever its dimensions are; an array is a list of its own.
+    """
     if isinstance(data, Tensor):
-        return data._backend.to_host(data._data)
+        if data.ndim and data.numel() != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars; to put Tensors of "
+                f"{tuple(data.shape)} together, write stack(list) or cat(list)"
+            )
+        one = data.detach().reshape(()) if data.ndim else data
+        return one._backend.to_host(one._data)
     if isinstance(data, (list, tuple, range)):
         return [_plain(x) for x in data]
     backend = backends.by_type.get(type(data))

@@ -50,7 +50,7 @@ _HOMES = {
     "anadrome.places.fx": "SymBool SymFloat SymInt",
     "anadrome.places.futures": "Future",
     "anadrome.places.jit": "ScriptModule",
-    "anadrome.places.private": "PyTorchFileReader",
+    "anadrome.places.private": "PyTorchFileReader TensorType",
     "anadrome.places.compiler": "_assert _assert_async _check compile",
     "anadrome.settings": (
         "are_deterministic_algorithms_enabled get_deterministic_debug_mode "

@@ -273,3 +273,30 @@ def test_a_program_adds_types_to_the_table_of_collating() -> None:
     assert collate_tensor_fn([ad.ones(2), ad.zeros(2)]).tolist() == [[1.0, 1.0], [0.0, 0.0]]
     assert np_str_obj_array_pattern.search(np.array(["a"]).dtype.str)
     assert not np_str_obj_array_pattern.search(np.zeros(2).dtype.str)
+
+
+def test_a_module_is_given_a_base_afterwards() -> None:
+    """As fairseq does with what is decoded step by step."""
+
+    class Mixin:
+        def key(self) -> str:
+            return "mixed"
+
+    class Attention(ad.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2
+
+    Attention.__bases__ = (Mixin, *Attention.__bases__)
+    attention: Any = Attention()
+    assert attention.key() == "mixed"
+    assert attention(ad.ones(1)).tolist() == [2.0]
+    assert list(ad.nn.Sequential(attention).modules())[1] is attention
+
+
+def test_what_compiles_is_imported_and_refuses_when_called() -> None:
+    from anadrome import TensorType  # type: ignore[attr-defined]
+    from anadrome.utils.cpp_extension import load
+
+    with pytest.raises(RuntimeError, match="write a kernel of a backend"):
+        load("ops", ["ops.cpp"])
+    assert not isinstance(ad.ones(1), TensorType)

@@ -98,7 +98,27 @@ def test_half_precision_from_lists() -> None:
     )  # fmt: skip
 
 
+LISTED: dict[str, Callable[[Any], Any]] = {
+    "one element each": lambda L: L.tensor([L.ones(1), L.ones(1)]),
+    "of other dimensions": lambda L: L.tensor([[L.ones(1)], [L.ones(1, 1, 1)]]),
+    "beside scalars": lambda L: L.tensor((L.ones(()), L.ones(1, dtype=L.float64))),
+    "beside numbers": lambda L: [L.tensor([2, L.ones(1)]), L.Tensor([L.ones(1), 2])],
+    "integers": lambda L: L.LongTensor([L.ones(1, dtype=L.int64), L.tensor(3)]),
+    "as_tensor": lambda L: [L.as_tensor([L.ones(1)]), L.asarray([L.ones(1), 3.0])],
+    "new_tensor": lambda L: L.ones(2).new_tensor([L.ones(1), L.ones(1)]),
+    "arrays": lambda L: L.tensor([np.ones(1), np.ones(1)]),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list")
+@pytest.mark.parametrize("what", LISTED)
+def test_a_tensor_in_a_list_is_one_number(what: str) -> None:
+    agree(LISTED[what])
+
+
 REFUSED: dict[str, Callable[[Any], Any]] = {
+    "a list of Tensors of more elements": lambda L: L.tensor([L.ones(2), L.ones(2)]),
+    "a list with a Tensor of none": lambda L: L.tensor([L.ones(0)]),
     "ragged": lambda L: L.tensor([[1, 2], [3]]),
     "string": lambda L: L.tensor("a"),
     "strings": lambda L: L.tensor(["a", "b"]),

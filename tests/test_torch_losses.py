@@ -363,3 +363,22 @@ REFUSED: list[tuple[Any, str]] = [
 def test_refusals(call: Any, text: str) -> None:
     found = refuse(lambda L, x, t: call(L.nn.functional, x, t), numbers(3, 4), CLASSES)
     assert text in found
+
+
+@pytest.mark.parametrize("size_average", [None, True, False])
+@pytest.mark.parametrize("reduce", [None, True, False])
+def test_reductions_by_older_arguments(size_average: Any, reduce: Any) -> None:
+    """What losses of packages ask ``torch.nn._reduction``."""
+    from torch.nn import _reduction as theirs
+
+    from anadrome.nn import _reduction as ours  # type: ignore[attr-defined]
+
+    found, wanted = (
+        (r.legacy_get_string(size_average, reduce, False), r.legacy_get_enum(size_average, reduce))
+        for r in (ours, theirs)
+    )
+    assert found == wanted
+    assert ours.get_enum("none") == theirs.get_enum("none")
+    for r in (ours, theirs):
+        with pytest.raises(ValueError, match="is not a valid value for reduction"):
+            r.get_enum("most")

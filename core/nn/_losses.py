@@ -24,12 +24,24 @@ _REDUCTIONS = ("mean", "sum", "none")
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction meant, also by PyTorch's two old arguments."""
     if size_average is not None or reduce is not None:
-        mean = size_average is None or size_average
-        reduction = ("mean" if mean else "sum") if reduce is None or reduce else "none"
+        reduction = by_older_arguments(size_average, reduce)
+    return known_reduction(reduction)
+
+
+def by_older_arguments(size_average: bool | None, reduce: bool | None, warns: bool = True) -> str:
+    """The reduction that the two old arguments mean; None is as true."""
+    mean = size_average is None or size_average
+    reduction = ("mean" if mean else "sum") if reduce is None or reduce else "none"
+    if warns:
         sites.warn(
             "size_average and reduce args will be deprecated, please use "
             f"reduction='{reduction}' instead.",
         )
+    return reduction
+
+
+def known_reduction(reduction: str) -> str:
+    """The reduction itself, where there is one of that name."""
     if reduction not in _REDUCTIONS:
         raise ValueError(
             f"{reduction} is not a valid value for reduction; write 'mean', 'sum' or 'none'"

@@ -55,7 +55,6 @@ NAMES = {
     "solve": f"{_GONE}; use linalg.solve",
     "lstsq": f"{_GONE}; use linalg.lstsq",
     "matrix_rank": f"{_GONE}; use linalg.matrix_rank",
-    "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
     "utils.mobile_optimizer": EAGER,
     "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
     "distributed.pipelining": ONE_PROCESS,
@@ -70,6 +69,7 @@ BELOW = {
     "_C": PRIVATE,
     "fx": EAGER,
     "library": "write library.custom_op, or an autograd.Function",
+    "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
 }
 
 

@@ -62,6 +62,7 @@ _disabled_torch_function_impl = unchanged
 _TensorMeta = type(Tensor)
 
 PyTorchFileReader = nothing("PyTorchFileReader", "read the file with load")
+TensorType = nothing("TensorType", "it is a type of PyTorch's compiler; annotate with Tensor")
 
 
 class _Keys(type):

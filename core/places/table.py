@@ -91,6 +91,7 @@ MODULES = {
     "mps": "anadrome.places.absent",
     "mtia": "anadrome.places.absent",
     "multiprocessing": "anadrome.places.multiprocessing",
+    "nn._reduction": "anadrome.places.reductions",
     "nn.common_types": "anadrome.places.types",
     **dict.fromkeys(
         ("onnx", "onnx.operators", "onnx.symbolic_helper", "onnx.symbolic_opset11"),
@@ -106,6 +107,7 @@ MODULES = {
     "utils._foreach_utils": "anadrome.foreach",
     "utils._pytree": "anadrome.places.trees",
     "utils.collect_env": "anadrome.places.environment",
+    "utils.cpp_extension": "anadrome.places.extensions",
     "utils.hooks": "anadrome.graph",
     "utils.model_zoo": "anadrome.places.hub",
     "xpu": "anadrome.places.absent",

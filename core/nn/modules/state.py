@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ... import modes, sites
-from ...border import Bordered
+from ...border import enclose
 from ...graph import RemovableHandle
 from ...tensor import Tensor
 from ...utils.swapping import swap_tensors
@@ -41,7 +41,8 @@ class StateDict(OrderedDict):
     _metadata: dict[str, Any]
 
 
-class State(Bordered):
+@enclose
+class State:
     """The part of Module that is saved; the tables are Module's."""
 
     _version = 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ... import dtypes, modes
-from ...border import Bordered
+from ...border import enclose
 from ...creation import empty
 from ...errors import NoValuesError
 from ...layouts import accept
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-class Tree(Bordered):
-    """The part of Module that walks; the tables are Module's."""
+@enclose
+class Tree:
+    """The part of Module that walks; the tables are Module's.
+
+    Modules are no ``Bordered``: a base without room for attributes would come between them and
+    ``object``, and programs give their classes other bases (``cls.__bases__ = (Mixin, Module)``).
+    """
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        enclose(cls)
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
