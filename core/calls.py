@@ -172,6 +172,8 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
             except Exception as error:
                 if op.name in _OF_NUMBERS and a.__class__ in NUMBERS and b.__class__ in NUMBERS:
                     return call(_scalar(a), _scalar(b))
+                if getattr(b, "level", 0) > getattr(a, "level", 0):  # a map's array decides
+                    return implementations[b.__class__](a, b)
                 return answer_of_op(op, error, (a, b))
         state = current()
         if state.modes:
