@@ -263,3 +263,16 @@ def test_functorch_comes_with_torch(run):
     )
     assert done.stderr == ""
     assert done.stdout == "True 2 torch.Size([3, 1])\n"
+
+
+def test_files_of_a_run_program_are_read_back(run):
+    """Its classes have PyTorch's names, and are ours for all that."""
+    script = """
+import io, torch
+file = io.BytesIO()
+torch.save(torch.nn.Linear(2, 3).state_dict() | {"p": torch.nn.Parameter(torch.ones(2))}, file)
+file.seek(0)
+print(list(torch.load(file, weights_only=True)))
+"""
+    done = run(script)
+    assert done.stderr == "" and done.stdout == "['weight', 'bias', 'p']\n"

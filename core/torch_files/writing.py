@@ -61,7 +61,7 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
     if id(value) in seen:
         return
     if isinstance(value, Tensor):
-        if not type(value).__module__.startswith(_OURS):
+        if not _is_ours(type(value)):
             raise _NotPlainError  # of a program's own class
         seen.add(id(value))
         yield value
@@ -74,6 +74,13 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
         seen.add(id(value))
         for v in value:
             yield from _tensors(v, seen)
+
+
+def _is_ours(kind: type) -> bool:
+    """Whether it is a class of ours, of which the two that all know may be called PyTorch's."""
+    from ..nn import Parameter
+
+    return kind in (Tensor, Parameter) or kind.__module__.startswith(_OURS)
 
 
 class _NotPlainError(Exception):
