@@ -62,7 +62,8 @@ def get_device_module(device: Any = None) -> Any:
 
     if device is not None and not isinstance(device, (str, Device)):
         raise RuntimeError(
-            f"Invalid value of device {device!r}, expect {dtypes.shown_as}.device, str, or None"
+            f"Invalid value of device: a {type(device).__name__}, expect "
+            f"{dtypes.shown_as}.device, str, or None"
         )
     name = (current_accelerator() or Device("cpu")).type if device is None else Device(device).type
     found = getattr(anadrome, name, None)

@@ -216,6 +216,8 @@ def vmap(
                 "where in the outputs the vmapped dimension should appear, not "
                 f"{told([out_dims], {})}"
             )
+        if not (chunk_size is None or isinstance(chunk_size, int)):
+            raise ValueError(f"vmap: chunk_size is an integer, not {told([chunk_size], {})}")
         if chunk_size is None or chunk_size >= size:
             return _at_once(func, args, kwargs, dims, out_dims, randomness, size)
         parts = []

@@ -43,8 +43,10 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
 
 def spread(prefix: Any, value: Any, what: str) -> list[Any]:
     """``prefix`` (one thing, or a structure whose leaves stand for parts of ``value``) by leaf."""
-    if not is_node(prefix) or (isinstance(prefix, (tuple, list)) and not is_node(value)):
+    if not is_node(prefix):
         return [prefix] * len(leaves(value))
+    if isinstance(prefix, (tuple, list)) and len(prefix) == 1 and not is_node(value):
+        return list(prefix)  # of one value
     if type(prefix) is not type(value) and not (
         isinstance(prefix, (tuple, list)) and isinstance(value, (tuple, list))
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..dtypes import finfo
 from ..errors import DtypeError, UnsupportedError
 from ..making import number
 from ..refusals import refusing
@@ -55,6 +56,8 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
     p = number(p, "cdist's p")
     if not p >= 0:
         raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
+    if p > finfo(x1.dtype).max:  # as in PyTorch, where it has the type of the values
+        p = math.inf
     if compute_mode is None:
         compute_mode = _MODES[0]
     if compute_mode not in _MODES:

@@ -47,6 +47,8 @@ def pca_lowrank(
 
 
 def _lowrank(x: Tensor, q: int, niter: int) -> tuple[Tensor, Tensor, Tensor]:
+    if niter < 0:
+        raise ValueError(f"niter must be a non-negative integer, not {niter}")
     if niter > MOST_ROUNDS:
         raise ValueError(f"niter is at most {MOST_ROUNDS:,}, and a few are enough; got {niter:,}")
     m, n = x.shape[-2:]

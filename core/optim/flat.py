@@ -261,7 +261,7 @@ class FlatOptimizer(Optimizer):
     def _numbers_now(self, group: dict[str, Any], unit: Unit) -> dict[str, Any]:
         """The numbers of this update; a captured step asks for them anew in each replay."""
         if not modes.current().modes:
-            return self._advanced(group, unit)
+            return _plain(self._advanced(group, unit))
         now: dict[str, Any] = {}
 
         def refresh(name: str) -> Any:
@@ -270,7 +270,7 @@ class FlatOptimizer(Optimizer):
                     "the parameters that a captured step updates together have become others, or "
                     "have not all taken the same number of steps any more; capture the step again"
                 )
-            now.update(self._advanced(group, unit))
+            now.update(_plain(self._advanced(group, unit)))
             return now.get(name)
 
         with modes.aside():
@@ -301,6 +301,13 @@ class FlatOptimizer(Optimizer):
                 plan = self._plans[number] = Plan(self, group, params, names, plan)
                 plan.count_ahead(ahead)
         return plan
+
+
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a rule over arrays, where an option was given as a Tensor."""
+    if Tensor in map(type, numbers.values()):
+        return {n: v.item() if isinstance(v, Tensor) else v for n, v in numbers.items()}
+    return numbers
 
 
 def _real(unit: Unit, *values: Any) -> Any:

@@ -265,6 +265,11 @@ LENIENT = (
     Reason(
         "a module is made of what its function would refuse", r"iteration over a 0-d", "MaxUnpool"
     ),
+    Reason("PyTorch's check in three dimensions is one too strict", r"pool time \d+ too large"),
+    Reason("an operator takes its operand by name", r"positional-only arguments", r"__\w+__$"),
+    Reason("a list of numbers is a Tensor of them", r"in argument 1, but got int", r"histogramdd"),
+    Reason("a Tensor of probabilities by name", r"got \(p=Tensor, \)", r"bernoulli$"),
+    Reason("a list of Tensors of one shape is one Tensor", r"only one element tensors", "asarray"),
     Reason("PyTorch needs more memory than there is", r"can't allocate memory"),
     Reason(
         "of a type without gradients none is asked for",

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from . import beside
+from . import beside, lenient, strict
 from .explained import Reason
 from .forms import (
     DISTRIBUTIONS,
@@ -26,8 +26,45 @@ from .forms import (
     VALUES,
 )
 
-LENIENT: tuple[Reason, ...] = ()
-STRICT: tuple[Reason, ...] = ()
+#: What PyTorch refuses and anadrome takes, and the other way round; results that differ are there.
+LENIENT = (
+    *lenient.LENIENT,
+    Reason("without workers there is nothing to wait for", r"requires timeout == 0"),
+    Reason(
+        "a list of one number is the number",
+        r"Padding length must be div|expected stride equals to|is expected (dilation|padding)",
+    ),
+    Reason("of no draws there is nothing", r"cannot sample n_sample <= 0"),
+    Reason(
+        "parts of a distribution check no more than it does", r"of distribution (Chi2|Binomial)"
+    ),
+    Reason("what is not used is not looked at", r"'momentum' \(position 7\) must be float"),
+    Reason("a map of no examples", r"select\(\): index 0|arg_spec must not", "", r"\(0, 2\)"),
+    Reason("True is a number of rows", r"new_zeros\(\) takes 1 positional"),
+    Reason("of nothing the gradient is nothing", r"grad_output to have non-zero size"),
+    Reason("None is the size that there is", r"'output_size'.* must be tuple of ints, not None"),
+    Reason("one number of several", r"'other' \(position 1\) must be Tensor, not tuple"),
+)
+STRICT = (
+    *strict.STRICT,
+    Reason("two paddings for four sides", r"expected padding to be a single", "", r"ZeroPad2d"),
+    Reason("sizes that differ, of which PyTorch warns", r"Using a target size"),
+    Reason("LBFGS would mix the two parts of a number", r"LBFGS takes real parameters"),
+    Reason("which argument is meant, when it is made", r"argnums must be int or", "", r"None"),
+    Reason("PyTorch's jacfwd of the last argument is zero", r"^o: ", "", r"jacfwd\(f, -1\)"),
+    Reason("an eps beside which nothing is normalised", r"batch_norm eps must be positive"),
+    Reason("a factor is a number", r"multiplicative factor expected", "", r"nan"),
+    Reason(
+        "of nothing PyTorch looks at no type",
+        r"not implemented for|mixed dtype",
+        "",
+        r"reshape\(\((\d+,)*0,",
+    ),
+    Reason("the common type of both arguments", r"^o: ", "", r"SoftMarginLoss|half\(\)|bfloat16"),
+    Reason("beyond what the type holds", r"^o_p: .*(nan|inf)", "", r"1e30"),
+    Reason("PyTorch has no kernel for two real and complex arguments", r"softplus_cpu"),
+    Reason("a parameter twice, of which PyTorch warns", r"^o_p", "", r"\[p, p\]"),
+)
 
 
 def _arguments(rng: random.Random, form: str, share: float = 0.45) -> str:

@@ -96,7 +96,8 @@ STRICT = (
         r"Expected a floating point or complex|non-zero size for non-batch|batches of square|"
         r"of no integers|is out of bounds for dimension|not implemented for|"
         r"Dimension out of range|indices should be Long|has no dimensions|same dtype, but got|"
-        r"at least 2 dimensions, not the shape|number of sizes provided|requires square matrices",
+        r"iinfo\(\) takes an integer dtype|at least 2 dimensions, not the shape|"
+        r"number of sizes provided|requires square matrices",
         r"",
         r"<\w+ \((\d+, )*0[,)]",
     ),

@@ -10,13 +10,10 @@ import anadrome as ad
 from . import areas, indexing, overlap
 
 #: How many cases a change is judged by, the same ones each time, and how many are carried out.
-CALLS = {"index": (250, 250), "overlap": (120, 30)}
+CALLS = {"index": (250, 250), "overlap": (120, 30), "chain": (300, 90), "object": (150, 40)}
 NIGHTLY = 20000
 
-AREAS = [
-    pytest.param("index", marks=pytest.mark.torch),
-    "overlap",
-]
+AREAS = ["overlap", *(pytest.param(n, marks=pytest.mark.torch) for n in CALLS if n != "overlap")]
 
 
 @pytest.mark.parametrize("name", AREAS)

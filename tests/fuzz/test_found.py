@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import signal
 from collections.abc import Callable, Iterator
@@ -165,3 +166,134 @@ def test_arguments_that_say_nothing_where_they_have_to() -> None:
     assert ad.ones(0, 3).round(decimals=2**31).shape == (0, 3)
     assert 2 in ad.arange(3) and np.int64(2) in ad.arange(3)
     assert ad.tile(ad.ones(2), np.int64(2)).shape == (4,)  # type: ignore[arg-type]
+
+
+OPTIMIZERS = [
+    "ASGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "LBFGS",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+]
+
+
+def trained(name: str, **options: Any) -> Any:
+    """The parameters after three steps."""
+    p = ad.arange(1, 5.0).reshape(2, 2).requires_grad_()
+    optimizer = getattr(ad.optim, name)([p], **{"lr": 0.1, **options})
+
+    def closure() -> ad.Tensor:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(closure)
+    return p.detach().numpy()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_option_that_is_a_tensor_is_the_number_that_it_holds(name: str) -> None:
+    tried = 0
+    for option in inspect.signature(getattr(ad.optim, name)).parameters:
+        for value in (0.5, 1, (0.5, 0.9)):
+            try:
+                plain = trained(name, **{option: value})
+            except (TypeError, ValueError, RuntimeError):
+                continue
+            several = isinstance(value, tuple)
+            held: Any = (
+                tuple(map(ad.tensor, value)) if several else ad.tensor(float(value))  # type: ignore
+            )
+            with suppress(TypeError, ValueError, RuntimeError):  # which says so, at least
+                found = trained(name, **{option: held})
+                np.testing.assert_allclose(found, plain, 1e-4, err_msg=f"{name}({option}={held})")
+                tried += 1
+    assert tried > 2
+
+
+MAPS = ("x.sum(0)", "x.mean(0)", "x.max(0)[0]", "x.sort(0)[0]", "x.cumsum(0)", "x.var(0)",
+        "x.norm()", "x.argmax(0)", "x.softmax(0)", "x.prod(0)", "x.logsumexp(0)", "x.flip(0)",
+        "x.any(0)", "x.topk(1, 0)[0]", "x * 2", "x @ x", "x.unfold(0, 2, 1)", "x[0]", "x.diag()",
+        "x.index_select(0, torch.tensor([0]))", "x.repeat(2)", "torch.cat([x, x])")  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("text", MAPS)
+@pytest.mark.parametrize("shape", [(0, 3), (2, 3)])
+def test_a_map_of_no_examples_has_the_shape_of_pytorchs(text: str, shape: Any) -> None:
+    import torch
+
+    found = [
+        L.vmap(lambda x, L=L: eval(text, {"x": x, "torch": L}))(L.ones(shape)) for L in (ad, torch)
+    ]
+    assert tuple(found[0].shape) == tuple(found[1].shape)
+    assert found[0].dtype.name == str(found[1].dtype).removeprefix("torch.")
+
+
+@pytest.mark.torch
+def test_maps_and_derivatives_refuse_what_pytorch_refuses() -> None:
+    import torch
+
+    def square(x: Any) -> Any:
+        return (x**2).sum()
+
+    for L in (ad, torch):
+        f = L.func
+        whole, some = L.arange(3), L.arange(3.0)
+        for wrong in (
+            lambda: f.grad(square)(whole), lambda: f.jacrev(square)(whole),
+            lambda: f.jacfwd(square)(whole), lambda: f.hessian(square)(whole),
+            lambda: f.vjp(square, whole), lambda: f.grad_and_value(square)(whole),
+            lambda: f.grad(square, argnums=())(some), lambda: f.grad(square, (0, 0))(some),
+            lambda: L.vmap(square, 0, "a")(L.ones(2, 3)),
+            lambda: L.vmap(square, 0, 1.0)(L.ones(2, 3)),
+            lambda: L.vmap(square, 0, (0, None))(L.ones(2, 3)),
+            lambda: L.vmap(square, chunk_size=2.0)(L.ones(2, 3)),
+        ):  # fmt: skip
+            with pytest.raises((RuntimeError, ValueError, TypeError)) as caught:
+                wrong()
+            assert "interpreted as an integer" not in str(caught.value) or L is torch
+        assert tuple(L.vmap(lambda x: x * 2, 0, (1,))(L.ones(2, 3)).shape) == (3, 2)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("text", [
+    "x.angle()", "x.sign()", "x.floor()", "x.ceil()", "x.round()", "x.trunc()", "x ** 0",
+    "x.pow(0)", "x.relu()", "x.clamp(0, 1)", "x.abs()", "torch.nn.functional.hardtanh(x)",
+])  # fmt: skip
+@pytest.mark.parametrize("upstream", [math.inf, math.nan])
+def test_what_does_not_change_has_no_gradient_of_infinity(text: str, upstream: float) -> None:
+    import torch
+
+    found = []
+    for L in (ad, torch):
+        x = L.tensor([-2.5, 0.5, 3.5], requires_grad=True)
+        y = eval(text, {"x": x, "torch": L})
+        found.append(L.autograd.grad(y, x, L.full_like(y.detach(), upstream))[0].tolist())
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.torch
+def test_the_rest_of_what_was_found() -> None:
+    import torch
+
+    for L in (ad, torch):
+        m = L.nn.Bilinear(3, 3, 0)
+        assert tuple(m(L.ones(2, 3), L.ones(2, 3)).shape) == (2, 0)
+        with pytest.raises((TypeError, ValueError)):
+            list(L.utils.data.DataLoader(range(3), num_workers=0.5))
+        with pytest.raises(ValueError, match="non-negative"):
+            L.pca_lowrank(L.ones(3, 3), niter=-1)
+        assert L.cdist(L.zeros(1, 2), L.tensor([[3.0, 4.0]]), 1e308).tolist() == [[4.0]]
+    with pytest.raises(RuntimeError, match="Invalid value of device"):
+        ad.get_device_module(pools._itself())
