@@ -13,6 +13,8 @@ import anadrome as ad
 
 pytestmark = pytest.mark.torch
 
+torch = pytest.importorskip("torch")
+
 X = numbers(3, 4)
 V = numbers(6, seed=2)
 REPEATED = np.array([[0, 2], [1, 0], [2, 2]])
@@ -128,6 +130,29 @@ def test_refusals(text: str, said: str) -> None:
 ])  # fmt: skip
 def test_out(text: str) -> None:
     same(text, X, REPEATED, gradients=False)
+
+
+NO_PLACES = {
+    "index_copy": lambda L, i, s: L.zeros(4, 2).index_copy(0, i, s),
+    "index_copy_": lambda L, i, s: L.zeros(4, 2).index_copy_(0, i, s),
+    "scatter": lambda L, i, s: L.zeros(4, 2).scatter(0, i.reshape(0, 2), s),
+    "scatter_add_": lambda L, i, s: L.zeros(4, 2).scatter_add_(0, i.reshape(0, 2), s),
+    "scatter_reduce": lambda L, i, s: L.zeros(4, 2).scatter_reduce(0, i.reshape(0, 2), s, "sum"),
+    "masked_scatter": lambda L, i, s: L.zeros(4, 2).masked_scatter(L.zeros(4, 2) > 1, s),
+    "put": lambda L, i, s: L.zeros(4, 2).put(i, s.reshape(-1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_PLACES)
+def test_what_is_written_nowhere_has_a_gradient_of_zero(what: str) -> None:
+    """An optimizer passes over a gradient of None; with one of zero it decays the weight."""
+    for L in (torch, ad):
+        weight = L.ones(3, 2, requires_grad=True)
+        none = L.zeros(0, dtype=L.int64)
+        out = NO_PLACES[what](L, none, weight.index_select(0, none))
+        assert out.tolist() == [[0.0, 0.0]] * 4
+        out.sum().backward()
+        assert weight.grad.tolist() == [[0.0, 0.0]] * 3
 
 
 def test_no_loop_over_elements() -> None:

@@ -17,6 +17,7 @@ from ..samples import Arr, call
 from ..tensor import Tensor, wrap
 from .arithmetic import alike, where
 from .convert import number_for
+from .placing import unwritten
 from .scattering import gather_op
 from .shape import broadcast_tensors
 
@@ -119,7 +120,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
                 ),
             )
     if not size:
-        return input.clone()
+        return unwritten(input, source)
     picked = gather_op(source.reshape(-1), rank.clamp(0, size - 1), dim=0)
     return where(mask, picked.reshape(input.shape), input)
 

@@ -67,6 +67,16 @@ def _nothing(x: Any, shape: Any) -> Any:
     return x.reshape(-1)[:0].reshape(tuple(shape))
 
 
+def unwritten(x: Any, src: Any) -> Any:
+    """A copy of ``x`` where an index has no places; ``src`` has a part in it, a gradient of zero.
+
+    As in PyTorch, whose optimizers pass over a parameter without a gradient, and decay one of zero.
+    """
+    if src is None or not src.requires_grad:
+        return x.clone()
+    return x + _nothing(src, (0,)).sum()
+
+
 @takes_out
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on (PyTorch: ``torch.gather``).
@@ -93,7 +103,7 @@ def _written(name: str, x: Any, dim: int, index: Any, src: Any, call: Any) -> An
     else:
         _check(name, x, dim, index, src)
     if index.numel() == 0:
-        return x.clone()
+        return unwritten(x, src)
     if x.ndim == 0:
         flat = _written(name, x.reshape(1), 0, index.reshape(1),
                         None if src is None else src.reshape(1), call)  # fmt: skip
@@ -208,7 +218,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
             f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
         )
     if not index.numel():
-        return input.clone()
+        return unwritten(input, source)
     flat = _flat_index(input, index).reshape(-1)
     call = scatter_add_op if accumulate else scatter_op
     return call(input.reshape(-1), flat, source.reshape(-1), dim=0).reshape(input.shape)

@@ -13,7 +13,7 @@ from ..subscripts import normalized
 from ..tensor import Tensor
 from .arithmetic import where
 from .indexing import index_add_values
-from .placing import scatter_reduce
+from .placing import scatter_reduce, unwritten
 from .reduce import axis_of, in_dtype
 from .scattering import index_add_op, index_copy_op, member_along
 
@@ -64,7 +64,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """
     _line("index_copy", input, dim, index, source)
     if index.numel() == 0:
-        return input.clone()
+        return unwritten(input, source)
     return index_copy_op(input, index, source, dim=dim)
 
 
