@@ -270,6 +270,7 @@ LENIENT = (
     Reason("a list of numbers is a Tensor of them", r"in argument 1, but got int", r"histogramdd"),
     Reason("a Tensor of probabilities by name", r"got \(p=Tensor, \)", r"bernoulli$"),
     Reason("a list of Tensors of one shape is one Tensor", r"only one element tensors", "asarray"),
+    Reason("NumPy's arrays stand for Tensors", r"Can't call numpy\(\)", r"", r"array\("),
     Reason("PyTorch needs more memory than there is", r"can't allocate memory"),
     Reason(
         "of a type without gradients none is asked for",

@@ -84,6 +84,7 @@ STRICT = (
     Reason("sizes whose product is beyond 64 bits", r"strides is incompatible", r"", r"\d{17}"),
     Reason("so many terms do not end", r"takes as many steps, at most", r"polynomial_\w+$"),
     Reason("so many rounds do not end", r"(niter|n_power_iterations) is at most"),
+    Reason("a number of rounds is not negative", r"niter must be a non-negative", r"svd_lowrank$"),
     Reason("an edge has two fields", r"GradientEdge.__new__"),
     Reason("a level that PyTorch's earlier call left open", r"no level is open"),
     Reason("an autograd.Function is not made, but applied", r"Function\(\) takes no arguments"),
@@ -132,7 +133,7 @@ STRICT = (
     ),
     Reason(
         "what is no integer is not cut to one",
-        r"converted to an index|greater than 0, not 0\.",
+        r"converted to an index|greater than 0, not (0\.|Fraction)",
         r"split|jacrev",
     ),
     Reason(
