@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import modes
-from ...border import Bordered
+from ...border import enclose
 from ...tensor import Tensor
 from ..parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from . import batchnorm, conv, instancenorm
@@ -29,7 +29,8 @@ __all__ = [
 ]
 
 
-class LazyModuleMixin(Bordered):
+@enclose
+class LazyModuleMixin:
     """For a module with uninitialized parameters (PyTorch: ``torch.nn.modules.lazy``).
 
     Before the first forward ``initialize_parameters`` is called with its arguments; then the module
@@ -119,6 +120,7 @@ class LazyLinear(LazyModuleMixin, Linear):
             self.in_features = width
 
 
+@enclose
 class _LazyConv(LazyModuleMixin):
     """The part that the six convolutions share."""
 
@@ -171,6 +173,7 @@ class _LazyConv(LazyModuleMixin):
         return input.shape[input.ndim - n - 1]
 
 
+@enclose
 class _LazyForward(_LazyConv):
     def __init__(
         self,
@@ -199,6 +202,7 @@ class _LazyForward(_LazyConv):
         )
 
 
+@enclose
 class _LazyTransposed(_LazyConv):
     def __init__(
         self,
@@ -265,6 +269,7 @@ class LazyConvTranspose3d(_LazyTransposed, conv.ConvTranspose3d):
     cls_to_become = conv.ConvTranspose3d
 
 
+@enclose
 class _LazyNormBase(LazyModuleMixin):
     """The part that batch and instance norms share."""
 
