@@ -16,7 +16,7 @@ import anadrome as ad
 #: Samples of one operator and dtype that are tried; few have more.
 MOST = 300
 #: Numbers in the inputs of a sample that is tried.
-LARGEST = 5_000
+LARGEST = 20_000
 #: By the bytes of a number.
 _TOLERANCE = {8: 1e-7, 4: 1e-4, 2: 1e-2, 1: 0.0}
 

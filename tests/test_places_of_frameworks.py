@@ -212,7 +212,7 @@ def test_a_run_program_imports_what_frameworks_do(tmp_path: Any) -> None:
     )
     run = [sys.executable, "-m", "anadrome", "run", str(script)]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "['exp', 'mine']", done.stderr
+    assert done.stdout.strip() == "['aten::exp', 'mine']", done.stderr
 
 
 @pytest.mark.torch

@@ -23,10 +23,14 @@ def asarray(data: Any, /, *, dtype: Any = None, copy: bool | None = None) -> Any
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """``x`` with another element type."""
-    if several:
-        with x.device:
-            return x.astype(dtype, copy=copy)
+    return (_astype_there if several else _astype)(x, dtype, copy=copy)
+
+
+def _astype(x: Any, dtype: Any, *, copy: bool) -> Any:
     return x.astype(dtype, copy=copy)
+
+
+_astype_there = where_they_are(_astype)
 
 
 def __getattr__(name: str) -> Any:

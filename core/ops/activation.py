@@ -57,10 +57,13 @@ pieces_backward = op("pieces_backward",
                          g, x, low=low, high=high, inner=inner, outer=outer, open=open),
                      x=ZERO, dtype=FLOAT, method=False,
                      samples=call(Arr((3, 4)), Arr((3, 4), -0.9, 0.9), low=-1.0, high=1.0)
-                     + call(Arr((3, 4)), Arr((3, 4), 1.1, 2), high=1.0, inner=0.5, open=True))
+                     + call(Arr((3, 4)), Arr((3, 4), 1.1, 2), high=1.0, inner=0.5, open=True)
+                     + call(Arr((3, 4)), Arr((3, 4), -1, 1), low=0.0, inner=1.0, outer=0.1,
+                            open=True))
 leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
                     xp.where(floating("leaky_relu", x) > 0, x, x * negative_slope),
-                x=lambda g, x, negative_slope: where(x > 0.0, g, g * negative_slope),
+                x=lambda g, x, negative_slope: pieces_backward(  # NaN is below, as in PyTorch
+                    g, x, low=0.0, inner=1.0, outer=negative_slope, open=True),
                 method=False, refuses=("complex",),
                 samples=unary(0.1, 2) + unary(-2, -0.1))
 #: ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
@@ -132,9 +135,13 @@ def _relu(xp: Any, x: Any) -> Any:
 def _pieces_back(
     xp: Any, grad: Any, x: Any, low: float, high: float, inner: float, outer: float, open: bool
 ) -> Any:
-    inside = x < high if open else x <= high
-    if low > -_INF:
-        inside = inside & (x > low if open else x >= low)
+    # A bound that is infinite is none: infinity itself is inside, also where the ends are not.
+    if high == _INF:
+        inside = x > low if open else x >= low
+    else:
+        inside = x < high if open else x <= high
+        if low > -_INF:
+            inside = inside & (x > low if open else x >= low)
     return xp.where(inside, _times(grad, inner), _times(grad, outer))
 
 

@@ -278,8 +278,10 @@ def _power(xp: Any, x: Any, exponent: float) -> Any:
         return x * x
     if exponent == 0.5:
         return xp.sqrt(x)
-    if exponent == -0.5:
-        return 1.0 / xp.sqrt(x)
+    if exponent == -0.5 and not from_native[x.dtype].is_complex:
+        # One over the root at the corners, as PyTorch's; else the bits that `**` gives of arrays.
+        corner = (x == 0) | (x == -math.inf)
+        return xp.where(corner, 1.0 / xp.sqrt(x), x**exponent)
     return x**exponent
 
 

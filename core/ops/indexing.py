@@ -110,7 +110,7 @@ index_put_values = op("index_put", lambda xp, x, value, *, index: _put(xp, x, va
                       method=False, samples=call(Arr((3, 4)), Arr((4,)), index=(1, Ellipsis)))
 #: Which of the values that ``index_put`` writes are there when it is done.
 last_put = op("last_put", lambda xp, x, *, index: _last_put(xp, x, index), x=NONE, dtype=KEEP,
-              method=False, samples=[Sample((Arr((3, 4)),), {"index": i}) for i in _INDICES])
+              method=False, samples=call(Arr((3, 4)), index=(1, Ellipsis)))
 #: As ``index_put``, but what meets at one place is added to what was there.
 index_add_values = op("index_put_accumulate", lambda xp, x, value, *, index:
                           _put_added(xp, x, value, index),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import anadrome as ad
 
-from . import draws, oracle, samples, surface
+from . import draws, oracle, samples, surface, worker
 
 #: What they become where a Python number stands in a call that works.
 AS_NUMPY = {float: np.float64, int: np.int64}
@@ -23,6 +24,13 @@ NO_NUMBERS = {"out", "dtype", "device", "generator", "as_tensor", "asarray", "re
               "set_num_interop_threads"}  # fmt: skip
 #: Callables that must be among those that are tried with a float, an integer, and a tuple of them.
 TRIED = {"addcmul", "masked_fill", "nn.functional.hardtanh", "tensordot", "Tensor.var", "roll"}
+
+
+@pytest.fixture(autouse=True)
+def settings_as_they_were() -> Iterator[None]:
+    """Some callables set something for the process."""
+    yield
+    worker.restore()
 
 
 def calls(target: surface.Target) -> Any:

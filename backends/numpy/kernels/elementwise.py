@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,8 @@ def pow_number(x: Any, *, exponent: float) -> Any:
     if exponent == 2:
         return np.multiply(x, x)
     if exponent == -0.5:
-        return np.reciprocal(np.sqrt(x))
+        corner = (x == 0) | (x == -math.inf)
+        return np.where(corner, 1 / np.sqrt(x), np.power(x, exponent))
     return np.sqrt(x) if exponent == 0.5 else np.power(x, exponent)
 
 

@@ -32,9 +32,10 @@ def pieces_backward(
         return declared("pieces_backward")(
             grad, x, low=low, high=high, inner=inner, outer=outer, open=open
         )
-    inside = np.less(x, high) if open else np.less_equal(x, high)
-    if low > -math.inf:
-        inside &= np.greater(x, low) if open else np.greater_equal(x, low)
+    below, above = (np.less, np.greater) if open else (np.less_equal, np.greater_equal)
+    inside = above(x, low) if high == math.inf else below(x, high)
+    if -math.inf < low and high < math.inf:
+        inside &= above(x, low)
     return where(inside, _times(grad, inner), _times(grad, outer))
 
 
