@@ -35,7 +35,7 @@ def inside(source: str) -> Callable[..., Any]:
         ("int('a')", errors.ShapeError, ValueError, "invalid literal"),
         ("{}['weight']", errors.MissingKeyError, KeyError, "there is no 'weight'"),
         ("1 // 0", errors.DomainError, ValueError, "by zero"),
-        ("(1).to_bytes(2**70)", errors.DomainError, ValueError, "too large"),
+        ("(1).to_bytes(2**70, 'big')", errors.DomainError, ValueError, "too large"),
         # Both arguments: Python 3.13.0 does not count calls that leave out a default.
         ("function(x, depth)", errors.DomainError, ValueError, "nested too deeply"),
         ("np.ones(2) + np.ones(3)", errors.ShapeError, ValueError, "could not be broadcast"),
