@@ -13,7 +13,7 @@ from .adapter import Backend as Backend
 from .adapter import MemoryInfo as MemoryInfo
 from .device import chosen_device, device
 from .errors import BackendError
-from .placing import several
+from .placement import several
 from .state import current
 
 

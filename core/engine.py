@@ -19,7 +19,7 @@ from .backend import by_type
 from .dtypes import float32, from_native
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
 from .op import table
-from .placing import follow, several
+from .placement import follow, several
 from .tensor import Tensor, unwrap, wrap
 
 _getrefcount = sys.getrefcount

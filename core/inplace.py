@@ -13,7 +13,7 @@ from . import modes
 from .backend import by_type
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .looking import answered
-from .placing import at, several
+from .placement import at, several
 from .tensor import LEAF, Tensor, wrap
 from .views import refresh
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import anadrome as ad
-from anadrome import backend, cuda, placing
+from anadrome import backend, cuda, placement
 from anadrome.backends.cupy import presence
 from anadrome.errors import DeviceError
 from anadrome.op import table
@@ -56,7 +56,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     before = backend._loaded.pop("cupy", None)
     yield backend.get("cupy")
     backend.by_type.pop(fake_cupy.Array, None)
-    placing.several.pop(fake_cupy.Array, None)
+    placement.several.pop(fake_cupy.Array, None)
     backend._loaded.pop("cupy", None)
     _taken()
     sys.modules.update(modules)

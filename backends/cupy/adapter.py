@@ -30,7 +30,7 @@ from . import (
     scatter,
 )
 from .direct import KERNELS, OUT_KERNELS
-from .placing import where_they_are
+from .placement import where_they_are
 from .random import Draws
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import array_api_compat.cupy as _standard
 import cupy
 
-from .placing import where_they_are
+from .placement import where_they_are
 
 #: Whether functions are to run where their arrays are, and those that do.
 several = False

@@ -11,7 +11,7 @@ from .. import engine, modes, sites
 from ..backend import by_type
 from ..border import bordered
 from ..errors import GraphError, ShapeError
-from ..placing import at, returning, several
+from ..placement import at, returning, several
 from ..sites import describe
 from ..switches import truth
 from ..tensor import Tensor, wrap

@@ -11,7 +11,7 @@ from ..modes import no_grad
 from ..ops.activation import floating, logsigmoid, relu, softplus
 from ..ops.arithmetic import minimum, where
 from ..ops.elementwise import sqrt
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._distances import pairwise_distance

@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..making import number
 from ..ops import picking
 from ..ops.convolve import size_of
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._pooling import average, max_pool1d, max_pool2d, max_pool3d

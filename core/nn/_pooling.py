@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..ops import pool
 from ..out import takes_out
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..size import is_index
 from ..tensor import Tensor, wrap

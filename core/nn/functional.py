@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import backend as backends
 from ..errors import DomainError, DtypeError
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from . import _later

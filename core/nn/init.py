@@ -8,7 +8,7 @@ from typing import Any
 from .. import backend as backends
 from .. import creation, modes, sites
 from ..border import enclose_functions
-from ..placing import at
+from ..placement import at
 from ..tensor import Tensor, wrap
 
 __all__ = [

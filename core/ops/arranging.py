@@ -10,7 +10,7 @@ from .. import modes
 from ..errors import ArgumentError, RangeError
 from ..forms import inplace_composite
 from ..op import KEEP, op
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..samples import each
 from ..tensor import Tensor, wrap

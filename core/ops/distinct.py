@@ -8,7 +8,7 @@ from .. import backend as backends
 from .. import modes
 from ..dtypes import from_native
 from ..errors import UnsupportedError
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
 from .reduce import axis_of

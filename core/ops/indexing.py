@@ -17,7 +17,7 @@ from ..looking import answered
 from ..making import converted
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..out import takes_out
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..samples import Arr, Sample, call
 from ..subscripts import explained, is_basic, normalized

@@ -11,7 +11,7 @@ from ..forms import inplace_composite
 from ..looking import answered
 from ..op import KEEP, NONE, op
 from ..out import takes_out
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..samples import Arr, call
 from ..tensor import Tensor, wrap

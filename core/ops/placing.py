@@ -9,7 +9,7 @@ from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
 from ..making import within_64_bits
 from ..out import takes_out
-from ..placing import at
+from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where

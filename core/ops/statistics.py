@@ -10,7 +10,7 @@ from ..errors import DtypeError, RangeError
 from ..making import number
 from ..op import op
 from ..out import takes_out
-from ..placing import at
+from ..placement import at
 from ..returned import returned
 from ..samples import Arr, Sample, each
 from ..sites import warn

@@ -1,4 +1,4 @@
-"""placing: on a machine with several GPUs, functions run on that of their arrays.
+"""placement: on a machine with several GPUs, functions run on that of their arrays.
 
 CuPy works on its current device: arrays of another one it reads across, where the two can reach
 each other's memory, and refuses where they cannot; the result is on the current device in any case.

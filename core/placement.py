@@ -1,4 +1,4 @@
-"""placing: where a machine has several devices of a type, work is done on that of its arrays.
+"""placement: where a machine has several devices of a type, work is done on that of its arrays.
 
 An array library computes on its current device, whichever its arrays are on. A backend that serves
 several devices brings its ops to their arrays' device by itself (``Backend.implementation``). What
