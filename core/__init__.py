@@ -10,8 +10,8 @@ Read it in this order; each file is one idea:
 3. ``sites``, ``state``, ``modes``: the user's line; what is active around it, what switches it, and
    by which words (``switches``)
 4. ``graph``: nodes, edges, saved values, writes; ``forking``: locks that a child finds free
-5. ``tensor``, ``values``, ``operators``: an array plus its place in the graph; its values on
-   their way out; its operators
+5. ``tensor``, ``values``, ``copying``, ``operators``: an array plus its place in the graph; its
+   values on their way out; its copies; its operators
 6. ``op``, ``rules``, ``naming``: declare a primitive once; how its rules are played; PyTorch's
    names of its nodes
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made

@@ -13,10 +13,12 @@ class device:
     >>> ad.device("cuda:1").index
     1
 
-    Usable as a context manager: tensors made inside it without ``device=`` are made there.
+    Usable as a context manager: tensors made inside it without ``device=`` are made there. Equal to
+    a device of the same type and index; a string is none, so compare ``x.device.type == "cpu"``.
+    Raises RuntimeError for a string that names none, TypeError for other kinds of arguments.
     """
 
-    __slots__ = ("_token", "index", "type")
+    __slots__ = ("index", "type")
 
     type: str
     index: int | None
@@ -34,14 +36,20 @@ class device:
             raise TypeError(
                 f"device(): argument 'index' must be int, not {index.__class__.__name__}"
             )
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative, got {index}")
         kind, colon, number = type.partition(":")
         if colon:
-            if index is not None or not number.isdigit():
+            if index is not None:
+                raise RuntimeError(
+                    "type (string) must not include an index because index was passed explicitly: "
+                    f"{type}"
+                )
+            if not _is_index(number):
                 raise RuntimeError(f"Invalid device string: {type!r}; write e.g. 'cuda:0'")
             index = int(number)
         self.type = kind
         self.index = index
-        self._token: Any = None
 
     def __repr__(self) -> str:
         if self.index is None:
@@ -52,8 +60,6 @@ class device:
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, str):
-            other = device(other)
         if not isinstance(other, device):
             return NotImplemented
         return self.type == other.type and self.index == other.index
@@ -62,14 +68,19 @@ class device:
         return hash((self.type, self.index))
 
     def __enter__(self) -> device:
-        self._token = _default.set(self)
+        _entered.set((*_entered.get(), self))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        _default.reset(self._token)
+        _entered.set(_entered.get()[:-1])
 
 
-_default: contextvars.ContextVar[device | None] = contextvars.ContextVar("device", default=None)
+def _is_index(number: str) -> bool:
+    return number.isascii() and number.isdigit() and (number == "0" or number[0] != "0")
+
+
+#: The devices whose ``with`` is open here; the last one is in force.
+_entered: contextvars.ContextVar[tuple[device, ...]] = contextvars.ContextVar("device", default=())
 _process_default: device | None = None
 
 
@@ -81,9 +92,10 @@ def set_default_device(d: Any) -> None:
 
 def get_default_device() -> device:
     """The device on which Tensors are made when none is given."""
-    return _default.get() or _process_default or device("cpu")
+    return chosen_device() or device("cpu")
 
 
 def chosen_device() -> device | None:
     """The default that somebody set, or None: then the default backend decides."""
-    return _default.get() or _process_default
+    entered = _entered.get()
+    return entered[-1] if entered else _process_default

@@ -43,10 +43,12 @@ class dtype:
         return BY_NAME[_REAL.get(self.name, self.name)]
 
     def to_complex(self) -> dtype:
-        """The complex type with parts of this floating type."""
+        """The complex type with parts of this floating type; RuntimeError for an integer type."""
         if self.is_complex:
             return self
-        return complex128 if self.name == "float64" else complex64
+        if not self.is_floating_point:
+            raise DtypeError(f"there is no complex type of {self.name}; write e.g. complex64")
+        return {"float16": complex32, "float64": complex128}.get(self.name, complex64)
 
     def __reduce__(self) -> str:
         return self.name if self.name != "bool" else "bool_"

@@ -114,11 +114,19 @@ def run(
                 node = g = None
                 continue
             hooks = node.hooks
+            if wanted is not None:
+                played = _passes(node, needed)
+                if hooks is not None and not played:
+                    g = hooking.of_tensors(node, g, create_graph)
+                # As in PyTorch: before its hooks, if the node is played too.
+                _collect(node, g, wanted, found)
+                if not played:
+                    node = g = None
+                    continue
             if hooks is not None:
-                g = hooking.before(node, g, create_graph)
-            if wanted is not None and _collect(node, g, wanted, found, needed):
-                node = g = None
-                continue
+                g = hooking.of_tensors(node, g, create_graph)
+                if hooks.before:
+                    g = hooking.before(node, g, create_graph)
             if node.dtype is not kind:
                 kind = node.dtype
                 is_complex = conjugate.is_complex(kind)
@@ -130,7 +138,7 @@ def run(
             else:
                 grads = node.apply(g, create_graph)
             if hooks is not None:
-                grads = hooking.after(node, g, grads)
+                grads = hooking.after(node, g, grads, create_graph)
             if node.frees and not keep:
                 node.saved = freed
             if observe is not None:
@@ -266,13 +274,20 @@ def _at_leaf(
     given: list[tuple[Tensor, Tensor | None]],
 ) -> None:
     """A gradient has come to its end: into ``.grad``, or into what was asked for."""
-    if node.variable._hooks or node.hooks is not None:
-        g = hooking.at_leaf(node, g, create_graph)
+    if node.variable._hooks:
+        g = hooking.through(node.variable._hooks, g, create_graph)
+        unshared = False  # a hook may have kept it
     if wanted is not None and (node, 0) in wanted:
         found[wanted[node, 0]] = g
         unshared = False
     if accumulate:
+        hooks = node.hooks
+        if hooks is not None and hooks.before:
+            g = hooking.before(node, g, create_graph)
+            unshared = False
         _into_leaf(node, g, create_graph, unshared, given)
+        if hooks is not None and hooks.after:
+            hooking.after(node, g, (), create_graph)
         if observe is not None:
             observe(node, g, (), False)
 
@@ -352,17 +367,13 @@ def _leading_to(wanted: dict[Edge, int], roots: Any) -> set[Node]:
     return needed
 
 
-def _collect(
-    node: Node,
-    g: Any,
-    wanted: dict[Edge, int],
-    found: list[Any],
-    needed: set[Node] | None,
-) -> bool:
-    """Take the wanted gradients at this node; True if nothing beyond it is needed."""
-    slots = g if node.multi else (g,)
-    for nr, value in enumerate(slots):
+def _passes(node: Node, needed: Any) -> bool:
+    """Whether anything beyond this node is needed."""
+    return any(e is not None and e[0] in needed for e in node.edges)
+
+
+def _collect(node: Node, g: Any, wanted: dict[Edge, int], found: list[Any]) -> None:
+    """Take the wanted gradients at this node."""
+    for nr, value in enumerate(g if node.multi else (g,)):
         if (node, nr) in wanted and value is not None:
             found[wanted[node, nr]] = value
-    assert needed is not None
-    return not any(e is not None and e[0] in needed for e in node.edges)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
+from collections.abc import Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -173,12 +174,13 @@ class Node:
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where the inputs came from; ``(None, 0)`` for one that needs no gradient."""
         return tuple(
-            (None, 0) if edge is None else (edge[0].seen(), edge[1]) for edge in self.shown()
+            (None, 0) if edge is None else (edge[0].seen(), edge[1])
+            for edge in (self.edges[place] for place in self.shown())
         )
 
-    def shown(self) -> tuple[Edge | None, ...]:
-        """Those of its edges that PyTorch has, in PyTorch's order."""
-        return self.edges
+    def shown(self) -> Sequence[int]:
+        """The places of those of its edges that PyTorch has, in PyTorch's order."""
+        return range(len(self.edges))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -195,11 +197,14 @@ class Node:
         return f"`{self.name()}` ({sites.describe(self.site)})"
 
     def register_hook(self, hook: Any) -> RemovableHandle:
-        """Call ``hook(grad_inputs, grad_outputs)`` after this node has run."""
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node has run.
+
+        It may return other gradients, one for each of ``next_functions``; see ``hooking``.
+        """
         return RemovableHandle(self.hooked().after, hook)
 
     def register_prehook(self, hook: Any) -> RemovableHandle:
-        """Call ``hook(grad_outputs)`` before this node runs."""
+        """Call ``hook(grad_outputs)`` before this node runs; it may return others of them."""
         return RemovableHandle(self.hooked().before, hook)
 
     def watch(self, nr: int, writes: Writes) -> None:
@@ -237,12 +242,16 @@ class Node:
 
 
 class Hooks:
-    """What users hung on a node: hooks of its outputs, before and after it runs; notes."""
+    """What users hung on a node: hooks of its outputs, before and after it runs; notes.
 
-    __slots__ = ("after", "before", "notes", "of_outputs")
+    ``retaining``: pairs (output number, Tensor, held weakly) of those that keep their gradient.
+    """
+
+    __slots__ = ("after", "before", "notes", "of_outputs", "retaining")
 
     def __init__(self) -> None:
         self.of_outputs: dict[int, dict[int, Any]] = {}
+        self.retaining: list[tuple[int, weakref.ref[Tensor]]] = []
         self.before: dict[int, Any] = {}
         self.after: dict[int, Any] = {}
         self.notes: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from .errors import ArgumentError, DtypeError, GraphError, ShapeError
 from .looking import answered
 from .placement import at, several
 from .tensor import LEAF, Tensor, wrap
-from .views import refresh
+from .views import refresh, regraft
 
 
 def check_writable(target: Tensor) -> None:
@@ -126,7 +126,7 @@ def rebase(target: Tensor, value: Tensor) -> None:
         if value._edge is not None:
             # The node's own saved output is `value`'s array, not this memory: later writes here
             # cannot make it stale.
-            target._edge = value._gradient_edge()
+            regraft(target, value._gradient_edge())
             refresh(target)
         return
     if value._edge is None and base._edge is None:
@@ -134,7 +134,7 @@ def rebase(target: Tensor, value: Tensor) -> None:
     from .ops.indexing import write_region
 
     region = write_region(_before(base), value, path=target._view_path)
-    base._edge = region._edge
+    regraft(base, region._edge)
     refresh(base)
 
 

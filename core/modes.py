@@ -101,6 +101,8 @@ inference_met = False
 class inference_mode(Scope):
     """As ``no_grad``, and what is made inside may never enter a graph (PyTorch's name).
 
+    ``inference_mode(False)`` is a place inside where both are as if there were no such mode.
+
     >>> import anadrome as ad
     >>> with ad.inference_mode():
     ...     y = ad.ones(2) * 2
@@ -120,10 +122,8 @@ class inference_mode(Scope):
 
     def change(self, state: State) -> State:
         global inference_met
-        if not self.mode:
-            return state
-        inference_met = True
-        return state.but(grad=False, inference=True)
+        inference_met = inference_met or self.mode
+        return state.but(grad=not self.mode, inference=self.mode)
 
 
 def is_grad_enabled() -> bool:

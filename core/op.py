@@ -338,8 +338,8 @@ def op(
     take, nor, with ``"any bool"``, beside others; as a mapping, with PyTorch's words for it.
     ``samples``: sample calls, from which tests and the reference page are made.
     ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``. ``named``: the name
-    from what rules save, where it depends on the call. ``shown``: of its edges those that PyTorch
-    has, in PyTorch's order, where these are not all that have a rule.
+    from what rules save, where it depends on the call. ``shown(edges)``: the places of those
+    that PyTorch has, in PyTorch's order, where these are not all that have a rule.
     ``method``: also a Tensor method. ``inplace``: also a method with a trailing underscore.
     Raises ``DeclarationError`` for a declaration that contradicts itself or a name already taken.
     """

@@ -8,6 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from . import later
+from .copying import Copying
 from .looking import copied
 from .manager import exports
 from .tensor import Tensor
@@ -116,7 +117,9 @@ def _functions() -> Iterator[tuple[str, Any, FunctionType]]:
 
 def _methods() -> Iterator[tuple[str, Any, FunctionType]]:
     unasked = _NOT_METHODS.split()
-    for name, value in (*vars(Values).items(), *vars(Tensor).items()):
+    for name, value in (
+        *vars(Values).items(), *vars(Copying).items(), *vars(Tensor).items()
+    ):  # fmt: skip
         if name in unasked or (name.startswith("_") and not name.startswith("__")):
             continue
         full = f"torch.Tensor.{name}"

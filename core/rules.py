@@ -9,7 +9,7 @@ rule itself is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .backend import by_type
@@ -56,13 +56,13 @@ class OpNode(Node):
     def kind(self) -> Any:
         return self.op
 
-    def shown(self) -> tuple[Edge | None, ...]:
+    def shown(self) -> Sequence[int]:
         op = self.op
         if op.shown is not None:
             return op.shown(self.edges)
         if op.together:
-            return self.edges
-        return tuple(e for e, rule in zip(self.edges, op.rules) if rule is not NONE)
+            return range(len(self.edges))
+        return [place for place, rule in enumerate(op.rules) if rule is not NONE]
 
     def apply(self, grad: Any, create_graph: bool) -> Any:
         saved = self.saved

@@ -121,13 +121,20 @@ class Scope:
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
             generator = function(*args, **kwargs)
-            send: Any = None
+            step, sent = generator.send, None
             while True:
                 with self.clone():
                     try:
-                        value = generator.send(send)
+                        value = step(sent)
                     except StopIteration as stop:
                         return stop.value
-                send = yield value
+                try:
+                    step, sent = generator.send, (yield value)
+                except GeneratorExit:
+                    with self.clone():
+                        generator.close()
+                    raise
+                except BaseException as error:  # for the generator to handle
+                    step, sent = generator.throw, error
 
         return inside

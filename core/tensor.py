@@ -6,13 +6,13 @@ The class holds what a Tensor *is*. What can be *computed* with it is attached b
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from . import backend as backends
 from . import dtypes, modes
+from .copying import Copying
 from .device import device
 from .dtypes import dtype, from_native
 from .errors import ArgumentError, GraphError
@@ -29,7 +29,7 @@ _new = object.__new__
 LEAF: Any = ("leaf", 0)
 
 
-class Tensor(Values, Operators):
+class Tensor(Values, Copying, Operators):
     """An array with its place in the graph (PyTorch: ``torch.Tensor``).
 
     Make one with ``anadrome.tensor``, ``zeros``, ``randn``, …
@@ -109,6 +109,11 @@ class Tensor(Values, Operators):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"`.data` must be set to a Tensor, not {type(value).__name__}")
+        if self._edge is not None and not _can_require_grad(value.dtype):
+            raise GraphError(
+                "data set to a tensor that requires gradients must be floating point or complex "
+                f"dtype, not {value.dtype.name}; write e.g. `x.data = value.float()`"
+            )
         modes.touch(self, value)
         self._data = value._data
         self.__dict__.pop("_accumulator", None)
@@ -142,11 +147,10 @@ class Tensor(Values, Operators):
                 )
             self._edge = None
             return self
-        kind = self.dtype
-        if not (kind.is_floating_point or kind.is_complex):
+        if not _can_require_grad(self.dtype):
             raise GraphError(
                 "only Tensors of floating point and complex dtype can require gradients, not "
-                f"{kind.name}; write e.g. `x.float().requires_grad_()`"
+                f"{self.dtype.name}; write e.g. `x.float().requires_grad_()`"
             )
         self._edge = LEAF
         if self._base is not None:  # a view that is a leaf is where views of it begin
@@ -182,10 +186,17 @@ class Tensor(Values, Operators):
                 raise TypeError(
                     f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
                 )
+            if value is self:
+                raise GraphError("can't assign Variable as its own grad; assign a `.clone()`")
             if value._data.shape != self._data.shape:
                 raise GraphError(
                     f"assigned grad has data of a different size: {tuple(value.shape)} for a "
                     f"Tensor of size {tuple(self.shape)}"
+                )
+            if value.dtype is not self.dtype:
+                raise GraphError(
+                    f"attempting to assign a gradient with dtype {value.dtype.name} to a tensor of "
+                    f"dtype {self.dtype.name}; assign `value.to(x.dtype)`"
                 )
             modes.touch(value)
         modes.touch(self, new_grad=True)
@@ -241,6 +252,8 @@ class Tensor(Values, Operators):
         modes.touch(self)
         out = wrap(self._data)
         out._writes = self._shared_writes()
+        if modes.inference_met:
+            out._inference = self._inference
         if self._edge is not None:
             from .sites import caller
 
@@ -287,14 +300,12 @@ class Tensor(Values, Operators):
         if self._edge is LEAF or self._retains_grad:
             return
         self._retains_grad = True
-        holder = weakref.ref(self)
+        self._retain()
 
-        def keep(grad: Tensor) -> None:
-            kept = holder()
-            if kept is not None:
-                kept._grad = grad if kept._grad is None else kept._grad + grad
-
-        self.register_hook(keep)
+    def _retain(self) -> None:
+        assert self._edge is not None
+        node, nr = self._edge
+        node.hooked().retaining.append((nr, weakref.ref(self)))
 
     @property
     def retains_grad(self) -> bool:
@@ -302,41 +313,6 @@ class Tensor(Values, Operators):
         return self._retains_grad
 
     __hash__ = object.__hash__
-
-    def __copy__(self) -> Tensor:
-        out = _new(type(self))
-        out.__dict__.update(self._attributes())
-        out._data, out._edge = self._data, self._edge
-        out._writes = self._shared_writes()
-        return out
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf:
-            raise GraphError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment; use .detach() first"
-            )
-        if id(self) in memo:
-            return memo[id(self)]
-        out = _new(type(self))
-        memo[id(self)] = out
-        out._data = self._backend.asarray(self._data)
-        out._edge = self._edge
-        if self._grad is not None:
-            out._grad = self._grad.__deepcopy__(memo)
-        out.__dict__.update(copy.deepcopy(self._attributes(), memo))
-        return out
-
-    def _attributes(self) -> dict[str, Any]:
-        """What programs have set on this Tensor; our own names are all known to the class."""
-        return {k: v for k, v in self.__dict__.items() if not hasattr(Tensor, k)}
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled as values, dtype, device and whether it requires a gradient; never its graph."""
-        backend = self._backend
-        host = backend.to_host(self._data) if backend.holds_values else tuple(self.shape)
-        what = (type(self), host, self.dtype, str(self.device), self.requires_grad)
-        return _unpickled, (*what, self._attributes())
 
     def numel(self) -> int:
         """Number of elements."""
@@ -371,18 +347,8 @@ class Tensor(Values, Operators):
         return self.dtype.itemsize
 
 
-def _unpickled(
-    cls: type, host: Any, kind: dtype, place: str, requires_grad: bool, attributes: dict[str, Any]
-) -> Any:
-    backend = backends.for_device(place)
-    from .overriding import instance
-
-    out = instance(cls)
-    data = host if backend.holds_values else backend.xp.empty(host)
-    out._data = backend.asarray(data, dtype=backend.dtype(kind), device=device(place))
-    out._edge = LEAF if requires_grad else None
-    out.__dict__.update(attributes)
-    return out
+def _can_require_grad(kind: dtype) -> bool:
+    return kind.is_floating_point or kind.is_complex
 
 
 def wrap(data: Any) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import modes
 from .backend import by_type
+from .graph import Edge
 from .tensor import Tensor
 
 _PRUNE_AT = 64
@@ -26,6 +27,8 @@ def track(view: Tensor, of: Tensor, call: Callable[..., Any], keywords: dict[str
     data = of._data
     if not by_type[data.__class__].shares(view._data, data) and 0 not in view._data.shape:
         return
+    if modes.inference_met:  # whether values may enter a graph is a fact of their memory
+        view._inference = of._inference
     base = of._base
     if base is None:
         base = of
@@ -60,4 +63,11 @@ def refresh(base: Tensor) -> None:
         if view is None or view._base is not base:
             continue
         with modes.enable_grad():
-            view._edge = follow(view._view_path, base)._edge
+            regraft(view, follow(view._view_path, base)._edge)
+
+
+def regraft(tensor: Tensor, edge: Edge | None) -> None:
+    """Give a Tensor that was written another place in the graph; there it retains its gradient."""
+    tensor._edge = edge
+    if tensor._retains_grad and not tensor.is_leaf:
+        tensor._retain()

@@ -47,18 +47,16 @@ def backward(
     if inputs is not None:
         chosen = _inputs(inputs, "backward")
         wanted = _edges_of(chosen)
+        for t in chosen:
+            if isinstance(t, Tensor):
+                t.retain_grad()
     observe = None
     if verbose:
         from .narrate import Narrator
 
         observe = Narrator(roots)
     keep = create_graph if retain_graph is None else truth(retain_graph, "backward", "retain_graph")
-    found = _run(roots, seeds, keep, create_graph, wanted, True, observe)
-    if inputs is not None:
-        for leaf, g in zip(chosen, found):
-            if isinstance(leaf, Tensor) and not leaf.is_leaf and g is not None:
-                taken = g if isinstance(g, Tensor) else wrap(engine.as_array(g))
-                leaf._grad = taken if leaf._grad is None else leaf._grad + taken
+    _run(roots, seeds, keep, create_graph, wanted, True, observe)
     if observe is not None:
         observe.close(keep)
 
@@ -109,8 +107,17 @@ def grad(
             "materialize_grads cannot be used when the given input is a GradientEdge; give the "
             "Tensor itself"
         )
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
     if is_grads_batched:
-        return _batched(roots, chosen, grad_outputs, retain_graph, create_graph, allow_unused)
+        unused = allow_unused or materialize_grads
+        rows = _batched(roots, chosen, grad_outputs, retain_graph, create_graph, unused)
+        if materialize_grads:
+            return tuple([wrap(_zeros(x)) if g is None else g for g, x in zip(rows, chosen)])
+        return rows
     seeds = _seeds(roots, grad_outputs, create_graph)
     for x in chosen:
         if x._edge is None:
@@ -125,7 +132,7 @@ def grad(
     for x in chosen:
         g = found[wanted[x._gradient_edge()]]
         if g is None and materialize_grads:
-            g = by_type[x._data.__class__].xp.zeros(x._data.shape, dtype=x._data.dtype)
+            g = _zeros(x)
         if g is None and not allow_unused:
             raise GraphError(
                 "One of the differentiated Tensors appears to not have been used in the graph. "
@@ -147,8 +154,12 @@ def _batched(
     for i in range(count):
         last = i == count - 1
         keep = True if not last else (create if retain is None else retain)
-        rows.append(grad(roots, chosen, [s[i] for s in seeds], keep, create, unused))
+        rows.append(grad(roots, chosen, [s[i] for s in seeds], keep, create, allow_unused=unused))
     return tuple(None if column[0] is None else stack(list(column)) for column in zip(*rows))
+
+
+def _zeros(x: Tensor) -> Any:
+    return by_type[x._data.__class__].xp.zeros(x._data.shape, dtype=x._data.dtype)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

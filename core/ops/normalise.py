@@ -59,7 +59,7 @@ batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bi
                      joint=lambda g, x, mean, var, weight, eps, needs:
                          _batch_norm_eval_rule(g, x, mean, var, weight, eps, needs),
                      dtype=FLOAT, method=False, node="NativeBatchNormBackward0",
-                     shown=lambda edges: (edges[0], *edges[3:]),
+                     shown=lambda edges: (0, *range(3, len(edges))),
                      samples=call(Arr((4, 3)), Arr((3,)), Arr((3,), 0.5, 2), Arr((3,)), Arr((3,)),
                                   eps=1e-5)
                      + call(Arr((2, 3, 2, 2)), Arr((3,)), Arr((3,), 0.5, 2), None, None,

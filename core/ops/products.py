@@ -74,7 +74,7 @@ linear = op("linear", lambda xp, x, weight, bias=None: _linear(xp, x, weight, bi
             bias=lambda g: g,
             dtype=EQUAL, amp=HALF, method=False, node="AddmmBackward0",
             named=lambda shape, edges: _linear_name(len(shape), edges[2] is not None),
-            shown=lambda edges: (edges[2], *edges[:2]) if edges[2] is not None else edges[:2],
+            shown=lambda edges: (2, 0, 1) if edges[2] is not None else (0, 1),
             samples=shapes("5,2,3 4,3 4", "2,3 4,3 4", "3 4,3 4", "2,2,2,3 4,3"))
 #: Of vectors of three, along ``dim``.
 linalg_cross = op("linalg_cross", lambda xp, a, b, *, dim=-1: _cross(xp, a, b, dim),
