@@ -163,9 +163,9 @@ def on_purpose(error: BaseException) -> bool:
 
 
 def _of_library(frame: FrameType) -> bool:
-    """Whether a frame is Python's own or an array library's."""
+    """Whether a frame is Python's own, an array library's, or of code made for a class of ours."""
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return top in sys.stdlib_module_names or top in {
+    return top in (__name__.partition(".")[0], *sys.stdlib_module_names) or top in {
         c.__module__.partition(".")[0] for c in by_type
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import creation
 from .dtypes import as_dtype, bfloat16, float16, float32, get_default_dtype
-from .errors import DtypeError
+from .errors import ArgumentError, DtypeError
 from .layouts import check
 from .making import number
 from .ops import spectral
@@ -147,11 +147,11 @@ def _listed(dim: Any) -> tuple[Any, ...]:
 
 
 # -- several dimensions -----------------------------------------------------------------------
-def _several(name: str, x: Tensor, s: Any, dim: Any, default: Any) -> tuple[list[Any], list[int]]:
+def _several(name: str, x: Tensor, s: Any, dim: Any) -> tuple[list[Any], list[int]]:
     """The lengths (None: as they are) and the dimensions meant."""
     sizes = None if s is None else [whole(n, "s") for n in ((s,) if is_index(s) else s)]
-    if dim is None:
-        dim = default
+    if dim is None and name.endswith("2"):
+        raise ArgumentError(f"{name}(): argument 'dim' must be tuple of ints, not NoneType")
     if dim is None:
         dims = list(range(x.ndim)) if sizes is None else list(range(x.ndim - len(sizes), x.ndim))
         if sizes is not None and len(sizes) > x.ndim:
@@ -177,11 +177,9 @@ def _all_resized(x: Tensor, lengths: list[Any], dims: list[int]) -> Tensor:
     return x
 
 
-def _many(
-    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
-) -> Tensor:
+def _many(name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool) -> Tensor:
     x = _prepared(name, input, norm)
-    lengths, dims = _several(name, x, s, dim, default)
+    lengths, dims = _several(name, x, s, dim)
     x = _all_resized(x, lengths, dims)
     if not dims:
         return x.to(_complex_of(x))
@@ -197,10 +195,10 @@ def _complex_of(x: Tensor) -> Any:
 
 
 def _real_to_half(
-    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
+    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool
 ) -> Tensor:
     x = _prepared(name, input, norm, only_real=True)
-    lengths, dims = _several(name, x, s, dim, default)
+    lengths, dims = _several(name, x, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     x = _all_resized(x, lengths, dims)
@@ -212,10 +210,10 @@ def _real_to_half(
 
 
 def _half_to_real(
-    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool, default: Any
+    name: str, input: Tensor, s: Any, dim: Any, norm: str | None, inverse: bool
 ) -> Tensor:
     x = _prepared(name, input, norm)
-    lengths, dims = _several(name, x, s, dim, default)
+    lengths, dims = _several(name, x, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     last = 2 * (x.shape[dims[-1]] - 1) if lengths[-1] is None else lengths[-1]
@@ -234,73 +232,73 @@ _LAST_TWO = (-2, -1)
 @takes_out
 def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The spectrum over several dimensions, all by default (``torch.fft.fftn``)."""
-    return _many("fftn", input, s, dim, norm, False, None)
+    return _many("fftn", input, s, dim, norm, False)
 
 
 @takes_out
 def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """Of a spectrum the values, over several dimensions (PyTorch: ``torch.fft.ifftn``)."""
-    return _many("ifftn", input, s, dim, norm, True, None)
+    return _many("ifftn", input, s, dim, norm, True)
 
 
 @takes_out
 def fft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``fftn`` over the last two dimensions (PyTorch: ``torch.fft.fft2``)."""
-    return _many("fft2", input, s, dim, norm, False, _LAST_TWO)
+    return _many("fft2", input, s, dim, norm, False)
 
 
 @takes_out
 def ifft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``ifftn`` over the last two dimensions (PyTorch: ``torch.fft.ifft2``)."""
-    return _many("ifft2", input, s, dim, norm, True, _LAST_TWO)
+    return _many("ifft2", input, s, dim, norm, True)
 
 
 @takes_out
 def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The spectrum of real values, half of it in the last dimension (``torch.fft.rfftn``)."""
-    return _real_to_half("rfftn", input, s, dim, norm, False, None)
+    return _real_to_half("rfftn", input, s, dim, norm, False)
 
 
 @takes_out
 def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """Of such a half of a spectrum the real values (PyTorch: ``torch.fft.irfftn``)."""
-    return _half_to_real("irfftn", input, s, dim, norm, True, None)
+    return _half_to_real("irfftn", input, s, dim, norm, True)
 
 
 @takes_out
 def rfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``rfftn`` over the last two dimensions (PyTorch: ``torch.fft.rfft2``)."""
-    return _real_to_half("rfft2", input, s, dim, norm, False, _LAST_TWO)
+    return _real_to_half("rfft2", input, s, dim, norm, False)
 
 
 @takes_out
 def irfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``irfftn`` over the last two dimensions (PyTorch: ``torch.fft.irfft2``)."""
-    return _half_to_real("irfft2", input, s, dim, norm, True, _LAST_TWO)
+    return _half_to_real("irfft2", input, s, dim, norm, True)
 
 
 @takes_out
 def hfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """``hfft`` over several dimensions (PyTorch: ``torch.fft.hfftn``)."""
-    return _half_to_real("hfftn", input, s, dim, norm, False, None)
+    return _half_to_real("hfftn", input, s, dim, norm, False)
 
 
 @takes_out
 def ihfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """``ihfft`` over several dimensions (PyTorch: ``torch.fft.ihfftn``)."""
-    return _real_to_half("ihfftn", input, s, dim, norm, True, None)
+    return _real_to_half("ihfftn", input, s, dim, norm, True)
 
 
 @takes_out
 def hfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``hfftn`` over the last two dimensions (PyTorch: ``torch.fft.hfft2``)."""
-    return _half_to_real("hfft2", input, s, dim, norm, False, _LAST_TWO)
+    return _half_to_real("hfft2", input, s, dim, norm, False)
 
 
 @takes_out
 def ihfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``ihfftn`` over the last two dimensions (PyTorch: ``torch.fft.ihfft2``)."""
-    return _real_to_half("ihfft2", input, s, dim, norm, True, _LAST_TWO)
+    return _real_to_half("ihfft2", input, s, dim, norm, True)
 
 
 # -- around them ------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from .functional import copy_
 from .inplace import check_writable, write
 from .making import number
 from .ops.complex import view_as_complex
+from .ops.reduce import whole
 from .random import draw
 from .refusals import refusing
-from .sampling import bernoulli
+from .sampling import bernoulli, holding
 from .tensor import Tensor, wrap
 
 
@@ -52,14 +53,25 @@ def _made(
     return _filled(self, view_as_complex(values) if both else values)
 
 
+def _ends(name: str, ends: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """PyTorch's arguments ``from`` and ``to``; Python has no parameter of the first name."""
+    if len(ends) > 2:
+        raise TypeError(f"{name}() takes 2 positional arguments but {len(ends)} were given")
+    given = dict(zip(("from", "to"), ends))
+    for word, value in named.items():
+        if word not in ("from", "to"):
+            raise TypeError(f"{name}() got an unexpected argument {word!r}")
+        if word in given:
+            raise TypeError(f"{name}() got multiple values for argument {word!r}")
+        given[word] = value
+    return given
+
+
 @refusing
-def uniform_(
-    self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None, **other: float
-) -> Tensor:
-    """Fill with uniform values in [a, b); PyTorch calls the ends ``from`` and ``to``."""
-    a, b = other.pop("from", a), other.pop("to", b)
-    if other:
-        raise TypeError(f"uniform_() got an unexpected argument {next(iter(other))!r}")
+def uniform_(self: Tensor, *ends: float, generator: Any = None, **named: float) -> Tensor:
+    """Fill with uniform values in [from, to), which are 0 and 1 if they are not given."""
+    given = {"from": 0.0, "to": 1.0, **_ends("uniform_", ends, named)}
+    a, b = given["from"], given["to"]
     a, b = _real(a, "uniform_'s from"), _real(b, "uniform_'s to")
     if not a <= b:
         raise RuntimeError(
@@ -80,25 +92,26 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
 
 
 @refusing
-def random_(
-    self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None, **other: int
-) -> Tensor:
-    """Fill with integers: below ``high``, or as many as the type holds exactly.
+def random_(self: Tensor, *ends: int, generator: Any = None, **named: int) -> Tensor:
+    """Fill with integers: below ``to``, or as many as the type holds exactly.
 
-    ``random_()``, ``random_(to)`` and ``random_(from, to)`` as in PyTorch.
+    ``random_()``, ``random_(to)``, ``random_(from, to)`` and ``random_(from, None)`` as in PyTorch.
     """
-    given = "from" in other or high is not None or "to" in other
-    start, end = other.pop("from", low), other.pop("to", high)
-    if other:
-        raise TypeError(f"random_() got an unexpected argument {next(iter(other))!r}")
-    if not given and low:
-        start, end = 0, low
-    if end is None:
+    given = _ends("random_", ends, named)
+    if ends and len(given) == 1:
+        given = {"to": given["from"]}
+    if named and "from" in given and "to" not in given:
+        raise TypeError("random_() is missing the argument 'to'")
+    start = whole(given.get("from", 0), "from")
+    if given.get("to") is None and len(given) != 1:
         end = _largest(self.dtype) + 1
+    else:
+        end = whole(given["to"], "to")
     if start >= end:
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={start} >= to={end}"
         )
+    holding(self.dtype, start, end - 1)
     top = min(end, 2**63 - 1)
     values = draw("integers", tuple(self.shape), dtypes.int64, self.device, generator,
                   low=start, high=top)  # fmt: skip

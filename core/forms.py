@@ -7,7 +7,7 @@ from typing import Any
 
 from . import modes
 from .backend import by_type
-from .dtypes import as_dtype
+from .dtypes import as_dtype, bool_
 from .errors import ArgumentError, DtypeError
 from .inplace import assign, check_writable
 from .looking import answered
@@ -30,6 +30,8 @@ def inplace_composite(function: Callable[..., Any], name: str | None = None) -> 
                 f"{name}: input tensor dtype {self.dtype.name} and output tensor dtype "
                 f"{as_dtype(kind).name} should match in place; use {name[:-1]}"
             )
+        if name in ("cumsum_", "cumprod_") and self.dtype is not bool_:
+            keywords["dtype"] = self.dtype  # integers are added up in their own type
         source = self
         if modes.is_grad_enabled():
             # The rules of its ops may save this Tensor: they keep what it held before the write.

@@ -40,6 +40,11 @@ def sub(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
         return answered(error)
 
 
+def subtract(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """``sub`` (``torch.subtract``); it has no older form."""
+    return sub(input, other, alpha=alpha, out=out)
+
+
 def _reordered(name: str, alpha: Any, older: tuple[Any, ...]) -> tuple[Any, Any]:
     """``other`` and ``alpha`` of PyTorch's older form, in which ``alpha`` comes first."""
     if len(older) > 1 or isinstance(alpha, Tensor):
@@ -225,6 +230,11 @@ def _with_alpha(plain: Any) -> Any:
     return inplace
 
 
+def _subtract_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """In-place form of ``subtract``; returns self."""
+    return Tensor.sub_(self, other, alpha=alpha)
+
+
 def _div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """In-place form of ``div``; returns self."""
     if rounding_mode is None:
@@ -233,12 +243,12 @@ def _div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tens
 
 
 def _install() -> None:
-    for function in (add, sub, div, allclose, isclose, equal, dist, copy_, fill_, zero_):
+    for function in (add, sub, subtract, div, allclose, isclose, equal, dist, copy_, fill_, zero_):
         setattr(Tensor, function.__name__, function)
     Tensor.add_, Tensor.sub_ = _with_alpha(Tensor.add_), _with_alpha(Tensor.sub_)
     Tensor.div_ = _div_
     Tensor.multiply, Tensor.multiply_ = arithmetic.mul, Tensor.mul_
-    Tensor.subtract, Tensor.subtract_ = sub, Tensor.sub_
+    Tensor.subtract_ = _subtract_
     for name in ("divide", "true_divide"):
         setattr(Tensor, name, div)
         setattr(Tensor, name + "_", _div_)

@@ -43,6 +43,7 @@ from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
 from .ops.linalg_reflect import householder_product as householder_product
+from .ops.shape import broadcast_shapes
 from .out import takes_out
 from .refusals import refusing
 from .returned import returned
@@ -224,13 +225,21 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
         raise RuntimeError(
             f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
         )
+    if not 0 <= A.ndim - B.ndim <= 1:
+        raise RuntimeError(
+            f"{name}: input.dim() must be greater or equal to other.dim() and (input.dim() - "
+            f"other.dim()) <= 1: {tuple(A.shape)} and {tuple(B.shape)}"
+        )
     vector = A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape)
     if B.ndim < 1 or A.shape[-2] != (B if vector or B.ndim < 2 else B.mT).shape[-1]:
         raise RuntimeError(
             f"{name}: input.size(-2) should match other.size(-2): {tuple(A.shape)} and "
             f"{tuple(B.shape)}"
         )
+    # Of the batches PyTorch takes a B of fewer dimensions for vectors, whatever its shape.
+    batch = broadcast_shapes(A.shape[:-2], B.shape[:-1] if A.ndim > B.ndim else B.shape[:-2])
     right = B.unsqueeze(-1) if vector else B
+    right = right.expand((*batch, *right.shape[-2:]))
     m, n = A.shape[-2:]
     solution = linalg_spectral.pinv(A, rtol=rcond) @ right
     kind = A.detach().abs().dtype

@@ -53,6 +53,7 @@ from .functional import (
     fill,
     isclose,
     sub,
+    subtract,
 )
 from .layouts import (
     channels_last,
@@ -313,7 +314,7 @@ from .ranges import range
 from .refusals import refusing
 from .tensor import Tensor
 
-multiply, subtract, divide, concat = mul, sub, div, cat
+multiply, divide, concat = mul, div, cat
 concatenate, moveaxis, swapdims, row_stack = cat, movedim, transpose, vstack
 true_divide = div
 newaxis = None

@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from . import dtypes, modes
-from .errors import ShapeError, UnsupportedError
+from .errors import DtypeError, RangeError, ShapeError, UnsupportedError
 from .layouts import accept, check
 from .making import creates, finished, like, shape_of
 from .out import takes_out
@@ -87,6 +87,20 @@ def randn_like(
     return randn(tuple(input.shape), **given, generator=generator, requires_grad=requires_grad)
 
 
+def holding(kind: dtypes.dtype, start: int, last: int) -> None:
+    """Refuse numbers that the type does not hold: they would be others."""
+    if kind.is_complex:
+        raise DtypeError("random_() fills with integers, which are not complex")
+    if kind is dtypes.bool_:
+        low, high = 0, 1
+    else:
+        of = (dtypes.finfo if kind.is_floating_point else dtypes.iinfo)(kind)
+        low, high = int(of.min), int(of.max)
+    for name, value in (("from", start), ("to - 1", last)):
+        if not low <= value <= high:
+            raise RangeError(f"{name} is out of bounds for {kind.name}: {value}")
+
+
 @refusing
 def randint(
     low: Any = None,
@@ -124,6 +138,7 @@ def randint(
     kind = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
     if out is not None and dtype is None:
         kind = out.dtype
+    holding(kind, low, high - 1)
     values = draw("integers", shape_of((size,)), kind, device, generator, low=low, high=high)
     result = finished(wrap(values), requires_grad)
     if out is None:

@@ -93,3 +93,14 @@ def test_the_type_of_autocast(name):
             return str(getattr(L, name)(*x).dtype).split(".")[-1]
 
     assert kind(ad) == kind(torch)
+
+
+@each
+@pytest.mark.filterwarnings("ignore")
+def test_the_older_places_of_the_factors(name):
+    x, a, b = operands(name)
+    agree(lambda L, x, a, b: getattr(L, name)(2, x, a, b), x, a, b)
+    agree(lambda L, x, a, b: getattr(L, name)(2, x, 3, a, b), x, a, b)
+    agree(lambda L, x, a, b: getattr(x, name)(2, a, b), x, a, b)
+    agree(lambda L, x, a, b: getattr(x, name)(2, 0.5, a, b), x, a, b)
+    agree(lambda L, x, a, b: getattr(x.clone(), name + "_")(2, 0.5, a, b), x, a, b)

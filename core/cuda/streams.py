@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from ..border import Bordered
 from ..device import device as Device
 from . import _backend, _index
 
 
-class Stream:
+class Stream(Bordered):
     """A queue of work; work in two of them may overlap (``torch.cuda.Stream``).
 
     ``device``: where; None is the current one. ``priority``: lower goes first.
@@ -83,7 +84,7 @@ class Stream:
         return f"<anadrome.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"
 
 
-class Event:
+class Event(Bordered):
     """A mark in a stream (``torch.cuda.Event``).
 
     ``enable_timing``: two of them tell the time between (``a.elapsed_time(b)``, milliseconds).
@@ -126,7 +127,7 @@ class Event:
         return float(_backend().elapsed(self.native, end_event.native))
 
 
-class StreamContext:
+class StreamContext(Bordered):
     """Inside, work goes into the stream; None changes nothing (``torch.cuda.stream``)."""
 
     def __init__(self, stream: Stream | None) -> None:

@@ -59,7 +59,7 @@ def scaled_dot_product_attention(
         )
     if enable_gqa:
         key, value = _repeated_heads(query, key), _repeated_heads(query, value)
-    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    factor = max(query.shape[-1], 1) ** -0.5 if scale is None else scale  # no row: all is zero
     if attn_mask is None and not dropout_p and "attention" in query._backend.kernels:
         if query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
             return attention(query, key, value, scale=float(factor), causal=bool(is_causal))[0]

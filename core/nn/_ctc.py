@@ -103,7 +103,7 @@ def _lengths(name: str, given: Any, count: int) -> list[int]:
 
 def _padded(targets: Tensor, labels: list[int], sizes: Tensor, count: int) -> Tensor:
     """The targets as int64 (N, S), zero behind their lengths."""
-    if targets.dtype.is_floating_point or targets.dtype.name == "bool":
+    if targets.dtype.is_floating_point:
         raise DtypeError(f"targets must be integers, not {targets.dtype.name}; use `.long()`")
     longest = max(labels, default=0)
     line = arange(longest, device=targets.device)

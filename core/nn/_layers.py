@@ -9,6 +9,7 @@ from ..dtypes import float32
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..looking import answered
+from ..making import number
 from ..ops import normalise
 from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
@@ -300,6 +301,8 @@ def check_probability(p: float) -> None:
         outside = not 0.0 <= p <= 1.0
     except TypeError:
         raise TypeError(f"argument 'p' must be float, not {type(p).__name__}") from None
+    if p.__class__ is not float:
+        number(p, "p")
     if outside:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 

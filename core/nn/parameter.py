@@ -26,7 +26,7 @@ def _check_own(own: dict[str, Any]) -> None:
     In PyTorch nothing of its own is there.
     """
     for name in own:
-        if not hasattr(Tensor, name):
+        if callable(getattr(Tensor, name, callable)):  # no such attribute, or a method
             raise TypeError(f"Parameter.__new__() got an unexpected keyword argument {name!r}")
 
 

@@ -14,13 +14,13 @@ from ..samples import shapes
 from ..size import is_index
 from ..tensor import Tensor
 from . import products
+from .factors import factors, older_form
 from .products import (
     batches,
     blended,
     bmm,
     checked_mv,
     expandable,
-    factors,
     matmul_batched,
     mv,
     outer,
@@ -76,19 +76,27 @@ def _blended(call: Any, input: Tensor, a: Tensor, b: Tensor, beta: Any, alpha: A
 
 
 @takes_out
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     """``beta * input + alpha * (mat @ vec)`` (PyTorch: ``torch.addmv``)."""
+    if older:
+        return older_form(addmv, [input, mat, vec, *older], beta, alpha)
     checked_mv("addmv", mat, vec)
     expandable(input, (mat.shape[0],))
     return _blended(addmv_op, input, mat, vec, beta, alpha)
 
 
 @takes_out
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)`` (PyTorch: ``torch.addr``).
 
     Of their common type; of booleans ``&`` and ``|`` take the place of product and sum.
     """
+    if older:
+        return older_form(addr, [input, vec1, vec2, *older], beta, alpha)
     for label, x in (("vec1", vec1), ("vec2", vec2)):
         if x.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {label}, but got {x.ndim}-D")
@@ -113,9 +121,11 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
 
 @takes_out
 def baddbmm(
-    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+    input: Tensor, batch1: Tensor, batch2: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` (PyTorch: ``torch.baddbmm``)."""
+    if older:
+        return older_form(baddbmm, [input, batch1, batch2, *older], beta, alpha)
     batches("baddbmm", batch1, batch2)
     expandable(input, (*batch1.shape[:2], batch2.shape[2]))
     return _blended(baddbmm_op, input, batch1, batch2, beta, alpha)
@@ -123,9 +133,11 @@ def baddbmm(
 
 @takes_out
 def addbmm(
-    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+    input: Tensor, batch1: Tensor, batch2: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2).sum(0)`` (PyTorch: ``torch.addbmm``)."""
+    if older:
+        return older_form(addbmm, [input, batch1, batch2, *older], beta, alpha)
     batches("addbmm", batch1, batch2)
     expandable(input, (batch1.shape[1], batch2.shape[2]))
     return _blended(addbmm_op, input, batch1, batch2, beta, alpha)

@@ -181,41 +181,44 @@ def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 @takes_out
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = ...) -> Any:
     """Largest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise.
 
     PyTorch: ``torch.max``.
     """
-    if dim is None or other is not None or isinstance(dim, Tensor):
+    if dim is None or other is not ... or isinstance(dim, Tensor):
         _alone("max", dim, other, keepdim)
-    if isinstance(dim, Tensor) or other is not None:
-        return maximum(input, dim if other is None else other)
+    if isinstance(dim, Tensor) or other is not ...:
+        return maximum(input, dim if other is ... else other)
     if dim is None:
         return max_all(input)
     return Max(*max_dim(input, dim=_whole("max", dim), keepdim=keepdim))
 
 
 @takes_out
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = ...) -> Any:
     """Smallest value; ``(values, indices)`` along a dimension; or of two Tensors, pairwise.
 
     PyTorch: ``torch.min``.
     """
-    if dim is None or other is not None or isinstance(dim, Tensor):
+    if dim is None or other is not ... or isinstance(dim, Tensor):
         _alone("min", dim, other, keepdim)
-    if isinstance(dim, Tensor) or other is not None:
-        return minimum(input, dim if other is None else other)
+    if isinstance(dim, Tensor) or other is not ...:
+        return minimum(input, dim if other is ... else other)
     if dim is None:
         return min_all(input)
     return Min(*min_dim(input, dim=_whole("min", dim), keepdim=keepdim))
 
 
 def _alone(name: str, dim: Any, other: Any, keepdim: Any) -> None:
-    """Refuse arguments that belong to another form of the function, which would be dropped."""
-    if keepdim or (dim is not None and other is not None):
+    """Refuse arguments that belong to another form of the function, which would be dropped.
+
+    ``other``: an ellipsis where none was given; None is no Tensor.
+    """
+    if keepdim or (dim is not None and other is not ...):
         raise TypeError(
             f"{name}() takes a dim with keepdim, or another Tensor, or neither; got dim={dim!r}, "
-            f"keepdim={keepdim!r}" + (" and other" if other is not None else "")
+            f"keepdim={keepdim!r}" + (" and other" if other is not ... else "")
         )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import by_type
-from ..dtypes import bool_, float32, from_native
+from ..dtypes import bool_, from_native
 from ..errors import RangeError, UnsupportedError
 from ..looking import answered, met
-from ..making import number
 from ..modes import current
 from ..op import EQUAL, HALF, WIDEST, op
 from ..out import takes_out
 from ..samples import shapes
 from ..tensor import Tensor
 from .arithmetic import factor
+from .factors import factors, older_form
 from .shape import reshape
 
 
@@ -276,9 +276,11 @@ def _outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 @takes_out
 def _addmm_form(
-    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+    input: Tensor, mat1: Tensor, mat2: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` (PyTorch: ``torch.addmm``)."""
+    if older:
+        return older_form(_addmm_form, [input, mat1, mat2, *older], beta, alpha)
     _is_tensor("addmm", input=input, mat1=mat1, mat2=mat2)
     for label, x in (("mat1", mat1), ("mat2", mat2)):
         if x._data.ndim != 2:
@@ -287,14 +289,6 @@ def _addmm_form(
     beta, alpha = factors(input, beta, alpha)
     expandable(input, (mat1._data.shape[0], mat2._data.shape[1]))
     return addmm(input, mat1, mat2, beta=beta, alpha=alpha)
-
-
-def factors(x: Tensor, beta: Any, alpha: Any) -> tuple[Any, Any]:
-    """The two factors as numbers; beside integers they lose their fractions, as in PyTorch."""
-    beta, alpha = number(beta, "beta"), number(alpha, "alpha")
-    if x.dtype.category < float32.category:
-        return int(beta), int(alpha)
-    return tuple(v if isinstance(v, complex) else float(v) for v in (beta, alpha))  # type: ignore
 
 
 def expandable(x: Tensor, shape: tuple[int, ...]) -> None:

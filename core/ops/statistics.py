@@ -341,11 +341,10 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """
     if input.ndim != 1 or input.dtype.category != 1:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if minlength < 0:
+    if (size := whole_number(minlength, "minlength")) < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and tuple(weights.shape) != tuple(input.shape):
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    size = minlength
     if not input.numel():
         return input.new_zeros((size,), dtype=int64)  # whatever the weights, as in PyTorch
     if int(input.min().item()) < 0:

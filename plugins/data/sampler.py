@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -197,7 +198,7 @@ class DistributedSampler(Sampler[int]):
             group: Any = importlib.import_module("anadrome.distributed")
             num_replicas = group.get_world_size() if num_replicas is None else num_replicas
             rank = group.get_rank() if rank is None else rank
-        assert num_replicas is not None and rank is not None
+        num_replicas, rank = operator.index(num_replicas), operator.index(rank)  # type: ignore
         if rank >= num_replicas or rank < 0:
             raise ValueError(
                 f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"

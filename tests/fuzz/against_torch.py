@@ -122,7 +122,7 @@ def judged(
     if refused:
         return f"{LENIENT}: {told[:200]}" if worked else BOTH_REFUSE
     if not worked:
-        return f"{STRICT}: {ours.text[:200]}"
+        return f"{STRICT}: {ours.text[:400]}"
     if target.is_class:
         return SAME
     if any(word in target.path for word in _OF_THE_MACHINE):

@@ -203,6 +203,8 @@ DIFFERING = (
         "",
         infinite,
     ),
+    Difference("PyTorch multiplies by alpha, 1 + 0j; infinity times 0 is NaN", r"inf\+?-?nanj",
+               r"(add|sub|subtract|rsub)_?$", r"<complex", infinite),
     Difference("of nothing, where PyTorch's functions differ among themselves", r"nan",
                r"(std|var)(_mean)?$", r"<\w+ \((\d+, )*0[,)]"),
     Difference("an order that single precision does not hold", r"nan|inf", r"polygamma_?$",

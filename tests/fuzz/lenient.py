@@ -153,7 +153,7 @@ LENIENT = (
     Reason(
         "PyTorch's older constructors and signatures, of which ours are wider",
         r"can't be volatile|Legacy tensor new of|new\(\) received|new\(\): data must|"
-        r"Legacy tensor constructor|"
+        r"Legacy tensor constructor|converted to a scalar index|"
         r"only one element tensors",
         r"Tensor(\.new)?$|Variable$",
     ),
@@ -231,7 +231,7 @@ LENIENT = (
     Reason("a device names a device", r"must be str, not torch.device", r"device$"),
     Reason(
         "the level of a warning that is not given",
-        r"convert to C ssize_t",
+        r"convert to C ssize_t|converted to a scalar index|interpreted as an integer",
         r"(soft(max|min)|log_softmax)$",
     ),
     Reason(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .explained import Reason
 
 _CLASS = (
-    r"^((nn|distributions|optim|amp|cuda|profiler)\.(\w+\.)*|(?=GradScaler))"
+    r"^((nn|distributions|optim|amp|cuda|profiler|utils\.data)\.(\w+\.)*|(?=GradScaler))"
     r"([A-Z]\w*|profile|schedule|get_\w+_fn|custom_bwd)$"
 )
 
@@ -24,7 +24,8 @@ STRICT = (
         r"expected a dtype such as|a shape is made of|no backend serves|"
         r"Number of steps must be less than|normal_\(\) is not implemented for|"
         r"_cpu. not implemented for .Complex|^TypeError: Size\(\) takes an iterable|"
-        r"^TypeError: only integer tensors of a single element",
+        r"^TypeError: only integer tensors of a single element|"
+        r"there is no 0$|^IndexError: invalid index of a 0-dim",
         rf"{_CLASS}|^Generator$",
     ),
     Reason(
@@ -185,6 +186,13 @@ STRICT = (
     Reason("a shape is one", r"'NoneType' object is not iterable", r"broadcast_shapes"),
     Reason("pivots of another matrix", r"list index out of range", r"lu_unpack"),
     Reason("a number of frequencies is not negative", r"inconsistent with step sign"),
+    Reason(
+        "in place a Tensor keeps its shape; PyTorch's addbmm_ alone makes it larger, and so writes "
+        "over what lies behind a view",
+        r"doesn't match the broadcast shape",
+        r"addbmm_$",
+    ),
+    Reason("classes are integers; PyTorch cuts fractions", r"targets must be integers", "ctc_loss"),
     Reason("a bias is a vector", r"size of tensor a", r"linear$"),
     Reason("a decay that is no number", r"Invalid decay value nan"),
     Reason(

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from ...border import enclose
 from ...dtypes import bfloat16, float16, float32, float64
 from ...tensor import Tensor
 from .. import functional as F
@@ -15,6 +16,7 @@ from .loss import _WeightedLoss
 _POLICIES = ("auto", "accurate", "balanced", "compact")
 
 
+@enclose
 @dataclasses.dataclass(frozen=True)
 class LinearCrossEntropyOptions:
     """How PyTorch would cut the batch to save memory (``torch.nn.LinearCrossEntropyOptions``).
