@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 from .arriving import Arriving
 from .device import device
-from .dtypes import BY_NAME, bfloat16, dtype, float16, float32
+from .dtypes import BARE, BY_NAME, dtype, float32, from_native
 from .errors import BackendError
 
 
@@ -55,7 +55,7 @@ class Backend:
     block: int | None = None
     #: Smaller parameters are gathered into one, also where a kernel updates many at once.
     gathered_below: int = 0
-    #: Names of our dtypes that the library lacks.
+    #: Names of our dtypes that the library lacks (those of ``dtypes.BARE`` need not be named).
     unsupported_dtypes: frozenset[str] = frozenset()
     #: Whether what ``number`` returns may be kept, and be an operand again and again.
     lasting_numbers = True
@@ -217,26 +217,33 @@ class Backend:
         """The declared forward bound to ``xp``; a kernel falls back on it for rare arguments."""
         from .op import KEEP
 
-        halves = {self.dtypes[d] for d in (float16, bfloat16) if d in self.dtypes}
-        if op.dtype is KEEP or not halves:
+        narrow = {
+            native for d, native in self.dtypes.items() if d.is_floating_point and d.itemsize < 4
+        }
+        if op.dtype is KEEP or not narrow:
             return functools.partial(op.forward, self.xp)
-        return self._rounded_once(op.forward, halves)
+        return self._rounded_once(op, narrow)
 
-    def _rounded_once(self, forward: Callable[..., Any], halves: set[Any]) -> Callable[..., Any]:
+    def _rounded_once(self, op: Any, narrow: set[Any]) -> Callable[..., Any]:
         """A declared forward, which on half precision is computed in float32 and rounded once.
 
         It is more exact, as fast, and does not depend on how a library mixes Python numbers with
         bfloat16 (NumPy's makes float32 of that).
         """
+        from .align import admitted
+
         xp = self.xp
         wide = self.dtypes[float32]
+        forward = op.forward
 
         def run(*arrays: Any, **keywords: Any) -> Any:
             kind = getattr(arrays[0], "dtype", None)
-            if kind not in halves:
+            if kind not in narrow:
                 return forward(xp, *arrays, **keywords)
+            if op.special[from_native[kind].kind]:
+                admitted(op, arrays[0])
             lifted = [
-                xp.astype(a, wide) if getattr(a, "dtype", None) in halves else a for a in arrays
+                xp.astype(a, wide) if getattr(a, "dtype", None) in narrow else a for a in arrays
             ]
             out = forward(xp, *lifted, **keywords)
             if out.__class__ is tuple:
@@ -248,11 +255,12 @@ class Backend:
     @functools.cached_property
     def dtypes(self) -> dict[dtype, Any]:
         """Our dtypes to the library's."""
-        return {
-            d: self.native_dtype(d)
-            for name, d in BY_NAME.items()
-            if name not in self.unsupported_dtypes
-        }
+        found = {}
+        for name, d in BY_NAME.items():
+            if name not in self.unsupported_dtypes:
+                with suppress(AttributeError, TypeError) if d in BARE else nullcontext():
+                    found[d] = self.native_dtype(d)
+        return found
 
     def dtype(self, d: dtype) -> Any:
         """The library's dtype, or an error that names what the backend has."""

@@ -41,6 +41,8 @@ def align(op: Op, values: Any) -> list[Any]:
             f"{op.name}(): expected all tensors to have the same dtype, but got {found}; cast one "
             "with `.to(...)`"
         )
+    if target.kind == dtypes.FLOAT8 and "float8" in op.refuses:
+        raise unsupported(op, next(v for v in values if v.__class__ is cls), target)
     if "any bool" in op.refuses and any(kind is dtypes.bool_ for kind, rank in kinds if rank):
         raise DtypeError(op.refuses["any bool"])
     if op.dtype is FLOAT and target.category < FLOATING:
@@ -66,19 +68,16 @@ def align(op: Op, values: Any) -> list[Any]:
 def admitted(op: Op, array: Any) -> Any:
     """An array of an element type that needs a cast, cast; or an error if the op refuses it."""
     kind = from_native[array.dtype]
-    category = KINDS[kind.category]
-    if category in op.refuses:
+    if kind.kind == dtypes.FLOAT8 or KINDS[kind.category] in op.refuses:
         raise unsupported(op, array, kind)
     return cast(array, dtypes.get_default_dtype()) if op.dtype is FLOAT else array
 
 
 def unsupported(op: Op, array: Any, kind: dtypes.dtype) -> UnsupportedError:
     """What PyTorch says of an element type that an op is not written for."""
-    from .facts import LEGACY
-
     place = by_type[array.__class__].device_of(array).type
-    name = f"\"{op.name}_{place}\" not implemented for '{LEGACY[kind.name]}'"
-    category = KINDS[kind.category]
+    name = f"\"{op.name}_{place}\" not implemented for '{dtypes.LEGACY[kind.name]}'"
+    category = KINDS[kind.kind]
     return UnsupportedError(f"{op.refuses.get(category) or name}; {_INSTEAD[category]}")
 
 
@@ -88,6 +87,7 @@ _INSTEAD = {
     "int": "write e.g. `x.float()`",
     "float": "write e.g. `x.long()`",
     "complex": "write e.g. `x.real` or `x.abs()`",
+    "float8": "write e.g. `x.float()`",
 }
 
 
@@ -100,7 +100,8 @@ def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
     backend = by_type[cls]
     out = backend.number(value, native)
     beyond = value.__class__ is int and not -(2**63) <= value < 2**63  # bfloat16 compares with none
-    if beyond or not backend.lasting_numbers:
+    # One known beside floats of 8 bits would spare ops that refuse them the way through `align`.
+    if beyond or not backend.lasting_numbers or from_native[native].kind == dtypes.FLOAT8:
         return out
     # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which
     # is a new key each time.

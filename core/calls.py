@@ -57,7 +57,7 @@ def build(op: Op) -> Callable[..., Any]:
 def _unary(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    special = op.special if any(op.special) else None
+    special = op.special if op.looks else None
     plain: Any = ()  # the element type that was last found to be none of those
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
@@ -81,7 +81,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         array = x._data
         cls = array.__class__
         if special and array.dtype is not plain:
-            if special[from_native[array.dtype].category]:
+            if special[from_native[array.dtype].kind]:
                 array = admitted(op, array)
             else:
                 plain = array.dtype
@@ -131,7 +131,7 @@ def _no_operand(value: Any) -> bool:
 def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    special = op.special if any(op.special) else None
+    special = op.special if op.looks else None
     plain: Any = ()  # the element type that was last found to be none of those
     aligned = op.dtype is not KEEP
     recordable = op.has_rules
@@ -205,7 +205,7 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
             if special and getattr(x, "dtype", None) is not plain:
                 # Of two operands one may be a number still, where the backend likes that best.
                 array = y if x.__class__ in NUMBERS else x
-                if special[from_native[array.dtype].category]:
+                if special[from_native[array.dtype].kind]:
                     admitted(op, array)
                     x, y = align(op, (x, y))
                 else:
@@ -258,7 +258,7 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
 def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     implementations = op.implementations
     record = own(shared_record)
-    special = op.special if any(op.special) else None
+    special = op.special if op.looks else None
     plain: Any = ()  # the element type that was last found to be none of those
     recordable = op.rules[0] is not NONE
     pick = op.picks[0]
@@ -284,7 +284,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
         array = x._data
         cls = array.__class__
         if special and array.dtype is not plain:
-            if special[from_native[array.dtype].category]:
+            if special[from_native[array.dtype].kind]:
                 array = admitted(op, array)
             else:
                 plain = array.dtype

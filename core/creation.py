@@ -43,7 +43,9 @@ def _plain(data: Any) -> Any:
     return data if backend is None else backend.to_host(data)
 
 
-def _leaves(data: Any, types: set[type], kinds: list[dtypes.dtype]) -> None:
+def _leaves(
+    data: Any, types: set[type], kinds: list[dtypes.dtype], wanted: dtypes.dtype | None
+) -> None:
     """The Python types among the numbers of nested lists, and the dtypes among their arrays."""
     here = set(map(type, data))
     types |= here & _PLAIN
@@ -51,9 +53,14 @@ def _leaves(data: Any, types: set[type], kinds: list[dtypes.dtype]) -> None:
         return
     for x in data:
         if isinstance(x, (list, tuple, range)):
-            _leaves(x, types, kinds)
+            _leaves(x, types, kinds, wanted)
         elif isinstance(x, Tensor):
             kinds.append(x.dtype)
+            if wanted and x.dtype.category > dtypes.int64.category >= wanted.category:
+                raise TypeError(
+                    "only integer tensors of a single element can be converted to an index; write "
+                    "`.item()`, and round it"
+                )
         elif hasattr(x, "dtype"):
             kinds.append(dtypes.from_native[x.dtype])
         elif type(x) not in _PLAIN:
@@ -63,14 +70,14 @@ def _leaves(data: Any, types: set[type], kinds: list[dtypes.dtype]) -> None:
                 raise RuntimeError(f"Could not infer dtype of {type(x).__name__}")
 
 
-def _listed(data: Any) -> tuple[Any, dtypes.dtype | None]:
+def _listed(data: Any, wanted: dtypes.dtype | None) -> tuple[Any, dtypes.dtype | None]:
     """Nested lists as numbers, and the dtype that PyTorch infers (None: as from numbers)."""
     types: set[type] = set()
     kinds: list[dtypes.dtype] = []
     if isinstance(data, range):
         return list(data), dtypes.int64
     try:
-        _leaves(data, types, kinds)
+        _leaves(data, types, kinds, wanted)
     except RecursionError:
         raise DomainError("nested too deeply for a Tensor, or it holds itself") from None
     if not kinds:
@@ -124,7 +131,7 @@ def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
         raise TypeError(f"tensor() takes numbers, nested lists and arrays, not a class: {data}")
     from_array = hasattr(data, "dtype") and hasattr(data, "shape")
     if isinstance(data, (list, tuple, range)):
-        data, found = _listed(data)
+        data, found = _listed(data, wanted)
         wanted = wanted or found
     elif data is None:
         raise RuntimeError("Could not infer dtype of NoneType")
@@ -136,7 +143,7 @@ def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}; write list(...) of it")
     try:
         if wanted is not None:
-            array = backend.asarray(data, dtype=backend.dtype(wanted), device=on)
+            array = _of_kind(backend, data, wanted, on)
         elif from_array:
             array = backend.asarray(data, device=on)
         else:
@@ -150,6 +157,18 @@ def _from_data(data: Any, wanted: dtypes.dtype | None, device: Any) -> Tensor:
         ) from error
     dtypes.from_native[array.dtype]  # raises for strings and objects
     return wrap(array)
+
+
+def _of_kind(backend: backends.Backend, data: Any, wanted: dtypes.dtype, device: Any) -> Any:
+    try:
+        return backend.asarray(data, dtype=backend.dtype(wanted), device=device)
+    except OverflowError:
+        if wanted.is_signed or wanted is dtypes.uint64:
+            raise
+        wide = backend.asarray(data, dtype=backend.dtype(dtypes.int64), device=device)
+        if bool((abs(wide) > dtypes.iinfo(wanted).max).any()):
+            raise
+        return backend.xp.astype(wide, backend.dtype(wanted))  # negative numbers wrap round
 
 
 def _inferred(backend: backends.Backend, data: Any, device: Device | None) -> Any:

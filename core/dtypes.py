@@ -16,6 +16,8 @@ shown_as = "anadrome"
 
 #: Order of the categories: mixing two of them gives the higher one.
 _BOOL, _INT, _FLOAT, _COMPLEX = range(4)
+#: What ops ask beyond the categories: floats of 8 bits are kept and cast, hardly computed with.
+FLOAT8 = 4
 
 
 class dtype:
@@ -25,12 +27,15 @@ class dtype:
     ``is_signed``.
     """
 
-    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
+    __slots__ = (
+        "category", "is_complex", "is_floating_point", "is_signed", "itemsize", "kind", "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, itemsize: int, category: int, signed: bool = True) -> None:
         self.name = name
         self.itemsize = itemsize
         self.category = category
+        self.kind = FLOAT8 if name.startswith("float8") else category
         self.is_floating_point = category == _FLOAT
         self.is_complex = category == _COMPLEX
         self.is_signed = signed
@@ -71,9 +76,8 @@ ALL = (
     bool_, uint8, int8, int16, int32, int64,
     float16, bfloat16, float32, float64, complex64, complex128,
 )  # fmt: skip
-BY_NAME = {d.name: d for d in ALL}
 
-# Types that PyTorch's programs compare with and look up; no Tensor here is of one.
+# These PyTorch promotes to nothing: a program casts them first.
 uint16 = dtype("uint16", 2, _INT, signed=False)
 uint32 = dtype("uint32", 4, _INT, signed=False)
 uint64 = dtype("uint64", 8, _INT, signed=False)
@@ -81,16 +85,25 @@ float8_e4m3fn = dtype("float8_e4m3fn", 1, _FLOAT)
 float8_e4m3fnuz = dtype("float8_e4m3fnuz", 1, _FLOAT)
 float8_e5m2 = dtype("float8_e5m2", 1, _FLOAT)
 float8_e5m2fnuz = dtype("float8_e5m2fnuz", 1, _FLOAT)
+BARE = (
+    uint16, uint32, uint64, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz,
+)  # fmt: skip
+BY_NAME = {d.name: d for d in ALL + BARE}
+
+# Types that PyTorch's programs compare with and look up; no Tensor here is of one.
 float8_e8m0fnu = dtype("float8_e8m0fnu", 1, _FLOAT)
 complex32 = dtype("complex32", 4, _COMPLEX)
 
 #: By name, too.
-NAMED_ONLY = {
-    d.name: d
-    for d in (
-        uint16, uint32, uint64, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz,
-        float8_e8m0fnu, complex32,
-    )
+NAMED_ONLY = {d.name: d for d in (float8_e8m0fnu, complex32)}
+
+#: As PyTorch's messages and its older classes name them.
+LEGACY = {
+    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
+    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    "complex32": "ComplexHalf", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+    **{d.name: d.name.capitalize() for d in (*BARE[3:], float8_e8m0fnu)},
 }  # fmt: skip
 
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
@@ -277,6 +290,11 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     return from_.category <= to.category or (from_.category == _INT and to.category == _INT)
 
 
+_PROMOTED = frozenset(ALL)
+_UNSIGNED = frozenset(BARE[:3])
+_FLOATING = frozenset(d for d in ALL if d.category == _FLOAT)
+
+
 def promote_types(a: dtype, b: dtype) -> dtype:
     """The smallest type that holds both (PyTorch: ``torch.promote_types``).
 
@@ -291,10 +309,16 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     except AttributeError:
         kinds = f"{type(a).__name__} and {type(b).__name__}"
         raise ArgumentError(f"promote_types() takes two dtypes, not {kinds}") from None
-    if a.name in NAMED_ONLY or b.name in NAMED_ONLY:
-        raise DtypeError(f"Promotion for {a!r} and {b!r} is not supported; cast one of them")
+    low, high = (a, b) if a.category < b.category else (b, a)
+    if not (a in _PROMOTED and b in _PROMOTED):
+        if low in _UNSIGNED and high in _FLOATING:
+            return high
+        which = "Float8 Types" if FLOAT8 in (a.kind, b.kind) else "uint16, uint32, uint64 types"
+        raise DtypeError(
+            f"Promotion for {which} is not supported, attempted to promote {LEGACY[a.name]} and "
+            f"{LEGACY[b.name]}; cast one of them"
+        )
     if other_kind:
-        low, high = (a, b) if a.category < b.category else (b, a)
         if high is complex64 and low is float64:
             return complex128
         return high

@@ -72,17 +72,10 @@ def _share_memory_(self: Tensor) -> Tensor:
 
 
 # -- kinds ----------------------------------------------------------------------------------------
-LEGACY = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
-
-
 def legacy_name(kind: dtypes.dtype, place: str) -> str:
     """``torch.FloatTensor``: dtype and device as PyTorch used to name them."""
     where = "" if place == "cpu" else f"{place}."
-    return f"{dtypes.shown_as}.{where}{LEGACY[kind.name]}Tensor"
+    return f"{dtypes.shown_as}.{where}{dtypes.LEGACY[kind.name]}Tensor"
 
 
 @refusing
@@ -92,8 +85,8 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         return legacy_name(self.dtype, self.device.type)
     if isinstance(dtype, str):
         name = dtype.rpartition(".")[2].removesuffix("Tensor")
-        for ours, theirs in LEGACY.items():
-            if theirs == name:
+        for ours, theirs in dtypes.LEGACY.items():
+            if theirs == name and ours in dtypes.BY_NAME:
                 place = "cuda" if ".cuda." in dtype else "cpu"
                 return self.to(dtype=dtypes.BY_NAME[ours], device=place)
         raise ValueError(f"invalid type: {dtype!r}")

@@ -29,7 +29,7 @@ def general(op: Op) -> Callable[..., Any]:
     wanted = len(op.keywords)
     floats = op.dtype is FLOAT
     keeps = op.dtype is KEEP
-    refuses = op.special if op.refuses else None
+    refuses = op.special if op.looks and op.refuses else None
     several = len(op.outputs) > 1
     mutates = bool(op.mutates)
     without_rule = tuple(i for i, rule in enumerate(op.rules) if rule is NONE)
@@ -83,7 +83,7 @@ def general(op: Op) -> Callable[..., Any]:
                     pairs = [followed(a, d, e) for a, d, e in zip(args, arrays, edges)]
                     args = tuple([a for a, _ in pairs])
                     edges = [e for _, e in pairs]
-            if refuses and refuses[from_native[arrays[0].dtype].category]:
+            if refuses and refuses[from_native[arrays[0].dtype].kind]:
                 admitted(op, arrays[0])
             data = implementations[cls](*arrays, **keywords)
         except Exception as error:

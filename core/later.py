@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .dtypes import NAMED_ONLY
+from .dtypes import BARE, NAMED_ONLY
 from .places import MODULES
 from .tensor import Tensor
 
@@ -35,7 +35,7 @@ FOREACH += [f"_foreach_{n}_" for n in _EACH_IN_PLACE.split()]
 
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
-    "anadrome.dtypes": f"chalf {' '.join(NAMED_ONLY)}",
+    "anadrome.dtypes": " ".join(["chalf", *NAMED_ONLY, *[d.name for d in BARE]]),
     "anadrome.storage": "TypedStorage UntypedStorage resize_as_",
     "anadrome.counts": "binomial poisson",
     "anadrome.special": "i0 multigammaln mvlgamma",

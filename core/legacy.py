@@ -70,20 +70,19 @@ class _Legacy(type):
 
 
 def _types(place: str) -> dict[str, Any]:
-    from .facts import LEGACY
-
     return {
         f"{name}Tensor": _Legacy(
             f"{name}Tensor",
             (),
             {
-                "legacy_dtype": dtypes.BY_NAME[kind],
+                "legacy_dtype": kind,
                 "place": place,
-                "__doc__": f"A {kind} Tensor on {place} (PyTorch: ``torch.{name}Tensor``).",
+                "__doc__": f"A {kind.name} Tensor on {place} (PyTorch: ``torch.{name}Tensor``).",
                 "__module__": __name__,
             },
         )
-        for kind, name in LEGACY.items()
+        for kind in dtypes.ALL
+        for name in (dtypes.LEGACY[kind.name],)
     }
 
 

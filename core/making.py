@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from operator import index
 from typing import Any
@@ -153,11 +154,19 @@ def converted(value: Any, kind: dtypes.dtype) -> Any:
                 f"value cannot be converted to type {kind.name} without overflow: {value}"
             )
         return int(value) % 2**limits.bits if not limits.min else int(value)
-    if category < dtypes.complex64.category and isinstance(value, complex) and value.imag:
+    beyond = category < dtypes.complex64.category and isinstance(value, complex) and value.imag
+    if category == dtypes.float32.category and value.__class__ is float:
+        beyond = _largest(kind) < abs(value) < math.inf
+    if beyond:
         raise RuntimeError(
             f"value cannot be converted to type {kind.name} without overflow: {value}"
         )
     return within_64_bits(value, kind)
+
+
+@functools.cache
+def _largest(kind: dtypes.dtype) -> float:
+    return dtypes.finfo(kind).max
 
 
 def within_64_bits(value: Any, kind: dtypes.dtype) -> Any:

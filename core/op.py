@@ -41,8 +41,8 @@ HALF = Word("HALF")  # runs in the autocast dtype
 FULL = Word("FULL")  # runs in float32
 WIDEST = Word("WIDEST")  # runs in the widest type among its inputs
 
-#: The categories of element types, in their order.
-KINDS = ("bool", "int", "float", "complex")
+#: The categories of element types, in their order, and floats of 8 bits.
+KINDS = ("bool", "int", "float", "complex", "float8")
 
 #: The table: every declared op by name.
 table: dict[str, Op] = {}
@@ -96,10 +96,12 @@ class Op:
         self.holomorphic = holomorphic
         self.only_tensors = only_tensors
         self.refuses = refuses
-        #: By category of element type: whether arrays of it are cast or refused.
+        #: By kind of element type: whether arrays of it are cast or refused. For floats of 8 bits
+        #: alone nobody looks, but ``Backend.composed``.
         self.special = tuple(
             [(dtype is FLOAT and n < 2) or category in refuses for n, category in enumerate(KINDS)]
         )
+        self.looks = any(self.special[:-1])
         self.samples = samples
         self.plugin = _declaring.get()
         self.outputs = outputs
@@ -237,8 +239,7 @@ class Op:
         )
         text = f"{self.name}({told}): {error}"
         if isinstance(error, ValueError) and "broadcast" in str(error):
-            reason = mismatch(arrays)
-            if reason:
+            if reason := mismatch(arrays):
                 text = f"{reason}: {self.name}({told})"
         for theirs, ours in BOOLEAN.items():
             if theirs in str(error):
@@ -312,6 +313,7 @@ def op(
     holomorphic: bool = True,
     only_tensors: tuple[str, ...] = (),
     refuses: Mapping[str, str] | Sequence[str] = (),
+    float8: bool = False,
     samples: Any = None,
     node: str | None = None,
     named: Callable[..., str] | None = None,
@@ -336,6 +338,7 @@ def op(
     ``only_tensors``: inputs that may not be Python numbers.
     ``refuses``: categories of element types (``"bool"``, ``"int"``, ``"complex"``) that it does not
     take, nor, with ``"any bool"``, beside others; as a mapping, with PyTorch's words for it.
+    ``float8``: it takes floats of 8 bits, as with KEEP.
     ``samples``: sample calls, from which tests and the reference page are made.
     ``node``: PyTorch's name of the node where it is not ``<Name>Backward0``. ``named``: the name
     from what rules save, where it depends on the call. ``shown(edges)``: the places of those
@@ -350,9 +353,9 @@ def op(
         raise DeclarationError(
             f"an op named {name!r} exists already (from {table[name].plugin}); choose another name"
         )
+    told = refuses if isinstance(refuses, Mapping) else dict.fromkeys(refuses, "")
     if mutates and not rules:
-        names = forward.__code__.co_varnames[1 : forward.__code__.co_argcount]
-        rules = dict.fromkeys(names, NONE)
+        rules = dict.fromkeys(forward.__code__.co_varnames[1 : forward.__code__.co_argcount], NONE)
     declared = Op(
         name,
         forward,
@@ -367,7 +370,7 @@ def op(
         spread=spread,
         holomorphic=holomorphic,
         only_tensors=only_tensors,
-        refuses=refuses if isinstance(refuses, Mapping) else dict.fromkeys(refuses, ""),
+        refuses=told if float8 or dtype is KEEP else {**told, "float8": ""},
         samples=samples,
         node=node,
         named=named,

@@ -135,14 +135,17 @@ def load(
             data = file.read()
     # A safetensors file has its JSON header at byte 8; the eight before it may be any number.
     if data[8:9] != b"{":
+        from .torch_files.legacy import is_stream, read_stream
         from .torch_files.reading import is_archive, read
 
         if is_archive(data):
             return read(name, data, map_location, weights_only is False)
+        if is_stream(data):
+            return read_stream(name, data, map_location, weights_only is False)
         if data[:1] == b"\x80":
             raise SerializationError(
-                f"{name!r} is a bare pickle or a PyTorch file from before version 1.6, which is "
-                "not read; where PyTorch is, write it again with torch.save(torch.load(path), path)"
+                f"{name!r} is a bare pickle, which is not read; write it again with "
+                "torch.save(pickle.load(file), path)"
             )
     tensors, note = parse(name, data, map_location)
     if note.get("structure") is None:

@@ -18,6 +18,13 @@ from .refusals import refusing
 from .tensor import Tensor
 
 
+def _load_from_bytes(b: bytes) -> Any:
+    """A storage out of a tensor that PyTorch pickled; for what rebuilds the tensor."""
+    from .torch_files.legacy import read_stream
+
+    return read_stream("a pickled storage", b)
+
+
 class UntypedStorage:
     """The memory under a Tensor; two are equal if they are the same memory.
 

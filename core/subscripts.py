@@ -11,7 +11,7 @@ from typing import Any
 
 from . import backend as backends
 from . import modes, sites
-from .dtypes import from_native
+from .dtypes import BARE, from_native
 from .tensor import Tensor
 
 _ALL = slice(None)
@@ -119,7 +119,7 @@ def _read(x: Tensor, i: Any) -> Any:
         modes.touch(i)
         kind = i.dtype
         data = i._data
-        if kind.is_floating_point or kind.is_complex:
+        if kind.is_floating_point or kind.is_complex or kind in BARE:
             raise IndexError(
                 "tensors used as indices must be long, int, byte or bool tensors, not "
                 f"{kind.name}; use `.long()`"

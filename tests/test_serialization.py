@@ -25,6 +25,7 @@ DTYPES = (
     ad.int32,
     ad.uint8,
     ad.complex64,
+    *ad.dtypes.BARE,
 )
 
 

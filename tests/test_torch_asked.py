@@ -16,14 +16,15 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 NAMED_ONLY = list(ad.dtypes.NAMED_ONLY)
+BARE = [kind.name for kind in ad.dtypes.BARE]
 
 
 def of(L: Any, name: str) -> Any:
     return importlib.import_module(f"{L.__name__}.{name}")
 
 
-@pytest.mark.parametrize("name", NAMED_ONLY)
-def test_types_that_no_tensor_has_tell_their_facts(name: str) -> None:
+@pytest.mark.parametrize("name", NAMED_ONLY + BARE)
+def test_types_that_few_tensors_have_tell_their_facts(name: str) -> None:
     def facts(L: Any) -> Any:
         kind = getattr(L, name)
         limits = (L.iinfo if "uint" in name else L.finfo)(kind)

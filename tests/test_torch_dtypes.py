@@ -15,6 +15,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 NAMES = [d.name for d in dtypes.ALL]
+EVERY = list(dtypes.BY_NAME)
 NUMBERS = [True, 2, 2.5, 1 + 2j]
 
 
@@ -34,12 +35,15 @@ def outcome(function: Any, *args: Any) -> str:
         return "refused"
 
 
-@pytest.mark.parametrize("a", NAMES)
+@pytest.mark.parametrize("a", EVERY)
 def test_promote_types(a: str) -> None:
-    for b in NAMES:
-        wanted = torch.promote_types(getattr(torch, a), getattr(torch, b))
-        found = ad.promote_types(dtypes.BY_NAME[a], dtypes.BY_NAME[b])
-        assert f"torch.{found.name}" == str(wanted), (a, b)
+    def told(L: Any, b: str) -> str:
+        try:
+            return str(L.promote_types(getattr(L, a), getattr(L, b))).split(".")[1]
+        except RuntimeError as error:
+            return str(error).split(";")[0]
+
+    assert [told(ad, b) for b in EVERY] == [told(torch, b) for b in EVERY]
 
 
 def agree(name: str, found: str, wanted: str, what: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from anadrome import Backend, device
 from anadrome.backend import MemoryInfo
-from anadrome.dtypes import dtype
+from anadrome.dtypes import BARE, dtype
 from anadrome.errors import DeviceError
 from anadrome.op import table
 
@@ -48,6 +48,7 @@ class CupyBackend(Backend):
     xp = namespace
     kernels = KERNELS
     out_kernels = OUT_KERNELS
+    unsupported_dtypes = frozenset(d.name for d in BARE if d.is_floating_point)
 
     #: Whether sums must come in the same order each time.
     deterministic = False

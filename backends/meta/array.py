@@ -168,10 +168,12 @@ class _Place:
 
 def laid_out(shape: Any, strides: Any, dtype: Any, address: int = 0) -> Any:
     """A layout of these lengths, of strides and a place in bytes."""
-    place = _Place(shape=tuple(shape), strides=tuple(strides), typestr=dtype.str,
+    # Of ml_dtypes' there are no names in that protocol.
+    name = dtype.str if dtype.isbuiltin == 1 else f"|V{dtype.itemsize}"
+    place = _Place(shape=tuple(shape), strides=tuple(strides), typestr=name,
                    data=(_START + address, True))  # fmt: skip
     out = np.asarray(place)
-    return out if out.dtype == dtype else out.view(dtype)  # ml_dtypes' have no name of NumPy's
+    return out if out.dtype == dtype else out.view(dtype)
 
 
 def empty(shape: Any, dtype: Any) -> MetaArray:

@@ -40,7 +40,9 @@ class NumpyBackend(Backend):
     array_type = np.ndarray
     scalar_types = (
         np.float32, np.float64, np.float16, np.bool_, np.int64, np.int32, np.int16, np.int8,
-        np.uint8, np.complex64, np.complex128, ml_dtypes.bfloat16,
+        np.uint8, np.uint16, np.uint32, np.uint64, np.complex64, np.complex128,
+        ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz,
+        ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz,
     )  # fmt: skip
     xp = namespace
     kernels = KERNELS
@@ -51,9 +53,11 @@ class NumpyBackend(Backend):
     from_scalar = staticmethod(np.asarray)  # type: ignore[assignment]
 
     def native_dtype(self, d: dtype) -> Any:
-        return np.dtype(ml_dtypes.bfloat16 if d.name == "bfloat16" else d.name)
+        return np.dtype(d.name)  # those of ml_dtypes, too
 
     def asarray(self, data: Any, dtype: Any = None, device: Any = None) -> Any:
+        if dtype is namespace.FLOAT8_E4M3:
+            return namespace.astype(np.array(data), dtype)
         try:
             return np.array(data, dtype=dtype)
         except TypeError:  # bfloat16 takes no integers of more than 64 bits

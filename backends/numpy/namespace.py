@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
+
+#: It has no infinity: PyTorch gives the largest value for what lies beyond, NumPy NaN.
+FLOAT8_E4M3 = np.dtype(ml_dtypes.float8_e4m3fn)
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """``x`` with another element type."""
+    if dtype is FLOAT8_E4M3:
+        x = np.clip(x.astype(np.float32), -448.0, 448.0)
     return x.astype(dtype, copy=copy)
 
 

@@ -117,9 +117,9 @@ addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
              only_tensors=("input", "tensor1", "tensor2"),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))
 
-eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, only_tensors=("a",),
+eq = op("eq", lambda xp, a, b: a == b, a=NONE, b=NONE, only_tensors=("a",), float8=True,
         samples=binary())
-ne = op("ne", lambda xp, a, b: a != b, a=NONE, b=NONE, only_tensors=("a",),
+ne = op("ne", lambda xp, a, b: a != b, a=NONE, b=NONE, only_tensors=("a",), float8=True,
         samples=binary())
 lt = op("lt", lambda xp, a, b: a < b, a=NONE, b=NONE, only_tensors=("a",), refuses=("complex",),
         samples=binary())

@@ -15,7 +15,7 @@ from .arithmetic import _power, where
 
 # fmt: off
 abs = op("abs", lambda xp, x: xp.abs(x), x=lambda g, x: g * sgn(x), holomorphic=False,
-         refuses=("bool",),
+         refuses=("bool",), float8=True,
          samples=unary(0.1, 3) + unary(-3, -0.1), inplace=True)
 neg = op("neg", lambda xp, x: -x, x=lambda g: -g, samples=unary(), inplace=True)
 sign = op("sign", lambda xp, x: _sign(xp, x), x=ZERO,
@@ -95,9 +95,9 @@ round = op(
     inplace=True,
 )
 
-isnan = op("isnan", lambda xp, x: xp.isnan(x), x=NONE, samples=unary())
-isinf = op("isinf", lambda xp, x: xp.isinf(x), x=NONE, samples=unary())
-isfinite = op("isfinite", lambda xp, x: xp.isfinite(x), x=NONE, samples=unary())
+isnan = op("isnan", lambda xp, x: xp.isnan(x), x=NONE, float8=True, samples=unary())
+isinf = op("isinf", lambda xp, x: xp.isinf(x), x=NONE, float8=True, samples=unary())
+isfinite = op("isfinite", lambda xp, x: xp.isfinite(x), x=NONE, float8=True, samples=unary())
 logical_not = op(
     "logical_not", lambda xp, x: xp.logical_not(xp.astype(x, xp.bool)), x=NONE, samples=unary()
 )

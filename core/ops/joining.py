@@ -15,12 +15,12 @@ from .shape import _new_axis, reshape
 # fmt: off
 cat_arrays = op("cat", lambda xp, *tensors, dim=0: _concat(xp, tensors, dim),
                 tensors=lambda g, tensors_shape, dim: _cat_rule(g, tensors_shape, dim),
-                amp=WIDEST, method=False,
+                amp=WIDEST, method=False, float8=True,
                 samples=[Sample((Arr((2, 3)), Arr((2, 3)), Arr((1, 3))), {"dim": 0}),
                          Sample((Arr((2, 3)), Arr((2, 1))), {"dim": -1})])
 stack_arrays = op("stack", lambda xp, *tensors, dim=0: _stacked(xp, tensors, dim),
                   tensors=lambda g, tensors_shape, dim: _stack_rule(g, tensors_shape, dim),
-                  amp=WIDEST, method=False,
+                  amp=WIDEST, method=False, float8=True,
                   samples=[Sample((Arr((2, 3)), Arr((2, 3))), {"dim": d}) for d in (0, 1, -1)])
 # fmt: on
 

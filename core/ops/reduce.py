@@ -129,9 +129,9 @@ prod_op = op("prod", lambda xp, x, *, dim=None, keepdim=False:
              named=lambda dim: f"ProdBackward{int(dim is not None)}",
              amp=FULL, method=False, samples=each("2,3", *_DIMS, low=0.5, high=2))
 all_op = op("all", lambda xp, x, *, dim=None, keepdim=False: _truth(xp, xp.all, x, dim, keepdim),
-            x=NONE, method=False, samples=each("3,4", {}, {"dim": 0}))
+            x=NONE, method=False, float8=True, samples=each("3,4", {}, {"dim": 0}))
 any_op = op("any", lambda xp, x, *, dim=None, keepdim=False: _truth(xp, xp.any, x, dim, keepdim),
-            x=NONE, method=False, samples=each("3,4", {}, {"dim": 0}))
+            x=NONE, method=False, float8=True, samples=each("3,4", {}, {"dim": 0}))
 logsumexp_op = op("logsumexp", lambda xp, x, *, dim, keepdim=False: _logsumexp(xp, x, dim, keepdim),
                   x=lambda g, x, out, x_shape, dim, keepdim: _logsumexp_rule(
                       g, x, out, x_shape, dim, keepdim),

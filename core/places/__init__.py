@@ -9,9 +9,10 @@ Reading order: ``table`` (which module stands for which), then those that are on
 and ``annotations``, ``compiler`` and ``compiler_settings``, ``nothing`` (classes without
 instances) with ``fx`` and ``sharding``, ``extensions``, ``quantization``, ``private``,
 ``hub``, ``onnx``, ``types``, ``multiprocessing`` and ``rpc``, ``trees``, ``reductions``,
-``flattening``, ``futures``, ``overrides``, ``dispatching``, ``environment``, ``functorch``,
-``build``, ``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a
-program names), ``scans``; ``missing`` (names that are nowhere, with what to write instead).
+``flattening``, ``rebuilding`` (what pickles call), ``futures``, ``overrides``,
+``dispatching``, ``environment``, ``functorch``, ``build``, ``absent`` (devices that cannot be
+there); ``library`` with ``schemas`` (ops that a program names), ``scans``; ``missing`` (names that
+are nowhere, with what to write instead).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ MODULES = {
     "_dynamo.utils": "anadrome.places.compiler",
     "_inductor": "anadrome.places.compiler",
     "_inductor.config": "anadrome.places.compiler_settings",
-    "_tensor": "anadrome.tensor",
+    "_tensor": "anadrome.places.rebuilding",
     "_tensor_str": "anadrome.printing",
     **dict.fromkeys(
         ("backends.mkl", "backends.mkldnn", "backends.openmp", "backends.opt_einsum"),

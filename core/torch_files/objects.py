@@ -17,7 +17,7 @@ from ..errors import SerializationError
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
 from .allowed import PARAMETER, TENSOR, Named, find
-from .writing import WITHOUT_VALUES, layout_of
+from .writing import BYTES, WITHOUT_VALUES, layout_of
 
 
 class _Name:
@@ -38,6 +38,7 @@ class _Stored:
 
 
 _REBUILD = _Name("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_BYTES = _Name("torch._utils", "_rebuild_tensor_v3")
 _FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
 _EMPTY = _Name(*WITHOUT_VALUES.split(" "))
 _PARAMETER = _Name("torch._utils", "_rebuild_parameter")
@@ -87,8 +88,11 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
             dtype, *lengths = layout_of(obj)
             return _EMPTY, (_Name("torch", dtype.name), *lengths, obj.requires_grad)
         kind, key, count, offset, strides = self.place(obj)
-        stored = _Stored("storage", _Name("torch", kind), str(key), str(obj.device), count)
-        return _REBUILD, (stored, offset, tuple(obj.shape), strides, obj.requires_grad, {})
+        stored = _Stored("storage", _Name(*kind.split(" ")), str(key), str(obj.device), count)
+        args: tuple[Any, ...] = (stored, offset, tuple(obj.shape), strides, obj.requires_grad, {})
+        if kind is BYTES:
+            return _REBUILD_BYTES, (*args, _Name("torch", obj.dtype.name))
+        return _REBUILD, args
 
     def _save_name(self, obj: _Name) -> None:
         self.write(obj.line)
@@ -109,6 +113,12 @@ def write_object(obj: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> bytes:
     return out.getvalue()
 
 
+def called(module: str, name: str) -> Any:
+    """What a name stands for in a pickle that is trusted; SerializationError if it is not ours."""
+    found = find(module, name)
+    return _TRUSTED.get(found.name, found.call) if isinstance(found, Named) else found
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, persistent: Callable[[Any], Any]) -> None:
         super().__init__(io.BytesIO(data))
@@ -116,14 +126,11 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            found = find(module, name)
+            return called(module, name)
         except SerializationError:
             if module.partition(".")[0] == "torch":
                 raise
             return super().find_class(module, name)
-        if isinstance(found, Named):
-            return _TRUSTED.get(found.name, found.call)
-        return found
 
 
 def _of_class(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
@@ -131,7 +138,11 @@ def _of_class(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
     made = function(*args)
     if type(made) is not kind:
         made = made.as_subclass(kind)
-    if hasattr(kind, "__setstate__"):
+    return _with_state(made, state)
+
+
+def _with_state(made: Any, state: Any) -> Any:
+    if hasattr(made, "__setstate__"):
         made.__setstate__(state)
     else:
         for part in state if isinstance(state, tuple) else (state,):
@@ -139,9 +150,15 @@ def _of_class(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
     return made
 
 
+def _parameter_of(data: Any, requires_grad: Any, hooks: Any, state: Any) -> Any:
+    """``torch._utils._rebuild_parameter_with_state``: with what a program has set on it."""
+    return _with_state(PARAMETER.call(data, requires_grad), state)
+
+
 #: Names that stand for more where a file is trusted.
 _TRUSTED: dict[str, Any] = {
     "torch._tensor._rebuild_from_type_v2": _of_class,
+    "torch._utils._rebuild_parameter_with_state": _parameter_of,
     TENSOR.name: Tensor,
     PARAMETER.name: Parameter,
 }

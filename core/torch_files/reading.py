@@ -29,7 +29,7 @@ def read(name: str, data: bytes, map_location: Any = None, trusted: bool = False
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         with archive:
-            return _Reader(archive, map_location).object(trusted)
+            return Reader(archive, map_location).object(trusted)
     except SerializationError as error:
         raise SerializationError(f"{name!r}: {error}") from error.__cause__
     except BackendError:
@@ -49,7 +49,7 @@ def unsafe_names(data: bytes) -> list[str]:
     if not is_archive(data):
         raise ValueError("Expected input to be a checkpoint returned by torch.save")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        reader = _Reader(archive, None)
+        reader = Reader(archive, None)
         found = safe.names_in(reader._bytes(f"{reader.prefix}data.pkl", None))
     return [full for full in found if not _known(*full.rpartition(".")[::2])]
 
@@ -62,7 +62,7 @@ def _known(module: str, name: str) -> bool:
     return True
 
 
-class _Reader:
+class Reader:
     """One archive; each storage is read once, and shared by the tensors that are views of it."""
 
     def __init__(self, archive: Any, map_location: Any) -> None:

@@ -20,7 +20,9 @@ from ..tensor import Size, Tensor
 from .allowed import STORAGES
 
 _OURS = __name__.partition(".")[0] + "."
-_STORAGE_OF = {kind: name for name, kind in STORAGES.items() if kind is not None}
+_STORAGE_OF = {kind: f"torch {name}" for name, kind in STORAGES.items() if kind is not None}
+#: The storage of dtypes that are younger than storages with one; the tensor tells its dtype.
+BYTES = "torch.storage UntypedStorage"
 
 
 def write(obj: Any) -> bytes:
@@ -150,8 +152,14 @@ class _Storages:
     def alone(self, tensor: Tensor) -> tuple[Any, ...]:
         """A storage of its own for a tensor: its kind, key and count; offset and strides."""
         self._add([_Piece(tensor)])
+        return self.of(tensor)
+
+    def of(self, tensor: Tensor) -> tuple[Any, ...]:
+        """The storage that a tensor is in: its kind, key and count; offset and strides."""
         key, offset, strides = self.places[id(tensor)]
-        return _kind_of(tensor), key, self.counts[key], offset, strides
+        kind = _STORAGE_OF.get(tensor.dtype, BYTES)
+        unit = tensor.dtype.itemsize if kind is BYTES else 1
+        return kind, key, self.counts[key] * unit, offset, strides
 
 
 #: What makes a tensor of which the file has no values.
@@ -161,12 +169,6 @@ WITHOUT_VALUES = "torch._utils _rebuild_meta_tensor_no_storage"
 def layout_of(tensor: Any) -> tuple[dtypes.dtype, tuple[int, ...], tuple[int, ...]]:
     """What is kept of a tensor without values: dtype, lengths and strides."""
     return tensor.dtype, tuple(tensor.shape), tuple(tensor.stride())
-
-
-def _kind_of(tensor: Tensor) -> str:
-    if tensor.dtype not in _STORAGE_OF:
-        raise SerializationError(f"{tensor.dtype.name} has no form in PyTorch's files")
-    return _STORAGE_OF[tensor.dtype]
 
 
 class _Pickler:
@@ -294,17 +296,19 @@ class _Pickler:
 
     def _stored(self, tensor: Tensor, requires_grad: bool) -> None:
         """A view of a storage of the file."""
-        kind = _kind_of(tensor)
-        key, offset, strides = self.storages.places[id(tensor)]
-        self._name("torch._utils _rebuild_tensor_v2")
+        kind, key, count, offset, strides = self.storages.of(tensor)
+        self._name(f"torch._utils _rebuild_tensor_v{3 if kind is BYTES else 2}")
         self.out += b"(("
         self._plain("storage")
-        self._name(f"torch {kind}")
-        for part in (str(key), str(tensor.device), self.storages.counts[key]):
+        self._name(kind)
+        for part in (str(key), str(tensor.device), count):
             self._plain(part)
         self.out += b"tQ"
         self._plain(offset)
         self._tuple(tuple(tensor.shape))
         self._tuple(strides)
         self._plain(requires_grad)
-        self.out += b"ccollections\nOrderedDict\n)RtR"
+        self.out += b"ccollections\nOrderedDict\n)R"
+        if kind is BYTES:
+            self._plain(tensor.dtype)
+        self.out += b"tR"
