@@ -206,6 +206,10 @@ class Tensor(Values, Copying, Operators):
     def _version(self) -> int:
         return 0 if self._writes is None else self._writes.count
 
+    def _is_view(self) -> bool:
+        """Whether it looks into the memory of another, its ``_base``."""
+        return self._base is not None
+
     def _leaf_edge(self) -> Edge:
         """The edge into this leaf. The node holds the leaf; the leaf holds the node weakly."""
         accumulator = None if self._accumulator is None else self._accumulator()

@@ -157,3 +157,25 @@ def test_rows_by_shapes():
         return [row.input_shapes for row in rows if row.key == "aten::exp"]
 
     assert grouped(ad) == grouped(torch) == [[[4, 4]]]
+
+
+def test_a_profile_and_its_events_are_shown_as_their_table():
+    """As PyTorch's older `autograd.profiler.profile`, which programs print as it is."""
+    prof = ad.autograd.profiler.profile()
+    assert str(prof) == "<unfinished profile>"
+    with prof:
+        ad.ones(2).exp()
+        assert str(prof) == "<unfinished profile>"
+    assert str(prof) == str(prof.events()) == prof.events().table()
+    assert [line.split()[-1] for line in str(prof).splitlines() if "aten::" in line] == ["1"]
+    assert str(prof.key_averages()) == prof.key_averages().table() == prof.table()
+
+
+def test_what_is_not_measured_is_nothing_and_moves_no_row():
+    with ad.profiler.profile(profile_memory=True) as prof:
+        ad.ones(2).exp()
+    rows = prof.key_averages()
+    for name in ("self_cpu_memory_usage", "cuda_time_total", "self_device_time_total"):
+        assert rows.table(sort_by=name) == rows.table()
+        assert getattr(rows[0], name) == 0
+    assert not hasattr(rows[0], "cpu_memory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -276,3 +277,44 @@ print(list(torch.load(file, weights_only=True)))
 """
     done = run(script)
     assert done.stderr == "" and done.stdout == "['weight', 'bias', 'p']\n"
+
+
+STARTED_AFRESH = """
+import multiprocessing
+import sys
+import torch
+import torch.multiprocessing as mp
+
+def work(model, x, results):
+    results.put((torch.__version__, type(model.weight) is torch.nn.Parameter, model(x).tolist()))
+
+if __name__ == "__main__":
+    mp.set_start_method(sys.argv[1])
+    model, x, results = torch.nn.Linear(2, 1), torch.ones(1, 2), mp.SimpleQueue()
+    process = mp.Process(target=work, args=(model, x, results))
+    process.start()
+    process.join()
+    assert not process.exitcode, process.exitcode
+    print(results.get() == (torch.__version__, True, model(x).tolist()))
+    loader = torch.utils.data.DataLoader(torch.arange(4), num_workers=1, batch_size=2)
+    print([batch.tolist() for batch in loader])
+"""
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in multiprocessing.get_all_start_methods() if m != "fork"]
+)
+def test_processes_that_are_started_afresh_have_it_too(run, method):
+    done = run(STARTED_AFRESH, method)
+    assert done.stderr == ""
+    assert done.stdout == "True\n[[0, 1], [2, 3]]\n"
+
+
+def test_so_have_they_where_the_module_that_starts_them_was_imported_before(tmp_path):
+    (tmp_path / "train.py").write_text(STARTED_AFRESH, encoding="utf-8")
+    first = "import multiprocessing.spawn; from anadrome.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", first, "run", "train.py", "spawn"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout) == ("", "True\n[[0, 1], [2, 3]]\n")

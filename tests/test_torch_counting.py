@@ -79,9 +79,29 @@ def test_times() -> None:
     result = timer.timeit(10)
     assert len(seen) == 12  # two to warm up
     assert (result.number_per_run, result.raw_times, result.mean) == (10, [0.5], 0.05)
-    assert repr(result).splitlines()[1:] == [
-        "calls", "  50.00 ms", "  1 measurement, 10 runs per measurement, 1 thread",
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"label": "calls"},
+        {"label": "calls", "sub_label": "few", "description": "ours", "num_threads": 2},
+        {"setup": "x = 1"},
+        {"setup": "x = 1\ny = 2"},
+    ],
+)
+@pytest.mark.parametrize("times", [[0.5], [0.5, 0.6], [0.5, 0.6, 0.7, 0.72]])
+def test_what_is_shown_of_times(task: dict[str, Any], times: list[float]) -> None:
+    from torch.utils.benchmark import Measurement
+    from torch.utils.benchmark.utils.common import TaskSpec
+
+    spec = {"setup": "pass", "global_setup": "", "num_threads": 1} | task
+    theirs = Measurement(10, times, TaskSpec("f(1)", **spec))
+    ours = Timer("f(1)", **task)._measured(10, times)
+    shown = [line for line in repr(theirs).splitlines() if line and "Warning" not in line]
+    shown = [line for line in shown if "WARNING" not in line and "This " not in line]
+    assert repr(ours).splitlines()[1:] == shown[1:]
+    assert repr(ours).split(" at ")[0].endswith("Measurement object")
 
 
 def test_runs_until_the_time_is_up() -> None:

@@ -101,3 +101,12 @@ def test_view_takes_its_argument_by_name() -> None:
             L.arange(6).view(2, dtype=L.int32)
         with pytest.raises(TypeError, match="view"):
             L.arange(6).view(sizes=2)
+
+
+@pytest.mark.parametrize("make", [
+    lambda L, x: x, lambda L, x: x.view(6), lambda L, x: x[0], lambda L, x: x.detach(),
+    lambda L, x: x * 2, lambda L, x: x.expand(4, 2, 3), lambda L, x: x.clone().t(),
+    lambda L, x: x.requires_grad_().T[1],
+])  # fmt: skip
+def test_who_looks_into_anothers_memory(make: Any) -> None:
+    assert make(ad, ad.ones(2, 3))._is_view() == make(torch, torch.ones(2, 3))._is_view()

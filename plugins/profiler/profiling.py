@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import gzip
 import json
+import operator
 import threading
 import time
 from collections.abc import Callable
@@ -42,14 +43,46 @@ class Event(NamedTuple):
         return self.name
 
     @property
+    def count(self) -> int:  # type: ignore[override]
+        """One call."""
+        return 1
+
+    @property
     def cpu_time_total(self) -> float:
         """As `duration`."""
         return self.duration
 
+    @property
+    def cpu_time(self) -> float:
+        """As `duration`."""
+        return self.duration
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """As `duration`: an op calls no other."""
+        return self.duration
+
+    @property
+    def input_shapes(self) -> list[list[int]]:
+        """Of the Tensors given."""
+        return [list(shape) for shape in self.shapes]
+
+
+#: What PyTorch's columns of devices and of memory are called: nothing of them is measured here.
+_UNMEASURED = frozenset(
+    f"{where}_{what}"
+    for where in ("cpu", "cuda", "device", "xpu")
+    for what in ("memory_usage", "time", "time_total")
+    if (where, what) not in (("cpu", "time"), ("cpu", "time_total"))
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Averages:
-    """All calls of one op together; times in microseconds."""
+    """All calls of one op together; times in microseconds.
+
+    What PyTorch counts of devices and memory (`cuda_time_total`, `cpu_memory_usage`, …) is 0.
+    """
 
     key: str
     count: int
@@ -67,6 +100,11 @@ class Averages:
         """The mean time of a call."""
         return self.cpu_time_total / self.count
 
+    def __getattr__(self, name: str) -> int:
+        if name.removeprefix("self_") in _UNMEASURED:
+            return 0
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
 
 class EventList(list):
     """The events of a profile, or their averages, one an op (PyTorch: `EventList`)."""
@@ -83,15 +121,18 @@ class EventList(list):
         )
 
     def table(self, sort_by: str | None = None, row_limit: int = 100, **options: Any) -> str:
-        """As text. `sort_by`: `cpu_time_total`, `cpu_time` or `count`."""
+        """As text. `sort_by`: `cpu_time_total`, `cpu_time` or `count`.
+
+        By what is not measured here (`cuda_time_total`, `cpu_memory_usage`, …) nothing is moved.
+        """
         rows = list(self)
-        if sort_by is not None:
-            field = sort_by.removeprefix("self_")
+        field = sort_by and sort_by.removeprefix("self_")
+        if field and field not in _UNMEASURED:
             if field not in ("cpu_time_total", "cpu_time", "count"):
                 raise ValueError(
                     f"cannot sort by {sort_by!r}; there are cpu_time_total, cpu_time and count"
                 )
-            rows.sort(key=lambda row: getattr(row, field), reverse=True)
+            rows.sort(key=operator.attrgetter(field), reverse=True)
         total = sum(row.cpu_time_total for row in self) or 1.0
         shaped = any(row.input_shapes for row in rows)
         head = ("Name", "CPU total %", "CPU total", "CPU time avg", "# of Calls")
@@ -105,6 +146,9 @@ class EventList(list):
         rule = "  ".join("-" * w for w in widths)
         text = ["  ".join(c.rjust(w) for c, w in zip(line, widths)) for line in lines]
         return "\n".join([rule, text[0], rule, *text[1:], rule])
+
+    def __str__(self) -> str:
+        return self.table()
 
     def total_average(self) -> Averages:
         """All of it as one."""
@@ -224,6 +268,12 @@ class profile(Mode):
         if saves and self.on_trace_ready is not None:
             self.on_trace_ready(self)
         self._begin(self.schedule(self.step_num))
+
+    def __repr__(self) -> str:
+        """The table of all calls, once it is over."""
+        if self in _running or not self.function_events:
+            return f"<unfinished {type(self).__name__}>"
+        return self.function_events.table()
 
     def events(self) -> EventList:
         """Each call, in order of its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 import timeit
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -54,10 +55,14 @@ class Measurement:
     @property
     def iqr(self) -> float:
         """How far apart the quartiles of the runs are."""
-        if len(self.times) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
+        low, high = self._quartiles()
         return high - low
+
+    def _quartiles(self) -> tuple[float, float]:
+        if len(self.times) < 2:
+            return self.median, self.median
+        low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
+        return low, high
 
     @property
     def title(self) -> str:
@@ -67,20 +72,21 @@ class Measurement:
 
     def __repr__(self) -> str:
         unit, size = select_unit(self.median)
-        lines = [f"<{__name__}.Measurement>", self.title]
-        if self.task_spec["description"]:
-            lines.append(self.task_spec["description"])
-        if len(self.times) > 1:
-            lines.append(f"  Median: {self.median / size:.2f} {unit}")
-            lines.append(f"  IQR:    {self.iqr / size:.2f} {unit}")
-        else:
-            lines.append(f"  {self.median / size:.2f} {unit}")
-        threads = self.task_spec["num_threads"]
-        lines.append(
-            f"  {_many(len(self.times), 'measurement')}, {self.number_per_run} runs per "
-            f"measurement, {_many(threads, 'thread')}"
-        )
-        return "\n".join(lines)
+        setup = self.task_spec["setup"]
+        lines = [object.__repr__(self), self.title, self.task_spec["description"]]
+        if setup and setup != "pass":
+            lines += (
+                ["setup:", textwrap.indent(setup, "  ")] if "\n" in setup else [f"setup: {setup}"]
+            )
+        n = len(self.times)
+        lines.append(f"  {'Median: ' if n > 1 else ''}{self.median / size:.2f} {unit}")
+        if n >= 4:
+            low, high = (q / size for q in self._quartiles())
+            lines.append(f"  IQR:    {high - low:.2f} {unit} ({low:.2f} to {high:.2f})")
+        each = " per measurement," if n > 1 else " ,"
+        threads = _many(self.task_spec["num_threads"], "thread")
+        lines.append(f"  {_many(n, 'measurement')}, {self.number_per_run} runs{each} {threads}")
+        return "\n".join(line for line in lines if line)
 
 
 def _many(count: int, what: str) -> str:

@@ -19,6 +19,7 @@ import anadrome
 from anadrome.places import MODULES, library, package_of
 from anadrome.places.missing import advice
 
+from . import children
 from .coverage import names, torch_version
 
 #: Names that differ from those of the module that an alias stands for.
@@ -169,7 +170,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """From now on, in this process, `import torch` is anadrome.
+    """From now on, in this process and those that it starts, `import torch` is anadrome.
 
     Raises RuntimeError if PyTorch itself is imported already.
     """
@@ -178,6 +179,7 @@ def install() -> None:
     if "torch" in sys.modules:
         raise RuntimeError("PyTorch is imported already; anadrome cannot take its place now")
     sys.meta_path.insert(0, Finder())
+    children.follow(install)
     anadrome.dtypes.shown_as = "torch"  # what is printed is what the script's author saw
     anadrome.Tensor.__module__ = "torch"
     anadrome.nn.Parameter.__module__ = "torch.nn.parameter"
