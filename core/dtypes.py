@@ -93,9 +93,17 @@ BY_NAME = {d.name: d for d in ALL + BARE}
 # Types that PyTorch's programs compare with and look up; no Tensor here is of one.
 float8_e8m0fnu = dtype("float8_e8m0fnu", 1, _FLOAT)
 complex32 = dtype("complex32", 4, _COMPLEX)
+qint8 = dtype("qint8", 1, _INT)
+quint8 = dtype("quint8", 1, _INT, signed=False)
+qint32 = dtype("qint32", 4, _INT)
+quint4x2 = dtype("quint4x2", 1, _INT, signed=False)
+quint2x4 = dtype("quint2x4", 1, _INT, signed=False)
 
 #: By name, too.
-NAMED_ONLY = {d.name: d for d in (float8_e8m0fnu, complex32)}
+NAMED_ONLY = {
+    d.name: d
+    for d in (float8_e8m0fnu, complex32, qint8, quint8, qint32, quint4x2, quint2x4)
+}  # fmt: skip
 
 #: As PyTorch's messages and its older classes name them.
 LEGACY = {
@@ -104,6 +112,8 @@ LEGACY = {
     "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
     "complex32": "ComplexHalf", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
     **{d.name: d.name.capitalize() for d in (*BARE[3:], float8_e8m0fnu)},
+    **{name: name.replace("q", "Q").replace("u", "U").replace("i", "I")
+       for name in NAMED_ONLY if name[0] == "q"},
 }  # fmt: skip
 
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from . import backend as backends
 from . import dtypes
 from .border import enclose_functions
 from .errors import DeviceError
-from .making import finished
+from .making import creates, finished
 from .refusals import refusing
 from .tensor import Tensor, wrap
 
@@ -106,6 +107,28 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
 def _install() -> None:
     Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
     Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
+
+
+@creates
+def from_file(
+    filename: Any,
+    shared: bool | None = None,
+    size: int | None = 0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The first ``size`` values of a file, which are read when they are used (``torch.from_file``).
+
+    ``shared``: writes go into the file, which is made and lengthened where needed; otherwise it
+    stays as it is. RuntimeError for a file that is shorter.
+    """
+    from .storage import UntypedStorage
+
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    bytes_of = UntypedStorage.from_file(filename, bool(shared), index(size or 0) * kind.itemsize)
+    return finished(bytes_of._bytes().view(kind).to(device), requires_grad)
 
 
 enclose_functions(globals())

@@ -36,11 +36,11 @@ FOREACH += [f"_foreach_{n}_" for n in _EACH_IN_PLACE.split()]
 #: Where a name is found, by module; the names are PyTorch's.
 _HOMES = {
     "anadrome.dtypes": " ".join(["chalf", *NAMED_ONLY, *[d.name for d in BARE]]),
-    "anadrome.storage": "TypedStorage UntypedStorage resize_as_",
+    "anadrome.storage": "StorageBase TypedStorage UntypedStorage resize_as_",
     "anadrome.counts": "binomial poisson",
     "anadrome.special": "i0 multigammaln mvlgamma",
     "anadrome.sparse": "sparse_coo sparse_coo_tensor sparse_csr sparse_csr_tensor",
-    "anadrome.exchange": "frombuffer to_dlpack",
+    "anadrome.exchange": "from_file frombuffer to_dlpack",
     "anadrome.func": "vmap",
     "anadrome.capturing": "capture",
     "anadrome.serialization": "load save",

@@ -27,9 +27,9 @@ MODULES = {
 
 _MAKING = (
     "arange as_tensor asarray bartlett_window blackman_window empty empty_permuted empty_strided "
-    "eye frombuffer from_numpy full hamming_window hann_window kaiser_window linspace logspace "
-    "ones rand randint randn randperm range scalar_tensor sparse_coo_tensor sparse_csr_tensor "
-    "tensor tril_indices triu_indices zeros fft.fftfreq fft.rfftfreq"
+    "eye frombuffer from_file from_numpy full hamming_window hann_window kaiser_window linspace "
+    "logspace ones rand randint randn randperm range scalar_tensor sparse_coo_tensor "
+    "sparse_csr_tensor tensor tril_indices triu_indices zeros fft.fftfreq fft.rfftfreq"
 )
 #: Functions of numbers, sizes or files: no argument is an instance of a class, only modes see them.
 MAKING = {f"torch.{name}" for name in _MAKING.split()}

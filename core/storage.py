@@ -120,6 +120,10 @@ class UntypedStorage:
         return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
 
 
+#: What programs ask whether something is a storage by.
+StorageBase = UntypedStorage
+
+
 class TypedStorage(UntypedStorage):
     """The same memory, in elements of the Tensor's type (``torch.TypedStorage``)."""
 

@@ -68,6 +68,8 @@ class Tensor(Values, Copying, Operators):
         """From a size or from data, in the default dtype; prefer ``anadrome.tensor``."""
         from .legacy import made
 
+        if dtype is None and len(data) == 1 and isinstance(data[0], Tensor):
+            dtype = data[0].dtype  # it is taken as it is
         kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
         found = made(data, kind, device)
         return found if cls is Tensor else found.as_subclass(cls)

@@ -10,9 +10,9 @@ and ``annotations``, ``compiler`` and ``compiler_settings``, ``nothing`` (classe
 instances) with ``fx`` and ``sharding``, ``extensions``, ``quantization``, ``private``,
 ``hub``, ``onnx``, ``types``, ``multiprocessing`` and ``rpc``, ``trees``, ``reductions``,
 ``flattening``, ``rebuilding`` (what pickles call), ``futures``, ``overrides``,
-``dispatching``, ``environment``, ``functorch``, ``build``, ``absent`` (devices that cannot be
-there); ``library`` with ``schemas`` (ops that a program names), ``scans``; ``missing`` (names that
-are nowhere, with what to write instead).
+``dispatching``, ``environment``, ``functorch``, ``functorch_levels``, ``helpers``, ``build``,
+``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names),
+``scans``; ``missing`` (names that are nowhere, with what to write instead).
 """
 
 from __future__ import annotations

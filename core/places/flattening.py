@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import namespace
+from ..accelerator import current_accelerator, get_device_module
 from ..device import device as Device
 from ..dtypes import dtype
 from ..tensor import Tensor
@@ -37,6 +38,17 @@ def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = Fal
     if place.type == "cpu" and not allow_cpu:
         raise ValueError(f"Expected a non cpu device, but got: {place}")
     return -1 if place.type == "cpu" else place.index or 0
+
+
+def _get_available_device_type() -> str | None:
+    """The kind of the device beside the CPU; None where there is none."""
+    place = current_accelerator(check_available=True)
+    return None if place is None else place.type
+
+
+def _get_device_module(device_type: str) -> Any:
+    """The module of a kind of device, such as ``cuda``."""
+    return get_device_module(device_type)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from ..accelerator import current_accelerator
 from ..device import device as Device
 from ..device import get_default_device
+from ..modes import current
 from ..nn.modules.tree import _destination
 from ..overriding import all_off, off, unchanged
 from ..tensor import Tensor
@@ -33,6 +34,16 @@ def _are_functorch_transforms_active() -> bool:
     from ..func.mapping import sizes
 
     return bool(sizes())
+
+
+def _is_torch_function_mode_enabled() -> bool:
+    """Whether a ``TorchFunctionMode`` sees the calls."""
+    return bool(current().functions[1])
+
+
+def _is_alias_of(a: Tensor, b: Tensor) -> bool:
+    """Whether two Tensors lie in one storage."""
+    return a.untyped_storage() == b.untyped_storage()
 
 
 def _get_default_device() -> str:

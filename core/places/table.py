@@ -45,6 +45,9 @@ FILES["functional"] = "anadrome"
 #: Modules that are only places, and the module with their names.
 MODULES = {
     "_C": "anadrome.places.private",
+    "_C._functorch": "anadrome.places.functorch_levels",
+    "_functorch": "anadrome.places.functorch",
+    "_functorch.vmap": "anadrome.places.functorch_levels",
     "__future__": "anadrome.nn.modules.converting",
     "_custom_ops": "anadrome.places.library",
     "__config__": "anadrome.places.build",
@@ -91,6 +94,15 @@ MODULES = {
     "mps": "anadrome.places.absent",
     "mtia": "anadrome.places.absent",
     "multiprocessing": "anadrome.places.multiprocessing",
+    **dict.fromkeys(
+        (
+            "nn.utils._named_member_accessor",
+            "utils._contextlib",
+            "utils.data._utils.worker",
+            "utils.weak",
+        ),
+        "anadrome.places.helpers",
+    ),
     "nn._reduction": "anadrome.places.reductions",
     "nn.common_types": "anadrome.places.types",
     **dict.fromkeys(

@@ -53,8 +53,20 @@ def _dict_unflatten(values: Iterable[Any], context: Context) -> dict[Any, Any]:
     return dict(zip(context, values))
 
 
+def _list_flatten(d: list[Any]) -> tuple[list[Any], Context]:
+    return list(d), None
+
+
+def _list_flatten_with_keys(d: list[Any]) -> tuple[list[tuple[SequenceKey, Any]], Context]:
+    return [(SequenceKey(i), value) for i, value in enumerate(d)], None
+
+
+def _list_unflatten(values: Iterable[Any], context: Context) -> list[Any]:
+    return list(values)
+
+
 _KINDS: dict[Any, Kind] = {
-    list: Kind(lambda d: (list(d), None), lambda v, _: list(v)),
+    list: Kind(_list_flatten, _list_unflatten),
     tuple: Kind(lambda d: (list(d), None), lambda v, _: tuple(v)),
     dict: Kind(_dict_flatten, _dict_unflatten),
     OrderedDict: Kind(_dict_flatten, lambda v, keys: OrderedDict(zip(keys, v))),
@@ -219,6 +231,16 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> PyTree:
         return kind.unflatten_fn([built(c) for c in spec.children_specs], spec.context)
 
     return built(treespec)
+
+
+def tree_is_leaf(tree: PyTree, is_leaf: Leafness | None = None) -> bool:
+    """Whether a value is not taken apart."""
+    return (is_leaf is not None and is_leaf(tree)) or _kind(tree)[1] is None
+
+
+def is_structseq_instance(obj: object) -> bool:
+    """False: what functions return by several names are named tuples here."""
+    return False
 
 
 def tree_iter(tree: PyTree, is_leaf: Leafness | None = None) -> Iterator[Any]:

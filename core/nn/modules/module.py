@@ -29,6 +29,7 @@ from .hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
+from .hooks import every as _every_hook
 from .state import _EXTRA_STATE_KEY_SUFFIX as _EXTRA_STATE_KEY_SUFFIX  # where programs look
 from .state import State
 from .state import _IncompatibleKeys as _IncompatibleKeys
@@ -40,6 +41,9 @@ __all__ = [
     "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
     "register_module_module_registration_hook", "register_module_parameter_registration_hook",
 ]  # fmt: skip
+
+#: Also by PyTorch's name, which packages look through.
+_global_parameter_registration_hooks = _every_hook["parameter"]
 
 _HOOK_TABLES = (
     "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_forward_hooks",
