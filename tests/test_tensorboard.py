@@ -40,7 +40,7 @@ def test_scalars_and_texts_are_read_back(needs_tensorboard: None, tmp_path: Path
             writer.add_scalar("loss", ad.tensor(1.0 / (step + 1)), step)
         writer.add_histogram("weights", ad.tensor([0.5, -0.5, 2.0]), 0)
         writer.add_text("note", "hello", 0)
-        for refused in ("add_graph", "add_video", "add_mesh"):
+        for refused in ("add_onnx_graph", "add_video", "add_mesh"):
             with pytest.raises(NotImplementedError, match="write"):
                 getattr(writer, refused)("x", None)
         with pytest.raises(AssertionError, match="one number"):
@@ -163,3 +163,41 @@ def test_files_are_those_that_pytorch_writes(
     for where, files in made["theirs"].items():
         assert made["ours"][where] == files
     assert sum(map(len, made["ours"].values())) > 3
+
+
+def test_a_models_graph_is_that_of_its_ops(
+    needs_tensorboard: None, tmp_path: Path, capsys: Any
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    class Net(ad.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = ad.nn.Sequential(ad.nn.Linear(3, 4), ad.nn.Tanh())
+            self.register_buffer("scale", ad.ones(4))
+
+        def forward(self, x: Any, y: Any) -> Any:
+            return (self.body(x) * self.scale + y).exp()
+
+    net = Net()
+    with ad.utils.tensorboard.SummaryWriter(tmp_path) as writer:
+        writer.add_graph(net, (ad.ones(2, 3), ad.ones(4)), verbose=True)
+    assert net.training and not any(m._forward_hooks for m in net.modules())
+    read = EventAccumulator(str(tmp_path))
+    read.Reload()
+    nodes = {node.name: node for node in read.Graph().node}
+    assert 'name: "input/input"' in capsys.readouterr().out
+    assert [n.op for n in nodes.values()].count("IO Node") == 3
+    assert {n for n in nodes if nodes[n].op == "Parameter"} == {
+        "Net/body/0/weight", "Net/body/0/bias", "Net/scale",
+    }  # fmt: skip
+    came: set[str] = set()
+    waiting = ["output/output"]
+    while waiting:  # all that the output comes of
+        came.add(name := waiting.pop())
+        waiting += nodes[name].input
+    assert came == set(nodes)
+    tanh = nodes["Net/Sequential[body]/Tanh[1]/tanh"]
+    assert tanh.op == "aten::tanh"
+    assert [d.size for d in tanh.attr["_output_shapes"].list.shape[0].dim] == [2, 4]
+    assert tanh.input[0].startswith("Net/Sequential[body]/Linear[0]/")

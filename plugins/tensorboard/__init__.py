@@ -2,7 +2,7 @@
 
 The files are written by the `tensorboard` package, which is imported when a name here is first
 asked for. Reading order: `records` (values as its messages), `pictures`, `projector` (embeddings),
-`writer`.
+`graphs`, `writer`.
 """
 
 from __future__ import annotations

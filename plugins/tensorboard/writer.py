@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
 
 from anadrome.border import enclose
 
-from . import pictures, projector, records
+from . import graphs, pictures, projector, records
 
 __all__ = ["FileWriter", "RecordWriter", "SummaryWriter"]
 
@@ -265,6 +265,20 @@ class SummaryWriter:
         """One chart of a scalar between two others."""
         self.add_custom_scalars({category: {title: ["Margin", tags]}})
 
+    def add_graph(
+        self, model: Any, input_to_model: Any = None, verbose: bool = False,
+        use_strict_trace: bool = True,
+    ) -> None:  # fmt: skip
+        """The ops that `model` calls when it is given `input_to_model`, in its modules.
+
+        A Tensor, or a tuple of arguments. The model is run once, in eval mode and without
+        gradients. `verbose` prints the graph too.
+        """
+        graph = graphs.graph_of(model, input_to_model)
+        if verbose:
+            print(graph)
+        self._get_file_writer().add_event(Event(graph_def=graph.SerializeToString()))
+
     def flush(self) -> None:
         """Everything so far is in the files when this returns."""
         for writer in (self.all_writers or {}).values():
@@ -292,10 +306,8 @@ def _refused(name: str, why: str) -> Any:
     return method
 
 
-_NO_GRAPH = "no graph of a model is made here; write add_text(tag, str(model))"
 for _name, _why in {
-    "add_graph": _NO_GRAPH,
-    "add_onnx_graph": _NO_GRAPH,
+    "add_onnx_graph": "no ONNX is read here; write add_graph(model, inputs)",
     "add_image_with_boxes": "draw the boxes into the picture, and write add_image",
     "add_mesh": "draw it as a figure, and write add_figure",
     "add_tensor": "write add_histogram, or torch.save",
