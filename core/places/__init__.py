@@ -11,7 +11,8 @@ instances) with ``fx`` and ``sharding``, ``extensions``, ``quantization``, ``pri
 ``hub``, ``onnx``, ``types``, ``multiprocessing`` and ``rpc``, ``trees``, ``reductions``,
 ``flattening``, ``rebuilding`` (what pickles call), ``futures``, ``overrides``,
 ``dispatching``, ``environment``, ``functorch``, ``functorch_levels``, ``helpers``, ``build``,
-``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names),
+``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names)
+and ``aten`` (PyTorch's own),
 ``scans``; ``missing`` (names that are nowhere, with what to write instead).
 """
 

@@ -339,12 +339,11 @@ class _Packet:
         return made
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        import anadrome
+        from .aten import function_of
 
-        for place in (anadrome, anadrome.nn.functional, anadrome.Tensor):
-            function = getattr(place, self.name, None)
-            if function is not None:
-                return function(*args, **options)
+        function = function_of(self.name)
+        if function is not None:
+            return function(*args, **options)
         raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{self.name}'")
 
     def __repr__(self) -> str:
