@@ -37,7 +37,7 @@ def save(
     obj: Any,
     f: Any,
     pickle_module: Any = pickle,
-    pickle_protocol: int = DEFAULT_PROTOCOL,
+    pickle_protocol: int | None = DEFAULT_PROTOCOL,
     _use_new_zipfile_serialization: bool = True,
     _disable_byteorder_record: bool = False,
 ) -> None:
@@ -57,7 +57,7 @@ def save(
     {'w': tensor([1., 1.]), 'epoch': 3}
     """
     _pickles(pickle_module, "Pickler")
-    if not index(pickle_protocol) <= pickle.HIGHEST_PROTOCOL:
+    if pickle_protocol is not None and not index(pickle_protocol) <= pickle.HIGHEST_PROTOCOL:
         raise ValueError(f"pickle protocol must be <= {pickle.HIGHEST_PROTOCOL}")
     if hasattr(f, "write"):
         f.write(_as_torch_file(obj))

@@ -5,6 +5,7 @@ Continues ``test_torch_fuzzed``.
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,14 @@ def _plain(value: Any) -> Any:
 
 def names(L: Any) -> dict[str, Any]:
     L.manual_seed(0)
-    return {"L": L, "F": L.nn.functional, "x": L.ones(2, 3), "v": L.tensor([1, 2]), "np": np}
+    return {
+        "L": L,
+        "F": L.nn.functional,
+        "x": L.ones(2, 3),
+        "v": L.tensor([1, 2]),
+        "np": np,
+        "io": io,
+    }
 
 
 @pytest.mark.parametrize("text", [
@@ -52,6 +60,7 @@ def names(L: Any) -> dict[str, Any]:
     "L.linalg.lstsq(L.eye(3).expand(2, 3, 3), L.ones(3, 2))",
     "L.linalg.lstsq(L.eye(3), L.ones(2, 3, 2))",
     "L.linalg.lstsq(L.ones(2, 1, 3, 3), L.ones(5, 3, 2))",
+    "L.distributions.Binomial(L.tensor([0.3, 0.7]), validate_args=False).enumerate_support()",
     # older forms
     "L.addmm(2, x, x, x.T, alpha=3)", "L.addmm(x, x, x.T, 2)", "x.addmm(1, 2, 3, x, x.T)",
 ])  # fmt: skip
@@ -66,6 +75,10 @@ def test_both_refuse(text: str) -> None:
     "L.zeros(3).random_(1)", "L.zeros(3).random_(to=1)", "L.zeros(3).random_(2, to=3)",
     "L.zeros(3).random_(**{'from': 4, 'to': 5})", "L.zeros(2).uniform_(3, to=3)",
     "L.tensor([100, 3, 200]).int().cumprod_(0)", "L.tensor([100, 3, 200]).byte().cumsum_(dim=0)",
+    "F.celu(L.tensor([-2.0, 0.0, 3.0]), float('inf'))", "F.elu(x * 0, float('inf'))",
+    "F.elu(L.arange(-9e4, 9e4), float('inf'))", "F.celu(L.arange(-9e4, 9e4), float('inf'))",
+    "F.celu(L.arange(-9e4, 9e4), float('nan'))", "F.elu(L.tensor([-0.0])).signbit()",
+    "L.save({'x': x}, io.BytesIO(), pickle_protocol=None)",
     "L.randint(255, 256, (2,), dtype=L.uint8)", "L.zeros(2).uniform_(**{'from': 1})  > 2",
     "F.scaled_dot_product_attention(x[:, :0], x[:, :0], x * L.arange(3))",
     "F.scaled_dot_product_attention(x[:, :0], x[:, :0], x, is_causal=True)",

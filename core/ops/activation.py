@@ -154,7 +154,7 @@ def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any
     below = xp.minimum(floating("elu", x), 0.0)
     if input_scale != 1.0:
         below = below * input_scale
-    return xp.where(x > 0, x * scale, xp.expm1(below) * (alpha * scale))
+    return xp.where(x < 0, xp.expm1(below) * (alpha * scale), x * scale)
 
 
 def _elu_rule(g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:

@@ -209,7 +209,7 @@ class Binomial(_Coin):
 
     def _all(self, what: str, expand: bool) -> Tensor:
         most = int(self.total_count.max().item())
-        if int(self.total_count.min().item()) != most:
+        if self.total_count.min() != self.total_count.max():
             raise NotImplementedError(f"Inhomogeneous total count not supported by `{what}`.")
         values = ad.arange(1 + most, dtype=self._param.dtype, device=self._param.device)
         return _first_dimension(values, self._batch_shape, expand)

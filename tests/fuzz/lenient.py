@@ -57,12 +57,12 @@ LENIENT = (
     Reason(
         "NumPy's numbers and arrays stand for Tensors",
         r"must be Tensor, not numpy|got \((\w+, )*numpy\.|not numpy\.|'numpy\.\w+' object|"
-        r"but got numpy\.|0-d array|=numpy\.",
+        r"but got (numpy\.|<class 'numpy)|0-d array|=numpy\.",
     ),
     Reason(
         "a number stands for a Tensor without dimensions",
         r"must be Tensor, not (int|float|bool|complex)|to transform API must be Tensor|"
-        r"'(int|float|complex)' object has no attribute|any\(\) received an invalid|"
+        r"'(int|float|complex|bool)' object has no attribute|any\(\) received an invalid|"
         r"(clamp|clip)_?\(\) received an invalid combination|x=(int|float)|got \(bool\)|"
         r"got \((float|int|bool|complex), Tensor",
     ),
@@ -271,6 +271,7 @@ LENIENT = (
     Reason("a Tensor of probabilities by name", r"got \(p=Tensor, \)", r"bernoulli$"),
     Reason("a list of Tensors of one shape is one Tensor", r"only one element tensors", "asarray"),
     Reason("NumPy's arrays stand for Tensors", r"Can't call numpy\(\)", r"", r"array\("),
+    Reason("nothing is compiled, whatever it is", r"cannot set '__call__'", r"^compile$"),
     Reason("PyTorch needs more memory than there is", r"can't allocate memory"),
     Reason(
         "of a type without gradients none is asked for",

@@ -180,6 +180,12 @@ STRICT = (
     Reason("a kernel that there is none of", r"'logaddexp' not supported", r"logcumsumexp"),
     Reason("out= of a type that cannot hold the result", r"can't be cast to the desired output"),
     Reason("complex numbers are not cut to real ones", r"not 'complex'", r"randint"),
+    Reason(
+        "a complex number is no real one, also without imaginary part",
+        r"not 'complex'",
+        r"nan_to_num_?$",
+    ),
+    Reason("a reduction has three numbers; others are none in PyTorch", r"reduction is 0 \(none\)"),
     Reason("a setting by name", r"matmul precision must be"),
     Reason("a switch of what is written in place", r"'inplace' must be bool"),
     Reason("an argument twice", r"multiple values for argument 'other'"),

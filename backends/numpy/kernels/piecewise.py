@@ -54,7 +54,8 @@ def leaky_relu(x: Any, *, negative_slope: float = 0.01) -> Any:
 
 def elu(x: Any, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
     """The part above zero, plus a function of the part below, which of zero is zero."""
-    if x.size < _SMALL or x.dtype not in BLAS:
+    finite = math.isfinite(alpha * scale) and math.isfinite(input_scale)
+    if x.size < _SMALL or x.dtype not in BLAS or not finite:
         return declared("elu")(x, alpha=alpha, scale=scale, input_scale=input_scale)
     out = np.empty(x.shape, x.dtype)
     source, target = x.reshape(-1), out.reshape(-1)
