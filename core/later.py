@@ -94,6 +94,10 @@ _HOMES = {
         "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled"
     ),
     "anadrome.ops.floats": "frexp nextafter",
+    "anadrome.ops.segments": (
+        "_convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo segment_reduce "
+        "_segment_reduce"
+    ),
     "anadrome.ops.incomplete": "igamma igammac",
     "anadrome.older": (
         "_softmax_backward_data as_strided_scatter empty_permuted empty_strided nonzero_static "

@@ -151,7 +151,7 @@ def randint(
 @refusing
 def randint_like(
     input: Tensor,
-    low: Any,
+    low: Any = None,
     high: Any = None,
     *,
     dtype: Any = None,

@@ -105,6 +105,9 @@ class UntypedStorage:
 
     size = __len__ = nbytes
 
+    def __sizeof__(self) -> int:
+        return super().__sizeof__() + self.nbytes()
+
     @property
     def device(self) -> Any:
         """Where the memory is."""

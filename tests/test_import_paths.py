@@ -17,7 +17,7 @@ PATHS = {
     "_log_api_usage_once",
     "_higher_order_ops.associative_scan": "associative_scan",
     "_dynamo.utils": "is_compile_supported",
-    "ao.quantization": "DeQuantStub QuantStub QuantWrapper",
+    "ao.quantization": "DeQuantStub FakeQuantizeBase ObserverBase QuantStub QuantWrapper",
     "amp.autocast_mode": "autocast",
     "amp.grad_scaler": "GradScaler",
     "autograd": "Function Variable backward functional grad gradcheck graph no_grad profiler",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import pytest
@@ -110,3 +111,10 @@ def test_view_takes_its_argument_by_name() -> None:
 ])  # fmt: skip
 def test_who_looks_into_anothers_memory(make: Any) -> None:
     assert make(ad, ad.ones(2, 3))._is_view() == make(torch, torch.ones(2, 3))._is_view()
+
+
+def test_a_storage_is_as_large_as_its_memory() -> None:
+    for L in (ad, torch):
+        few, many = L.zeros(10).untyped_storage(), L.zeros(1010)[1:].untyped_storage()
+        assert sys.getsizeof(many) - sys.getsizeof(few) == 4000
+        assert sys.getsizeof(few) >= 40

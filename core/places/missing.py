@@ -13,9 +13,7 @@ _SPARSE = (
     "tensors are dense here, those of sparse_coo_tensor and sparse_csr_tensor too; use these, or "
     "index_add, scatter_add, and indices and values as two tensors"
 )
-_QUANTIZED = (
-    "there are no quantized types; train in float32, or in half precision with amp.autocast"
-)
+QUANTIZED = "there are no quantized types; train in float32, or in half precision with amp.autocast"
 _NESTED = "use nn.utils.rnn.pad_sequence or pack_padded_sequence, and a mask, for uneven lengths"
 PRIVATE = "it is private to PyTorch; use the public names"
 ONLY_NAMED = (
@@ -26,15 +24,15 @@ _GONE = "PyTorch itself has removed it"
 
 #: What to do instead, by name below ``anadrome``.
 NAMES = {
-    "nn.quantized": _QUANTIZED,
-    "nn.quantizable": _QUANTIZED,
-    "nn.qat": _QUANTIZED,
-    "nn.intrinsic": _QUANTIZED,
-    "quantize_per_tensor": _QUANTIZED,
-    "quantize_per_channel": _QUANTIZED,
-    "fake_quantize_per_tensor_affine": _QUANTIZED,
-    "fake_quantize_per_channel_affine": _QUANTIZED,
-    "Tensor.dequantize": _QUANTIZED,
+    "nn.quantized": QUANTIZED,
+    "nn.quantizable": QUANTIZED,
+    "nn.qat": QUANTIZED,
+    "nn.intrinsic": QUANTIZED,
+    "quantize_per_tensor": QUANTIZED,
+    "quantize_per_channel": QUANTIZED,
+    "fake_quantize_per_tensor_affine": QUANTIZED,
+    "fake_quantize_per_channel_affine": QUANTIZED,
+    "Tensor.dequantize": QUANTIZED,
     "nested": _NESTED,
     "jagged": _NESTED,
     "masked": "use torch.where, masked_fill and a tensor of bools",
@@ -59,8 +57,8 @@ NAMES = {
 
 #: The same for whatever is asked below a module that is there in part.
 BELOW = {
-    "ao": _QUANTIZED,
-    "quantization": _QUANTIZED,
+    "ao": QUANTIZED,
+    "quantization": QUANTIZED,
     "distributed.rpc": ONE_PROCESS,
     "_C": PRIVATE,
     "fx": EAGER,

@@ -9,8 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..nn.modules.module import Module
+from .missing import QUANTIZED
+from .nothing import nothing
 
-__all__ = ["DeQuantStub", "QuantStub", "QuantWrapper"]
+__all__ = ["DeQuantStub", "FakeQuantizeBase", "ObserverBase", "QuantStub", "QuantWrapper"]
+
+#: What programs ask of each module of a model: whether it looks on, or rounds.
+FakeQuantizeBase, ObserverBase = (
+    nothing(name, QUANTIZED, Module) for name in ("FakeQuantizeBase", "ObserverBase")
+)
 
 
 class QuantStub(Module):
