@@ -143,6 +143,15 @@ class Backend:
         """
         function(slice(0, count))
 
+    @property
+    def threads(self) -> int:
+        """As many threads as one call may use."""
+        return 1
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Inside, products are computed by the thread that asks for them."""
+        return nullcontext()
+
     def generator(self, device: device | None = None) -> Any:
         """An object that turns counter-based keys into arrays; see ``core/random.py``."""
         raise NotImplementedError

@@ -147,6 +147,24 @@ def recurrences() -> dict[str, list[Case]]:
     return out
 
 
+def products() -> dict[str, list[Case]]:
+    """Along both sides, as they lie and transposed, in stacks of one and two dimensions."""
+    out: dict[str, list[Case]] = {name: [] for name in ("mm", "bmm", "matmul", "linear")}
+    for m, n, k in ((70, 20, 9), (20, 70, 9), (33, 33, 1)):
+        for a in (made(m, k), made(k, m).T):
+            for b in (made(k, n, seed=1), made(n, k, seed=1).T, made(k, 2 * n, seed=1)[:, ::2]):
+                out["mm"].append(((a, b), {}))
+        for bias in ((), (made(n, seed=2),)):
+            for x in (made(m, k), made(2, m, k), made(k)):
+                out["linear"].append(((x, made(n, k, seed=1), *bias), {}))
+        out["bmm"].append(((made(5, m, k), made(5, n, k, seed=1).swapaxes(1, 2)), {}))
+        heads = made(3, m, 2, k).transpose(0, 2, 1, 3)
+        out["matmul"].append(((heads, made(3, n, 2, k, seed=1).transpose(0, 2, 3, 1)), {}))
+        out["matmul"].append(((heads, made(k, n, seed=1)), {}))
+        out["matmul"].append(((made(2, 2, 2, m, k), made(2, 2, 2, k, n, seed=1)), {}))
+    return out
+
+
 def losses() -> dict[str, list[Case]]:
     x, target = made(ROWS, WIDTH), numbers(WIDTH, ROWS)
     x_log = x - np.log(np.exp(x).sum(1, keepdims=True))
@@ -206,6 +224,7 @@ def calls() -> dict[str, list[Case]]:
         convolutions,
         columns,
         pools,
+        products,
         recurrences,
         losses,
         masked,

@@ -14,7 +14,8 @@ import pytest
 from compiled_cases import calls
 
 from anadrome import backend
-from anadrome.backends.numba.kernels import common
+from anadrome.backends.numba import team
+from anadrome.backends.numba.kernels import common, products
 from anadrome.backends.numpy import parallel
 
 pytestmark = pytest.mark.numba
@@ -25,6 +26,8 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fo
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "LARGE", 0)
+    monkeypatch.setattr(team, "LARGE", 0)
+    monkeypatch.setattr(products, "FEWEST", 0)
     monkeypatch.setattr(parallel, "LARGE", 0)
     monkeypatch.setattr(parallel, "threads", 2)
 
@@ -65,9 +68,10 @@ FORKED = """
 import os, sys
 import numpy as np
 import anadrome as ad
-from anadrome.backends.numba.kernels import common
+from anadrome.backends.numba import team
+from anadrome.backends.numba.kernels import common, products
 from anadrome.backends.numpy import parallel
-parallel.threads, parallel.LARGE, common.LARGE = 2, 0, 0
+parallel.threads, parallel.LARGE, common.LARGE, team.LARGE, products.FEWEST = 2, 0, 0, 0, 0
 
 def step():
     ad.manual_seed(0)

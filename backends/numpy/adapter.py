@@ -102,6 +102,13 @@ class NumpyBackend(Backend):
         else:
             blas.side_by_side(function, count, size)
 
+    @property
+    def threads(self) -> int:
+        return parallel.threads
+
+    def alone(self) -> Any:
+        return blas.alone()
+
     def generator(self, device: Any = None) -> Any:
         from .random import Draws
 
@@ -110,6 +117,8 @@ class NumpyBackend(Backend):
     def configure(self, setting: str, value: Any) -> None:
         if setting == "threads":
             parallel.threads = value
+        elif setting == "crowded":
+            blas.crowded = value
 
     def describe(self) -> dict[str, str]:
         config: Any = np.show_config(mode="dicts")

@@ -14,7 +14,7 @@ import ctypes
 import functools
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,27 +72,46 @@ def can_be_alone() -> bool:
     return _found() is not None
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Products are computed by the thread that asks for them."""
-    global _inside, _before
-    found = _found()
-    if found is None:
-        yield
-        return
-    get, set_, _ = found
-    with _lock:
-        if not _inside:
-            _before = get()
-            set_(1)
-        _inside += 1
-    try:
-        yield
-    finally:
+class _Alone:
+    """See ``alone``; made once, since it is entered around calls of few microseconds."""
+
+    def __enter__(self) -> None:
+        global _inside, _before
+        found = _found()
+        if found is None:
+            return
+        with _lock:
+            if not _inside:
+                _before = found[0]()
+                found[1](1)
+            _inside += 1
+
+    def __exit__(self, *exc: object) -> None:
+        global _inside
+        found = _found()
+        if found is None:
+            return
         with _lock:
             _inside -= 1
             if not _inside:
-                set_(_before)
+                found[1](_before)
+
+
+_alone = _Alone()
+_nothing: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+#: Whether threads share our work that must not find BLAS's own in their way. Those go on turning
+#: for a while when they have nothing to do (OPENBLAS_THREAD_TIMEOUT: some 20 ms).
+crowded = False
+
+
+def alone() -> contextlib.AbstractContextManager[None]:
+    """Products are computed by the thread that asks for them."""
+    return _alone
+
+
+def brief() -> contextlib.AbstractContextManager[None]:
+    """The same for a pass over memory, to which BLAS's threads add little, where it is crowded."""
+    return _alone if crowded else _nothing
 
 
 def side_by_side(function: Callable[[slice], Any], count: int, size: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from anadrome import Backend
 from anadrome.op import table
 
+from ..team import Team
 from . import (
     convolve,
     dropping,
@@ -18,6 +19,7 @@ from . import (
     masking,
     pointwise,
     pool,
+    products,
     recurrent,
     rows,
     scattering,
@@ -32,6 +34,7 @@ MAKERS: dict[str, Maker] = {
     **masking.MAKERS,
     **pointwise.MAKERS,
     **pool.MAKERS,
+    **products.MAKERS,
     **recurrent.MAKERS,
     **rows.MAKERS,
     **scattering.MAKERS,
@@ -41,8 +44,8 @@ MAKERS: dict[str, Maker] = {
 
 def kernels(backend: Backend) -> dict[str, Callable[..., Any]]:
     """By name of the op; each with what has run it until now to fall back on."""
-    made = {}
+    made, team = {}, Team(backend)
     for name, make in MAKERS.items():
         before = backend.kernels.get(name) or backend.composed(table[name])
-        made[name] = make(before, backend.side_by_side)
+        made[name] = make(before, team)
     return made

@@ -12,7 +12,7 @@ F32 = np.dtype(np.float32)
 #: Elements from which a call is given to compiled code: below it NumPy has the answer sooner.
 LARGE = 2**14
 
-#: From what has run an op until now, and the backend's ``side_by_side``, to the op's kernel.
+#: From what has run an op until now, and the team that shares loops, to the op's kernel.
 Maker = Callable[[Any, Any], Callable[..., Any]]
 
 _local = threading.local()

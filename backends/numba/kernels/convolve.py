@@ -106,7 +106,7 @@ def _shape(
     return out if enough(out.size) else None
 
 
-def _convolution(before: Any, spread: Any) -> Any:
+def _convolution(before: Any, team: Any) -> Any:
     def convolution(
         x: Any, w: Any, b: Any = None, *, stride: Any, padding: Any, dilation: Any, groups: int = 1
     ) -> Any:
@@ -140,13 +140,13 @@ def _convolution(before: Any, spread: Any) -> Any:
                 if bias is not None:
                     target += bias
 
-        spread(work, shape.images, shape.size, products=True)
+        team.backend.side_by_side(work, shape.images, shape.size, products=True)
         return out
 
     return convolution
 
 
-def _conv_weight(before: Any, spread: Any) -> Any:
+def _conv_weight(before: Any, team: Any) -> Any:
     def conv_weight(
         grad: Any,
         x: Any,
@@ -183,7 +183,7 @@ def _conv_weight(before: Any, spread: Any) -> Any:
                     total += np.matmul(known.columns(x[images]), g.mT).sum(0)
             sums.add(part.start, total)
 
-        spread(work, known.images, known.size, products=True)
+        team.backend.side_by_side(work, known.images, known.size, products=True)
         total = sums.total()
         if not known.depthwise:
             return np.ascontiguousarray(total.mT).reshape(shape)
@@ -194,7 +194,7 @@ def _conv_weight(before: Any, spread: Any) -> Any:
     return conv_weight
 
 
-def _conv_input(before: Any, spread: Any) -> Any:
+def _conv_input(before: Any, team: Any) -> Any:
     def conv_input(
         grad: Any,
         w: Any,
@@ -242,7 +242,7 @@ def _conv_input(before: Any, spread: Any) -> Any:
                 if bias is not None:
                     target += bias
 
-        spread(work, known.images, known.size, products=True)
+        team.backend.side_by_side(work, known.images, known.size, products=True)
         return out
 
     return conv_input
@@ -254,7 +254,7 @@ def _answers(shape: _Shape, grad: Any, *others: Any) -> bool:
     return all(a.dtype is F32 for a in (grad, *others)) and grad.shape == wanted
 
 
-def _im2col(before: Any, spread: Any) -> Any:
+def _im2col(before: Any, team: Any) -> Any:
     def im2col(x: Any, *, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
         sizes = tuple(map(out_size, x.shape[2:], kernel, stride, padding, dilation))
         planes, area = math.prod(x.shape[:2]), math.prod(sizes)
@@ -272,13 +272,13 @@ def _im2col(before: Any, spread: Any) -> Any:
                 out[part].reshape(-1), (*kernel, *sizes), (*stride, *padding, *dilation),
             )  # fmt: skip
 
-        spread(work, planes, out.size)
+        team.backend.side_by_side(work, planes, out.size)
         return out.reshape(x.shape[0], x.shape[1] * positions, area)
 
     return im2col
 
 
-def _col2im(before: Any, spread: Any) -> Any:
+def _col2im(before: Any, team: Any) -> Any:
     def col2im(x: Any, *, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
         sizes = tuple(map(out_size, shape[2:], kernel, stride, padding, dilation))
         wanted = (shape[0], shape[1] * math.prod(kernel), math.prod(sizes))
@@ -297,7 +297,7 @@ def _col2im(before: Any, spread: Any) -> Any:
                 (part.stop - part.start, *shape[2:]), (*stride, *padding, *dilation),
             )  # fmt: skip
 
-        spread(work, planes, x.size)
+        team.backend.side_by_side(work, planes, x.size)
         return out.reshape(shape)
 
     return col2im

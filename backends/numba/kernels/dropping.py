@@ -9,7 +9,7 @@ import numpy as np
 from .common import F32, Maker, large
 
 
-def _dropout(before: Any, spread: Any) -> Any:
+def _dropout(before: Any, team: Any) -> Any:
     def dropout(x: Any, *, p: float, key: Any, shape: Any = None) -> Any:
         if not large(x) or p >= 1 or (shape is not None and shape != x.shape):
             return before(x, p=p, key=key, shape=shape)
@@ -19,11 +19,7 @@ def _dropout(before: Any, spread: Any) -> Any:
         source, target = x.reshape(-1), out.reshape(-1)
         first, second = (np.uint64(k) for k in key)
         below, scale = np.uint64(round((1 - p) * 65536)), F32.type(1 / (1 - p))
-
-        def work(part: slice) -> None:
-            philox.dropout(source, first, second, below, scale, target, part.start, part.stop)
-
-        spread(work, -(-x.size // 16), x.size)
+        philox.dropout(*team(x.size), source, first, second, below, scale, target)
         return out
 
     return dropout

@@ -23,22 +23,17 @@ def _plain(x: Any, target: Any, weight: Any, ignore_index: int) -> bool:
     )
 
 
-def _cross_entropy(before: Any, spread: Any) -> Any:
+def _cross_entropy(before: Any, team: Any) -> Any:
     def cross_entropy(
         x: Any, target: Any, weight: Any = None, *, ignore_index: int, reduction: str
     ) -> Any:
         if not _plain(x, target, weight, ignore_index):
             return before(x, target, weight, ignore_index=ignore_index, reduction=reduction)
-        from ..loops import losses, rows
+        from ..loops import losses
 
         log_probs, costs = np.empty_like(x), np.empty(len(x), F32)
         classes = np.ascontiguousarray(target)
-
-        def work(part: slice) -> None:
-            rows.log_softmax(x[part], log_probs[part])
-            losses.picked(log_probs[part], classes[part], costs[part])
-
-        spread(work, len(x), x.size)
+        losses.cross_entropy(*team(x.size), x, classes, log_probs, costs)
         if reduction == "none":
             return costs, log_probs
         total = np.add.reduce(costs)
@@ -47,7 +42,7 @@ def _cross_entropy(before: Any, spread: Any) -> Any:
     return cross_entropy
 
 
-def _cross_entropy_backward(before: Any, spread: Any) -> Any:
+def _cross_entropy_backward(before: Any, team: Any) -> Any:
     def cross_entropy_backward(
         grad: Any,
         log_probs: Any,
@@ -69,15 +64,10 @@ def _cross_entropy_backward(before: Any, spread: Any) -> Any:
         share = np.ascontiguousarray(grad).reshape(-1)
         if reduction == "mean":
             share = share / F32.type(len(target))
-        out, step = np.empty_like(log_probs), int(reduction == "none")
-        classes = np.ascontiguousarray(target)
-
-        def work(part: slice) -> None:
-            losses.cross_entropy_backward(
-                log_probs[part], classes[part], share[part] if step else share, step, out[part]
-            )
-
-        spread(work, len(out), out.size)
+        if reduction != "none":
+            share = np.full(len(target), share[0])
+        out, classes = np.empty_like(log_probs), np.ascontiguousarray(target)
+        losses.cross_entropy_backward(*team(out.size), log_probs, classes, share, out)
         return out
 
     return cross_entropy_backward

@@ -22,7 +22,7 @@ def _fits(x: Any, mask: Any) -> bool:
     )
 
 
-def _choose(spread: Any, x: Any, mask: Any, value: float, filled: bool) -> Any:
+def _choose(team: Any, x: Any, mask: Any, value: float, filled: bool) -> Any:
     """``value`` where the mask is as ``filled`` says."""
     from ..loops import pointwise
 
@@ -30,33 +30,28 @@ def _choose(spread: Any, x: Any, mask: Any, value: float, filled: bool) -> Any:
     flags, number = mask.reshape(-1), F32.type(value)
     source, target = (a.reshape(-1, mask.size) for a in (x, out))
 
-    def work(part: slice) -> None:
-        pointwise.choose(source[part], flags, number, filled, target[part])
-
-    def columns(part: slice) -> None:
-        pieces = (a[:, part].reshape(1, -1) for a in (source, target))
-        given, to = pieces
-        pointwise.choose(given, flags[part], number, filled, to)
-
-    spread(*((work, len(source)) if len(source) > 1 else (columns, mask.size)), x.size)
+    if len(source) > 1:
+        pointwise.choose(*team(x.size), source, flags, number, filled, target)
+    else:
+        pointwise.choose_each(*team(x.size), source[0], flags, number, filled, target[0])
     return out
 
 
-def _masked_fill(before: Any, spread: Any) -> Any:
+def _masked_fill(before: Any, team: Any) -> Any:
     def masked_fill(x: Any, mask: Any, *, value: Any) -> Any:
         if not isinstance(value, (int, float)) or not _fits(x, mask):
             return before(x, mask, value=value)
-        return _choose(spread, x, mask, value, True)
+        return _choose(team, x, mask, value, True)
 
     return masked_fill
 
 
-def _where(before: Any, spread: Any) -> Any:
+def _where(before: Any, team: Any) -> Any:
     def where(condition: Any, a: Any, b: Any) -> Any:
         if a.__class__ is float and _whole(a) and isinstance(b, np.ndarray) and _fits(b, condition):
-            return _choose(spread, b, condition, a, True)
+            return _choose(team, b, condition, a, True)
         if b.__class__ is float and _whole(b) and isinstance(a, np.ndarray) and _fits(a, condition):
-            return _choose(spread, a, condition, b, False)
+            return _choose(team, a, condition, b, False)
         return before(condition, a, b)
 
     return where

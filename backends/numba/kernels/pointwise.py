@@ -13,7 +13,7 @@ from .common import Maker, large
 def _pointwise(name: str) -> Callable[[Any, Any], Any]:
     """The maker for a function of one array."""
 
-    def make(before: Any, spread: Any) -> Any:
+    def make(before: Any, team: Any) -> Any:
         def kernel(x: Any, **keywords: Any) -> Any:
             if not large(x) or keywords.get("approximate", "none") != "none":
                 return before(x, **keywords)
@@ -22,7 +22,7 @@ def _pointwise(name: str) -> Callable[[Any, Any], Any]:
             function = getattr(pointwise, name)
             out = np.empty_like(x)
             source, target = x.reshape(-1), out.reshape(-1)
-            spread(lambda part: function(source[part], target[part]), x.size, x.size)
+            function(*team(x.size), source, target)
             return out
 
         return kernel
@@ -30,7 +30,7 @@ def _pointwise(name: str) -> Callable[[Any, Any], Any]:
     return make
 
 
-def _gelu_backward(before: Any, spread: Any) -> Any:
+def _gelu_backward(before: Any, team: Any) -> Any:
     def gelu_backward(grad: Any, x: Any, *, approximate: str = "none") -> Any:
         if approximate != "none" or not large(x, grad) or grad.shape != x.shape:
             return before(grad, x, approximate=approximate)
@@ -38,11 +38,7 @@ def _gelu_backward(before: Any, spread: Any) -> Any:
 
         out = np.empty_like(x)
         g, source, target = (a.reshape(-1) for a in (grad, x, out))
-        spread(
-            lambda part: pointwise.gelu_backward(g[part], source[part], target[part]),
-            x.size,
-            x.size,
-        )
+        pointwise.gelu_backward(*team(x.size), g, source, target)
         return out
 
     return gelu_backward
@@ -51,7 +47,7 @@ def _gelu_backward(before: Any, spread: Any) -> Any:
 def _slope(name: str) -> Callable[[Any, Any], Any]:
     """The maker for a function of a gradient and one array."""
 
-    def make(before: Any, spread: Any) -> Any:
+    def make(before: Any, team: Any) -> Any:
         def kernel(grad: Any, y: Any) -> Any:
             if not large(y, grad) or grad.shape != y.shape:
                 return before(grad, y)
@@ -60,7 +56,7 @@ def _slope(name: str) -> Callable[[Any, Any], Any]:
             function = getattr(pointwise, name)
             out = np.empty_like(y)
             g, source, target = (a.reshape(-1) for a in (grad, y, out))
-            spread(lambda part: function(g[part], source[part], target[part]), y.size, y.size)
+            function(*team(y.size), g, source, target)
             return out
 
         return kernel

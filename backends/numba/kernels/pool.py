@@ -21,7 +21,7 @@ def _room(shape: Any) -> tuple[int, int]:
     return _planar(shape[2:], 1)  # type: ignore[return-value]
 
 
-def _max_pool(before: Any, spread: Any) -> Any:
+def _max_pool(before: Any, team: Any) -> Any:
     def max_pool(
         x: Any, *, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool = False
     ) -> Any:
@@ -39,15 +39,10 @@ def _max_pool(before: Any, spread: Any) -> Any:
         four = _four(window, how_, plane)
         source, values, places = (a.reshape(planes, -1) for a in (x, best, chosen))
 
-        def work(part: slice) -> None:
-            given = (source[part].reshape(-1), (part.stop - part.start, *plane))
-            found = (values[part].reshape(-1), places[part].reshape(-1))
-            if four:
-                pool.largest_of_four(*given, *found, window)
-            else:
-                pool.largest(*given, *found, window, how_)
-
-        spread(work, planes, x.size)
+        if four:
+            pool.largest_of_four(*team(x.size), source, values, places, plane, window)
+        else:
+            pool.largest(*team(x.size), source, values, places, plane, window, how_)
         return best, chosen
 
     return max_pool
@@ -59,7 +54,7 @@ def _four(window: Any, how: Any, plane: Any) -> bool:
     return window[:2] == (2, 2) and how == (2, 2, 0, 0, 1, 1) and within
 
 
-def _max_pool_backward(before: Any, spread: Any) -> Any:
+def _max_pool_backward(before: Any, team: Any) -> Any:
     def max_pool_backward(
         grad: Any, chosen: Any, *, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
     ) -> Any:
@@ -77,15 +72,10 @@ def _max_pool_backward(before: Any, spread: Any) -> Any:
         out = (np.empty if covered else np.zeros)(shape, F32)
         values, places, target = (a.reshape(planes, -1) for a in (grad, chosen, out))
 
-        def work(part: slice) -> None:
-            given = (values[part].reshape(-1), places[part].reshape(-1), window)
-            to = (target[part].reshape(-1), (part.stop - part.start, *plane))
-            if four:
-                pool.largest_of_four_back(*given, *to)
-            else:
-                pool.largest_back(*given, *to, how_)
-
-        spread(work, planes, out.size)
+        if four:
+            pool.largest_of_four_back(*team(out.size), values, places, target, plane, window)
+        else:
+            pool.largest_back(*team(out.size), values, places, target, plane, window, how_)
         return out
 
     return max_pool_backward
@@ -110,7 +100,7 @@ def _averaging(
     return (rows / F32.type(divisor) if whole else rows), columns
 
 
-def _avg_pool(before: Any, spread: Any) -> Any:
+def _avg_pool(before: Any, team: Any) -> Any:
     def avg_pool(
         x: Any,
         *,
@@ -134,20 +124,13 @@ def _avg_pool(before: Any, spread: Any) -> Any:
         how_ = (*_planar(stride, 1), *_planar(padding, 0))
         out = np.empty((*x.shape[:2], *sizes), F32)
         source, target = x.reshape(planes, -1), out.reshape(planes, -1)
-
-        def work(part: slice) -> None:
-            pool.mean(
-                source[part].reshape(-1), (part.stop - part.start, *plane), *shares,
-                target[part].reshape(-1), window, how_,
-            )  # fmt: skip
-
-        spread(work, planes, x.size)
+        pool.mean(*team(x.size), source, target, plane, *shares, window, how_)
         return out
 
     return avg_pool
 
 
-def _avg_pool_backward(before: Any, spread: Any) -> Any:
+def _avg_pool_backward(before: Any, team: Any) -> Any:
     def avg_pool_backward(
         grad: Any,
         *,
@@ -171,14 +154,7 @@ def _avg_pool_backward(before: Any, spread: Any) -> Any:
         how_ = (*_planar(stride, 1), *_planar(padding, 0))
         out = np.zeros(shape, F32)
         source, target = grad.reshape(planes, -1), out.reshape(planes, -1)
-
-        def work(part: slice) -> None:
-            pool.mean_back(
-                source[part].reshape(-1), *shares, window, target[part].reshape(-1),
-                (part.stop - part.start, *plane), how_,
-            )  # fmt: skip
-
-        spread(work, planes, out.size)
+        pool.mean_back(*team(out.size), source, target, plane, *shares, window, how_)
         return out
 
     return avg_pool_backward

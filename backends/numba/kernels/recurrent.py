@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
-from anadrome import backend
 from anadrome.ops.recurrent import steps
 
 from .common import F32, Maker, enough, suits
 
 
-@functools.cache
-def sgemm() -> int:
-    """The address of BLAS's product of float32 matrices; 0 if it is not known."""
-    return backend.get("numpy").addresses.get("cblas_sgemm64", 0)
-
-
-def _fits(sizes: Any, rows: Any, *arrays: Any) -> bool:
+def _fits(team: Any, sizes: Any, rows: Any, *arrays: Any) -> bool:
     """Whether all sequences are of one length (of others the rows come and go), there is much to
     do, and there is a product that compiled code can call."""
     even = bool(sizes) and sizes[0] == sizes[-1] > 0
-    return even and enough(rows.size) and suits(rows, *arrays) and sgemm() != 0
+    return even and enough(rows.size) and suits(rows, *arrays) and team.blas != 0
 
 
-def _lstm(before: Any, spread: Any) -> Any:
+def _lstm(before: Any, team: Any) -> Any:
     def lstm(gates: Any, h0: Any, c0: Any, w: Any, *, sizes: Any, reverse: bool) -> Any:
-        if not _fits(sizes, gates, h0, c0, w):
+        if not _fits(team, sizes, gates, h0, c0, w):
             return before(gates, h0, c0, w, sizes=sizes, reverse=reverse)
         from ..loops import recurrent
 
@@ -37,25 +29,20 @@ def _lstm(before: Any, spread: Any) -> Any:
         acts = np.empty_like(gates)
         wt = np.ascontiguousarray(w.T)
         starts = np.array([start for start, _ in steps(sizes, reverse)])
-
-        def work(part: slice) -> None:
-            recurrent.lstm(
-                sgemm(), gates, acts, cell, out, h0, c0, wt, starts, part.start, part.stop
-            )
-
-        spread(work, sizes[0], gates.size, products=True)
+        with team.products(gates.size) as (address, parts):
+            recurrent.lstm(address, parts, team.blas, gates, acts, cell, out, h0, c0, wt, starts)
         return out, cell, acts
 
     return lstm
 
 
-def _lstm_backward(before: Any, spread: Any) -> Any:
+def _lstm_backward(before: Any, team: Any) -> Any:
     def lstm_backward(
         acts: Any, cell: Any, c0: Any, w: Any, g_out: Any = None, g_cell: Any = None,
         g_acts: Any = None, *, sizes: Any, reverse: bool,
     ) -> Any:  # fmt: skip
         given = [a for a in (cell, c0, w, g_out, g_cell) if a is not None]
-        if g_acts is not None or not _fits(sizes, acts, *given):
+        if g_acts is not None or not _fits(team, sizes, acts, *given):
             return before(acts, cell, c0, w, g_out, g_cell, g_acts, sizes=sizes, reverse=reverse)
         from ..loops import recurrent
 
@@ -64,14 +51,11 @@ def _lstm_backward(before: Any, spread: Any) -> Any:
         nothing = np.empty((0, c0.shape[1]), F32)
         from_out, from_cell = (nothing if g is None else g for g in (g_out, g_cell))
         starts = np.array([start for start, _ in steps(sizes, reverse)[::-1]])
-
-        def work(part: slice) -> None:
+        with team.products(acts.size) as (address, parts):
             recurrent.lstm_back(
-                sgemm(), acts, cell, from_out, from_cell, grads, of_h, of_c, c0, w, starts,
-                part.start, part.stop,
+                address, parts, team.blas, acts, cell, from_out, from_cell, grads, of_h, of_c, c0,
+                w, starts,
             )  # fmt: skip
-
-        spread(work, sizes[0], acts.size, products=True)
         return grads, of_h, of_c
 
     return lstm_backward

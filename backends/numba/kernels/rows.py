@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .common import F32, Maker, Sums, as_rows, large
+from .common import F32, Maker, as_rows, large
+
+#: Into how many blocks rows fall that are added up, each for itself: always as many, so that the
+#: sums are the same bits however many threads there are.
+BLOCKS = 16
 
 
-def _softmax(before: Any, spread: Any) -> Any:
+def _softmax(before: Any, team: Any) -> Any:
     def softmax(x: Any, *, dim: int) -> Any:
         if not large(x) or dim not in (-1, x.ndim - 1):
             return before(x, dim=dim)
@@ -18,17 +22,13 @@ def _softmax(before: Any, spread: Any) -> Any:
 
         source, out = as_rows(x), np.empty_like(x)
         target = as_rows(out)
-
-        def piece(part: slice) -> None:
-            rows.softmax(source[part], target[part])
-
-        spread(piece, len(source), x.size)
+        rows.softmax(*team(x.size), source, target)
         return out
 
     return softmax
 
 
-def _softmax_backward(before: Any, spread: Any) -> Any:
+def _softmax_backward(before: Any, team: Any) -> Any:
     def softmax_backward(grad: Any, y: Any, *, dim: int) -> Any:
         if not large(y, grad) or dim not in (-1, y.ndim - 1) or grad.shape != y.shape:
             return before(grad, y, dim=dim)
@@ -36,13 +36,13 @@ def _softmax_backward(before: Any, spread: Any) -> Any:
 
         out = np.empty_like(y)
         g, h, target = map(as_rows, (grad, y, out))
-        spread(lambda part: rows.softmax_backward(g[part], h[part], target[part]), len(h), y.size)
+        rows.softmax_backward(*team(y.size), g, h, target)
         return out
 
     return softmax_backward
 
 
-def _log_softmax(before: Any, spread: Any) -> Any:
+def _log_softmax(before: Any, team: Any) -> Any:
     def log_softmax(x: Any, *, dim: int) -> Any:
         if not large(x) or dim not in (-1, x.ndim - 1):
             return before(x, dim=dim)
@@ -50,17 +50,13 @@ def _log_softmax(before: Any, spread: Any) -> Any:
 
         source, out = as_rows(x), np.empty_like(x)
         target = as_rows(out)
-
-        def piece(part: slice) -> None:
-            rows.log_softmax(source[part], target[part])
-
-        spread(piece, len(source), x.size)
+        rows.log_softmax(*team(x.size), source, target)
         return out
 
     return log_softmax
 
 
-def _layer_norm(before: Any, spread: Any) -> Any:
+def _layer_norm(before: Any, team: Any) -> Any:
     def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: float) -> Any:
         lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
         given = [p for p in (weight, bias) if p is not None]
@@ -74,19 +70,13 @@ def _layer_norm(before: Any, spread: Any) -> Any:
         scales = scale.reshape(-1, 1)
         w = np.ones(width, F32) if weight is None else weight.reshape(width)
         b = np.zeros(width, F32) if bias is None else bias.reshape(width)
-        spread(
-            lambda part: rows.layer_norm(
-                source[part], w, b, np.float32(eps), results[part], scales[part]
-            ),
-            len(source),
-            x.size,
-        )
+        rows.layer_norm(*team(x.size), source, results, scales, w, b, F32.type(eps))
         return out, scale
 
     return layer_norm
 
 
-def _layer_norm_backward(before: Any, spread: Any) -> Any:
+def _layer_norm_backward(before: Any, team: Any) -> Any:
     def layer_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int) -> Any:
         lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
         fits = (grad.shape, scale.shape, weight.shape) == (x.shape, lead + (1,) * dims, inner)
@@ -98,23 +88,16 @@ def _layer_norm_backward(before: Any, spread: Any) -> Any:
         out = np.empty_like(x)
         g, source, target = (a.reshape(-1, width) for a in (grad, x, out))
         r, w = scale.reshape(-1, 1), weight.reshape(width)
-        sums = Sums()
-
-        def piece(part: slice) -> None:
-            totals = np.zeros((2, width), F32)
-            rows.layer_norm_backward(
-                g[part], source[part], r[part], w, target[part], totals[0], totals[1]
-            )
-            sums.add(part.start, totals)
-
-        spread(piece, len(source), x.size)
-        totals = sums.total()
+        address, parts = team(x.size)
+        sums = np.zeros((min(BLOCKS, len(source)), 2, width), F32)
+        rows.layer_norm_backward(address, parts, g, source, r, w, target, sums)
+        totals = sums.sum(0)
         return out, totals[0].reshape(inner), totals[1].reshape(inner)
 
     return layer_norm_backward
 
 
-def _rms_norm(before: Any, spread: Any) -> Any:
+def _rms_norm(before: Any, team: Any) -> Any:
     def rms_norm(x: Any, weight: Any = None, *, dims: int, eps: float) -> Any:
         lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
         given = [] if weight is None else [weight]
@@ -127,17 +110,13 @@ def _rms_norm(before: Any, spread: Any) -> Any:
         source, results = x.reshape(-1, width), out.reshape(-1, width)
         scales = scale.reshape(-1, 1)
         w = np.ones(width, F32) if weight is None else weight.reshape(width)
-        spread(
-            lambda part: rows.rms_norm(source[part], w, F32.type(eps), results[part], scales[part]),
-            len(source),
-            x.size,
-        )
+        rows.rms_norm(*team(x.size), source, results, scales, w, F32.type(eps))
         return out, scale
 
     return rms_norm
 
 
-def _rms_norm_backward(before: Any, spread: Any) -> Any:
+def _rms_norm_backward(before: Any, team: Any) -> Any:
     def rms_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int) -> Any:
         lead, inner = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
         fits = (grad.shape, scale.shape, weight.shape) == (x.shape, lead + (1,) * dims, inner)
@@ -149,15 +128,10 @@ def _rms_norm_backward(before: Any, spread: Any) -> Any:
         out = np.empty_like(x)
         g, source, target = (a.reshape(-1, width) for a in (grad, x, out))
         r, w = scale.reshape(-1, 1), weight.reshape(width)
-        sums = Sums()
-
-        def piece(part: slice) -> None:
-            total = np.zeros(width, F32)
-            rows.rms_norm_backward(g[part], source[part], r[part], w, target[part], total)
-            sums.add(part.start, total)
-
-        spread(piece, len(source), x.size)
-        return out, sums.total().reshape(inner)
+        address, parts = team(x.size)
+        sums = np.zeros((min(BLOCKS, len(source)), width), F32)
+        rows.rms_norm_backward(address, parts, g, source, r, w, target, sums)
+        return out, sums.sum(0).reshape(inner)
 
     return rms_norm_backward
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,43 +22,25 @@ def _split(shape: Any, dim: int) -> tuple[int, int, int]:
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
-def _shared(
-    spread: Any, work: Callable[[Any, Any], None], outer: int, width: int, size: int
-) -> None:
-    """``work(outer, columns)``: parts of the outer ones or, if there is one, of the columns."""
-    if outer > 1:
-        spread(lambda part: work((part.start, part.stop), (0, width)), outer, size)
-    else:
-        spread(lambda part: work((0, outer), (part.start, part.stop)), width, size)
-
-
-def _add_rows(spread: Any, out: Any, rows: Any, source: Any, dim: int, factor: float = 1.0) -> None:
+def _add_rows(team: Any, out: Any, rows: Any, source: Any, dim: int, factor: float = 1.0) -> None:
     from ..loops import tables
 
     outer, length, width = _split(out.shape, dim)
     to, given, scale = out.reshape(-1), source.reshape(-1), F32.type(factor)
-
-    def work(some: Any, columns: Any) -> None:
-        tables.add_rows(given, rows, to, length, width, some, columns, scale)
-
-    _shared(spread, work, outer, width, source.size)
+    tables.add_rows(*team(source.size), given, rows, to, length, width, scale, outer)
 
 
-def _add_values(spread: Any, out: Any, index: Any, source: Any, dim: int) -> None:
+def _add_values(team: Any, out: Any, index: Any, source: Any, dim: int) -> None:
     from ..loops import tables
 
     outer, length, width = _split(out.shape, dim)
     count = index.shape[dim]
     to, given = out.reshape(-1), source.reshape(-1)
     places = np.ascontiguousarray(index).reshape(-1)
-
-    def work(some: Any, columns: Any) -> None:
-        tables.add_values(given, places, to, count, length, width, some, columns)
-
-    _shared(spread, work, outer, width, source.size)
+    tables.add_values(*team(source.size), given, places, to, count, length, width, outer)
 
 
-def _embedding_backward(before: Any, spread: Any) -> Any:
+def _embedding_backward(before: Any, team: Any) -> Any:
     def embedding_backward(
         g: Any, indices: Any, *, shape: Any, padding_idx: int | None = None
     ) -> Any:
@@ -69,7 +50,7 @@ def _embedding_backward(before: Any, spread: Any) -> Any:
         out = np.zeros(shape, F32)
         rows = np.ascontiguousarray(indices).reshape(-1)
         # It often lies otherwise: batch first, where the rows are time first.
-        _add_rows(spread, out, rows, np.ascontiguousarray(g), 0)
+        _add_rows(team, out, rows, np.ascontiguousarray(g), 0)
         if padding_idx is not None:
             out[padding_idx] = 0
         return out
@@ -77,7 +58,7 @@ def _embedding_backward(before: Any, spread: Any) -> Any:
     return embedding_backward
 
 
-def _index_add(before: Any, spread: Any) -> Any:
+def _index_add(before: Any, team: Any) -> Any:
     def index_add(x: Any, index: Any, source: Any, *, dim: int, alpha: float = 1) -> Any:
         fits = x.ndim and -x.ndim <= dim < x.ndim and index.ndim == 1 and enough(source.size)
         if not fits or not suits(x, source) or not _within(index, x.shape[dim]):
@@ -86,7 +67,7 @@ def _index_add(before: Any, spread: Any) -> Any:
         if source.shape != (*x.shape[:axis], index.size, *x.shape[axis + 1 :]):
             return before(x, index, source, dim=dim, alpha=alpha)
         out = x.copy()
-        _add_rows(spread, out, np.ascontiguousarray(index), source, dim, alpha)
+        _add_rows(team, out, np.ascontiguousarray(index), source, dim, alpha)
         return out
 
     return index_add
@@ -100,23 +81,23 @@ def _alike(shape: Any, index: Any, source: Any, dim: int) -> bool:
     return index.shape == source.shape and all(others) and _within(index, shape[dim])
 
 
-def _scatter_add(before: Any, spread: Any) -> Any:
+def _scatter_add(before: Any, team: Any) -> Any:
     def scatter_add(x: Any, index: Any, src: Any, *, dim: int) -> Any:
         if not enough(src.size) or not suits(x, src) or not _alike(x.shape, index, src, dim):
             return before(x, index, src, dim=dim)
         out = x.copy()
-        _add_values(spread, out, index, src, dim)
+        _add_values(team, out, index, src, dim)
         return out
 
     return scatter_add
 
 
-def _scatter_into(before: Any, spread: Any) -> Any:
+def _scatter_into(before: Any, team: Any) -> Any:
     def scatter_into(g: Any, index: Any, *, dim: int, shape: Any) -> Any:
         if not large(g) or not _alike(shape, index, g, dim):
             return before(g, index, dim=dim, shape=shape)
         out = np.zeros(shape, F32)
-        _add_values(spread, out, index, g, dim)
+        _add_values(team, out, index, g, dim)
         return out
 
     return scatter_into

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from anadrome.optim.together import end_to_end, rows
+from anadrome.optim.together import rows
 
 from .common import F32, Maker, large
 
 
-def _adam_update(before: Any, spread: Any) -> Any:
+def _adam_update(before: Any, team: Any) -> Any:
     def adam_update(*arrays: Any, **numbers: Any) -> None:
         if (len(arrays) > 4 and arrays[4] is not None) or not large(*arrays[:4]):
             before(*arrays, **numbers)
             return
-        _update([arrays[:4]], spread, numbers)
+        _update([arrays[:4]], team, numbers)
 
     return adam_update
 
 
-def _adam_updates(before: Any, spread: Any) -> Any:
+def _adam_updates(before: Any, team: Any) -> Any:
     def adam_updates(*tensors: Any, count: int, flagged: bool, **numbers: Any) -> None:
         given = list(rows(tensors, count))
         if flagged or len(given[0]) > 4 or not all(large(*arrays) for arrays in given):
             before(*tensors, count=count, flagged=flagged, **numbers)
             return
-        _update(given, spread, numbers)
+        _update(given, team, numbers)
 
     return adam_updates
 
 
-def _update(given: list[tuple[Any, ...]], spread: Any, numbers: dict[str, Any]) -> None:
+def _update(given: list[tuple[Any, ...]], team: Any, numbers: dict[str, Any]) -> None:
     """Rows of a parameter, its gradient and both averages."""
     from ..loops import updates
 
     # step_size * m / (sqrt(v) / root + eps), with the division by root taken out of the loop.
     root = numbers["root"]
     decay, weight_decay = numbers["decay"], numbers["weight_decay"]
-    constants = [
+    constants = tuple(
         F32.type(c)
         for c in (
             numbers["beta1"],
@@ -50,10 +50,9 @@ def _update(given: list[tuple[Any, ...]], spread: Any, numbers: dict[str, Any]) 
             0.0 if weight_decay is None else weight_decay,
             -1.0 if numbers["maximize"] else 1.0,
         )
-    ]
-    flat = [tuple(a.reshape(-1) for a in arrays) for arrays in given]
-    piece, total = end_to_end(lambda *arrays: updates.adam(*arrays, *constants), flat)
-    spread(piece, total, total)
+    )
+    for arrays in given:
+        updates.adam(*team(arrays[0].size), *(a.reshape(-1) for a in arrays), constants)
 
 
 MAKERS: dict[str, Maker] = {"adam_update": _adam_update, "adam_updates": _adam_updates}

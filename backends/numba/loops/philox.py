@@ -14,6 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .mathematics import compiled, inlined
+from .team import share
 
 _U = np.uint64
 _FIRST, _SECOND = _U(0xD2E7470EE14C6C93), _U(0xCA5A826395121157)
@@ -45,8 +46,7 @@ def _block(i, key, other):
 
 
 @compiled
-def dropout(x, key, other, below, scale, out, first, last):
-    """A value a sixteenth of a block: kept, times ``scale``, where its 16 bits are ``below``."""
+def _dropout(x, key, other, below, scale, out, first, last):
     size = _U(x.size)
     for i in range(_U(first), _U(last)):
         at = i * _U(16)
@@ -56,3 +56,9 @@ def dropout(x, key, other, below, scale, out, first, last):
                     kept = ((word >> (k * _U(16))) & _U(0xFFFF)) < below
                     out[at] = x[at] * scale if kept else _ZERO
                 at += _U(1)
+
+
+@compiled
+def dropout(team, parts, x, key, other, below, scale, out):
+    """A value a sixteenth of a block: kept, times ``scale``, where its 16 bits are ``below``."""
+    share(team, _dropout, (x, key, other, below, scale, out), (x.size + 15) // 16, parts, 4)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .mathematics import compiled, sigmoid, tanh, wide
 from .products import product
+from .team import share
 
 _ONE = np.float32(1)
 _U = np.uint64
@@ -58,7 +59,7 @@ def lstm_step_back(acts, before, cell, of_out, of_cell, grads):
 
 
 @compiled
-def lstm(blas, gates, acts, cell, out, h0, c0, wt, starts, first, last):
+def _lstm(blas, gates, acts, cell, out, h0, c0, wt, starts, first, last):
     """The sequences from ``first`` to ``last``."""
     h, c = h0[first:last], c0[first:last]
     for start in starts:
@@ -69,9 +70,7 @@ def lstm(blas, gates, acts, cell, out, h0, c0, wt, starts, first, last):
 
 
 @compiled
-def lstm_back(blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts, first, last):
-    """``g_out``, ``g_cell``: without rows where nothing arrives. ``of_h`` and ``of_c`` begin as
-    zeros, and end as the gradients of the first states."""
+def _lstm_back(blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts, first, last):
     gh, gc = of_h[first:last], of_c[first:last]
     for i in range(len(starts)):
         a, b = starts[i] + first, starts[i] + last
@@ -84,3 +83,17 @@ def lstm_back(blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts,
             before = cell[starts[i + 1] + first : starts[i + 1] + last]
         lstm_step_back(acts[a:b], before, cell[a:b], gh, gc, grads[a:b])
         product(blas, grads[a:b], w, gh)
+
+
+@compiled
+def lstm(team, parts, blas, gates, acts, cell, out, h0, c0, wt, starts):
+    """All sequences, ``len(h0)`` of them."""
+    share(team, _lstm, (blas, gates, acts, cell, out, h0, c0, wt, starts), len(h0), parts, 1)
+
+
+@compiled
+def lstm_back(team, parts, blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts):
+    """``g_out``, ``g_cell``: without rows where nothing arrives. ``of_h`` and ``of_c`` begin as
+    zeros, and end as the gradients of the first states."""
+    given = (blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts)
+    share(team, _lstm_back, given, len(c0), parts, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .mathematics import compiled, exp_of_negative, inlined, of_rank, rank, wide
+from .team import share, share_rows
 
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
@@ -21,7 +22,7 @@ def _largest(x, i):
 
 
 @compiled
-def softmax(x, out):
+def _softmax(x, out):
     wide()
     for i in range(x.shape[0]):
         top = _largest(x, i)
@@ -36,7 +37,12 @@ def softmax(x, out):
 
 
 @compiled
-def log_softmax(x, out):
+def softmax(team, parts, x, out):
+    share_rows(team, _softmax, (x, out), (), parts)
+
+
+@compiled
+def log_softmax_of(x, out):
     wide()
     for i in range(x.shape[0]):
         top = _largest(x, i)
@@ -49,7 +55,12 @@ def log_softmax(x, out):
 
 
 @compiled
-def softmax_backward(grad, y, out):
+def log_softmax(team, parts, x, out):
+    share_rows(team, log_softmax_of, (x, out), (), parts)
+
+
+@compiled
+def _softmax_backward(grad, y, out):
     wide()
     for i in range(y.shape[0]):
         along = _ZERO
@@ -60,7 +71,12 @@ def softmax_backward(grad, y, out):
 
 
 @compiled
-def layer_norm(x, weight, bias, eps, out, scale):
+def softmax_backward(team, parts, grad, y, out):
+    share_rows(team, _softmax_backward, (grad, y, out), (), parts)
+
+
+@compiled
+def _layer_norm(x, out, scale, weight, bias, eps):
     wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -79,7 +95,12 @@ def layer_norm(x, weight, bias, eps, out, scale):
 
 
 @compiled
-def layer_norm_backward(grad, x, scale, weight, out, of_weight, of_bias):
+def layer_norm(team, parts, x, out, scale, weight, bias, eps):
+    share_rows(team, _layer_norm, (x, out, scale), (weight, bias, eps), parts)
+
+
+@compiled
+def _norm_back(grad, x, scale, weight, out, of_weight, of_bias):
     wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -104,7 +125,22 @@ def layer_norm_backward(grad, x, scale, weight, out, of_weight, of_bias):
 
 
 @compiled
-def rms_norm(x, weight, eps, out, scale):
+def _norm_blocks(grad, x, scale, weight, out, sums, first, last):
+    count, blocks = len(x), len(sums)
+    for i in range(first, last):
+        a, b = count * i // blocks, count * (i + 1) // blocks
+        _norm_back(grad[a:b], x[a:b], scale[a:b], weight, out[a:b], sums[i, 0], sums[i, 1])
+
+
+@compiled
+def layer_norm_backward(team, parts, grad, x, scale, weight, out, sums):
+    """``sums``: of each block of rows, zeros; the gradients of weight and bias are added."""
+    given = (grad, x, scale, weight, out, sums)
+    share(team, _norm_blocks, given, len(sums), parts, 1)
+
+
+@compiled
+def _rms_norm(x, out, scale, weight, eps):
     wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -120,7 +156,12 @@ def rms_norm(x, weight, eps, out, scale):
 
 
 @compiled
-def rms_norm_backward(grad, x, scale, weight, out, of_weight):
+def rms_norm(team, parts, x, out, scale, weight, eps):
+    share_rows(team, _rms_norm, (x, out, scale), (weight, eps), parts)
+
+
+@compiled
+def _rms_back(grad, x, scale, weight, out, of_weight):
     wide()
     width = np.float32(x.shape[1])
     for i in range(x.shape[0]):
@@ -133,3 +174,18 @@ def rms_norm_backward(grad, x, scale, weight, out, of_weight):
             out[i, j] = grad[i, j] * weight[j] * r - x[i, j] * share
         for j in range(x.shape[1]):
             of_weight[j] += grad[i, j] * x[i, j] * r
+
+
+@compiled
+def _rms_blocks(grad, x, scale, weight, out, sums, first, last):
+    count, blocks = len(x), len(sums)
+    for i in range(first, last):
+        a, b = count * i // blocks, count * (i + 1) // blocks
+        _rms_back(grad[a:b], x[a:b], scale[a:b], weight, out[a:b], sums[i])
+
+
+@compiled
+def rms_norm_backward(team, parts, grad, x, scale, weight, out, sums):
+    """The same without a bias."""
+    given = (grad, x, scale, weight, out, sums)
+    share(team, _rms_blocks, given, len(sums), parts, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..blas import brief
 from .common import BLAS, F32, HALVES, declared
 
 #: Elements whose squares are summed in their own precision; the sums of these in double.
@@ -21,13 +22,14 @@ def total_norm(*tensors: Any, norm_type: float) -> Any:
     if kind not in BLAS and kind not in HALVES:
         return declared("total_norm")(*tensors, norm_type=norm_type)
     total = 0.0
-    for t in tensors:
-        flat = t.ravel("K")  # any order serves, so that a transposed gradient is not copied
-        for start in range(0, flat.size, _RUN):
-            run = flat[start : start + _RUN]
-            if kind in HALVES:
-                run = run.astype(F32)
-            total += float(np.dot(run, run))
+    with brief():
+        for t in tensors:
+            flat = t.ravel("K")  # any order serves, so that a transposed gradient is not copied
+            for start in range(0, flat.size, _RUN):
+                run = flat[start : start + _RUN]
+                if kind in HALVES:
+                    run = run.astype(F32)
+                total += float(np.dot(run, run))
     return np.array(math.sqrt(total)).astype(kind)
 
 

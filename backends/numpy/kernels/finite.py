@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..blas import brief
 from .common import F32, F64
 
 #: Arrays of up to so many elements are looked at together: a call costs more than they do.
@@ -38,7 +39,10 @@ def all_finite(*tensors: Any) -> Any:
 
 def _squares(t: Any) -> bool:
     flat = t if t.ndim == 1 else t.ravel("K")
-    return _is_finite(flat.dot(flat))
+    if flat.size <= _SMALL:
+        return _is_finite(flat.dot(flat))
+    with brief():
+        return _is_finite(flat.dot(flat))
 
 
 def _each(tensors: tuple[Any, ...]) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..blas import brief
 from .common import BLAS, declared, ones
 
 _reduce: Any = np.add.reduce
@@ -69,11 +70,15 @@ def _by_products(x: Any, axes: list[int]) -> Any:
     if axes == [*range(ndim - count, ndim)]:
         width = math.prod(shape[ndim - count :])
         if width <= _FEW:
-            return _shaped(x.reshape(-1, width).dot(ones(width, x.dtype)), shape[: ndim - count])
+            with brief():
+                out = x.reshape(-1, width).dot(ones(width, x.dtype))
+            return _shaped(out, shape[: ndim - count])
     elif axes == [*range(count)]:
         rows = math.prod(shape[:count])
         if rows <= _FEW:
-            return _shaped(ones(rows, x.dtype).dot(x.reshape(rows, -1)), shape[count:])
+            with brief():
+                out = ones(rows, x.dtype).dot(x.reshape(rows, -1))
+            return _shaped(out, shape[count:])
     elif axes == [0, *range(2, ndim)]:
         inner = _by_products(x, axes[1:])
         return None if inner is None else _by_products(inner, [0])

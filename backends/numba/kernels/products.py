@@ -1,0 +1,107 @@
+"""products: of matrices, cut into parts for the threads; BLAS multiplies each.
+
+BLAS has threads of its own, but those sleep or spin beside ours, and between one product and the
+next they do nothing of what lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .common import F32, Maker
+
+#: Multiplications from which a product is cut; up to which BLAS does not do it better: it cuts
+#: large ones both ways.
+FEWEST, MOST = 2**20, 2**31
+_AS_IT_IS, _TRANSPOSED = 111, 112
+
+
+def _laid(x: Any) -> tuple[int, int] | None:
+    """How the matrices of a stack lie: CBLAS's word, and from one row (or column) to the next."""
+    down, along = x.strides[-2:]
+    if along == 4 and down >= 4 * x.shape[-1] and not down % 4:
+        return _AS_IT_IS, down // 4
+    if down == 4 and along >= 4 * x.shape[-2] and not along % 4:
+        return _TRANSPOSED, along // 4
+    return None
+
+
+def _fits(a: Any, b: Any) -> bool:
+    """Whether it is a product that is worth cutting, of arrays that BLAS takes."""
+    if a.__class__ is not np.ndarray or b.__class__ is not np.ndarray:
+        return False
+    if a.dtype is not F32 or b.dtype is not F32 or a.ndim < 2 or b.ndim < 2:
+        return False
+    return max(FEWEST, 1) <= a.size * b.shape[-1] <= MOST and a.shape[-1] == b.shape[-2]
+
+
+def _multiplied(team: Any, a: Any, b: Any, bias: Any = None) -> Any:
+    """``a @ b`` of matrices, or None where it cannot be done here."""
+    left, right = _laid(a), _laid(b)
+    if left is None or right is None or not team.blas:
+        return None
+    from ..loops import products
+
+    (m, k), n = a.shape, b.shape[1]
+    out = np.empty((m, n), F32)
+    how = (m, n, k, a.ctypes.data, *left, b.ctypes.data, *right, out.ctypes.data)
+    with team.products(m * n * k) as (address, parts):
+        if bias is not None:
+            products.biased(address, parts, team.blas, out, bias, *how)
+        else:
+            products.matrices(address, parts, team.blas, *how)
+    return out
+
+
+def _stacked(team: Any, a: Any, b: Any) -> Any:
+    """The products of two stacks of as many matrices, in one or two dimensions; or None."""
+    left, right = _laid(a), _laid(b)
+    if left is None or right is None or not team.blas or a.shape[:-2] != b.shape[:-2]:
+        return None
+    if not 3 <= a.ndim <= 4:
+        return None
+    from ..loops import products
+
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    out = np.empty((*a.shape[:-2], m, n), F32)
+    steps = [step for x in (a, b, out) for step in (0, *x.strides[:-2])[-2:]]
+    count, inner = out.size // (m * n), a.shape[-3]
+    how = (m, n, k, a.ctypes.data, *left, b.ctypes.data, *right, out.ctypes.data)
+    with team.products(count * m * n * k) as (address, parts):
+        products.stacks(address, parts, team.blas, count, inner, *steps, *how)
+    return out
+
+
+def _mm(before: Any, team: Any) -> Callable[..., Any]:
+    def mm(a: Any, b: Any) -> Any:
+        out = _multiplied(team, a, b) if _fits(a, b) else None
+        return before(a, b) if out is None else out
+
+    return mm
+
+
+def _matmul(before: Any, team: Any) -> Callable[..., Any]:
+    def matmul(a: Any, b: Any) -> Any:
+        out = _stacked(team, a, b) if _fits(a, b) else None
+        return before(a, b) if out is None else out
+
+    return matmul
+
+
+def _linear(before: Any, team: Any) -> Callable[..., Any]:
+    def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+        out = None
+        if weight.ndim == 2 and _fits(x, weight.T):
+            rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+            out = _multiplied(team, rows, weight.T, bias)
+        if out is None:
+            return before(x, weight, bias)
+        return out if x.ndim == 2 else out.reshape(*x.shape[:-1], len(weight))
+
+    return linear
+
+
+MAKERS: dict[str, Maker] = {"mm": _mm, "bmm": _matmul, "matmul": _matmul, "linear": _linear}
