@@ -84,13 +84,20 @@ def _type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if dtype is None:
         return legacy_name(self.dtype, self.device.type)
     if isinstance(dtype, str):
-        name = dtype.rpartition(".")[2].removesuffix("Tensor")
+        where, _, last = dtype.rpartition(".")
+        if where and last == "Tensor":
+            return self.to(dtypes.get_default_dtype())
+        name = last.removesuffix("Tensor")
         for ours, theirs in dtypes.LEGACY.items():
             if theirs == name and ours in dtypes.BY_NAME:
                 place = "cuda" if ".cuda." in dtype else "cpu"
                 return self.to(dtype=dtypes.BY_NAME[ours], device=place)
         raise ValueError(f"invalid type: {dtype!r}")
-    kind = getattr(dtype, "legacy_dtype", None)
+    kind = dtypes.get_default_dtype() if dtype is Tensor else getattr(dtype, "legacy_dtype", None)
+    if kind is None and isinstance(dtype, type):
+        raise ValueError(
+            f"invalid type: {dtype.__name__!r}; write {dtypes.shown_as}.float32 or kin"
+        )
     return self.to(dtype=dtype if kind is None else kind)
 
 

@@ -131,6 +131,7 @@ from .ops.contractions import (
     trace,
 )
 from .ops.convert import clone
+from .ops.counting import bincount, histc
 from .ops.diagonal import (
     diag,
     diag_embed,
@@ -213,6 +214,7 @@ from .ops.products import _outer as ger
 from .ops.products import _outer as outer
 from .ops.products import matmul_form as matmul
 from .ops.products import vdot
+from .ops.quantiles import median, nanmedian, nanquantile, quantile
 from .ops.reduce import _meaned as mean
 from .ops.reduce import _summed as sum
 from .ops.reduce import all, any, count_nonzero, logsumexp, nanmean, nansum, prod
@@ -266,18 +268,7 @@ from .ops.splitting import (
     unbind,
     vsplit,
 )
-from .ops.statistics import (
-    bincount,
-    histc,
-    median,
-    nanmedian,
-    nanquantile,
-    quantile,
-    std,
-    std_mean,
-    var,
-    var_mean,
-)
+from .ops.statistics import std, std_mean, var, var_mean
 from .ops.strided import as_strided
 from .pointwise import (
     absolute,

@@ -93,7 +93,8 @@ FACTS: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "type": lambda L, x: (
         name(x.type()), name(L.typename(x)), name(x.long().type()), name(x.type(L.int8).dtype),
-        name(x.type_as(L.zeros(1, dtype=L.int16)).dtype),
+        name(x.type_as(L.zeros(1, dtype=L.int16)).dtype), name(x.long().type(L.Tensor).dtype),
+        name(x.long().type(f"{L.__name__}.Tensor").dtype),
     ),
     "casts": lambda L, x: [
         name(getattr(x, c)().dtype)
