@@ -210,7 +210,9 @@ class Backend:
     def configure(self, setting: str, value: Any) -> None:
         """What the program sets for the process: ``"threads"`` of one operation, a number;
         ``"matmul_precision"``, PyTorch's word; ``"deterministic"``, whether the same input must
-        give the same bits. Told of each when it is set, or on loading. Others are ignored."""
+        give the same bits; ``"crowded"``, by compiled kernels, whether threads of theirs wait for
+        work, in whose way a library's own would be. Told of each when it is set, or on loading.
+        Others are ignored."""
 
     def describe(self) -> dict[str, str]:
         """Facts for ``anadrome info``: versions, devices, BLAS, threads."""

@@ -21,9 +21,15 @@ from anadrome.forking import forkable_lock
 
 #: Elements from which a loop is shared: below, another core has not fetched them sooner.
 LARGE = 2**16
+#: As many threads as there are in a team, at most: one that waits for a core would be waited for.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 #: How long a member waits for the next loop before it sleeps, in seconds. In a training step they
 #: follow each other faster.
 PATIENCE = 3e-3
+
+
+#: Of whom there is room for words in a team's memory.
+MEMBERS = 64
 
 
 class _Member:
@@ -145,7 +151,7 @@ class Team:
             with _lock:
                 team = _team = _team or _Team()
             self.backend.configure("crowded", True)
-        parts = self.backend.threads if size >= LARGE else 1
+        parts = min(self.backend.threads, CORES, MEMBERS) if size >= LARGE else 1
         if parts > 1:
             team.ready(parts)
         return team.memory.address, parts

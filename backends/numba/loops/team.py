@@ -15,6 +15,7 @@ still the one it saw.
 
 from __future__ import annotations
 
+from ..team import MEMBERS
 from .atomics import add, call, closure, exchange, load, relax, store
 from .mathematics import compiled, inlined
 
@@ -24,7 +25,6 @@ TICKET, TASK, DONE, INSIDE, BUSY = (i * LINE for i in range(5))
 _FUNCTION, _DATA, _COUNT, _PARTS, _BITES = (TASK + i * 8 for i in range(5))
 #: By member: whether it sleeps; by part: how many bites have been taken.
 ASLEEP, TAKEN = 5 * LINE, 6 * LINE
-MEMBERS = 64
 EACH = 2 * LINE
 SIZE = 5 * LINE + EACH * MEMBERS
 
