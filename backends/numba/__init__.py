@@ -2,9 +2,9 @@
 
 Reading order: `kernels/` (which calls are given to compiled code; a family a file), `team` (the
 threads that share them), `loops/` (what is compiled; `mathematics`: exp and tanh that the compiler
-can vectorise; `team`: how the threads agree, by `atomics`). Numba is imported, and a loop compiled, when the first large call arrives;
-what was compiled is kept on disk for later processes. `ANADROME_DISABLE_PLUGINS=numba` switches all
-of it off.
+can vectorise; `team`: how the threads agree, by `atomics`). Numba is imported, and a loop compiled,
+when the first large call arrives; what was compiled is kept on disk for later processes.
+`ANADROME_DISABLE_PLUGINS=numba` switches all of it off.
 """
 
 from __future__ import annotations
