@@ -61,6 +61,12 @@ def names(L: Any) -> dict[str, Any]:
     "L.linalg.lstsq(L.eye(3), L.ones(2, 3, 2))",
     "L.linalg.lstsq(L.ones(2, 1, 3, 3), L.ones(5, 3, 2))",
     "L.distributions.Binomial(L.tensor([0.3, 0.7]), validate_args=False).enumerate_support()",
+    "L.func.jvp(lambda a: 3, (x,), (x,))", "L.func.jvp(lambda a: (), (x,), (x,))",
+    "L.func.jvp(lambda: x, (), ())", "L.func.jacfwd(lambda a: ())(x)",
+    "L.func.jacrev(lambda a: [])(x)", "L.func.vjp(lambda a: {}, x)",
+    "L.func.vjp(lambda a: (a, 1), x)", "L.func.linearize(lambda a: a, x.int())",
+    "x.as_strided((1,), {0: 1})", "x.as_strided({1}, (1,))", "L.as_strided(x, range(1), (0,))",
+    "L.distributions.Exponential(L.tensor([2])).sample()",
     # older forms
     "L.addmm(2, x, x, x.T, alpha=3)", "L.addmm(x, x, x.T, 2)", "x.addmm(1, 2, 3, x, x.T)",
 ])  # fmt: skip

@@ -67,8 +67,7 @@ def _jacobian(
         aux: Any = None
         if has_aux:
             out, aux = out
-        if any(not isinstance(o, Tensor) for o in tree.leaves(out)):
-            raise RuntimeError("jacrev(f)(*args): f must return tensors only")
+        tree.checked_output("jacrev(f)(*args)", out)
         with modes.set_grad_enabled(outer), around():
             result = tree.mapped(lambda o: tree.rebuilt(given, rows(o, at, fresh)), out)
             return (result, _finished(aux, fresh)) if has_aux else result

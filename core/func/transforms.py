@@ -223,8 +223,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     if has_aux:
         out, aux = out
     ends = _tensors(out)
-    if not ends or any(not isinstance(o, Tensor) for o in tree.leaves(out)):
-        raise RuntimeError("vjp(f, *primals): f must return one Tensor or more, and nothing else")
+    tree.checked_output("vjp(f, *primals)", out)
 
     def pulled(cotangents: Any, retain_graph: bool = True, create_graph: Any = None) -> Any:
         seeds = _tensors(cotangents)
@@ -254,6 +253,10 @@ def jvp(
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise RuntimeError("jvp(f, primals, tangents): Expected primals and tangents to be tuples")
     tree.only_tensors("jvp(f, primals, tangents): Expected primals", primals + tangents)
+    if not _tensors(primals):
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to contain at least one Tensor."
+        )
     if len(_tensors(primals)) != len(_tensors(tangents)):
         raise RuntimeError("jvp(): Expected primals and tangents to have the same structure")
     outer = modes.current().grad
@@ -270,6 +273,7 @@ def jvp(
         aux: Any = None
         if has_aux:
             out, aux = out
+        tree.checked_output("jvp(f, primals, tangents)", out)
         ends = _tensors(out)
         # What requires no gradient (indices, say) has no tangent but zero.
         dummies = [inside(zeros_like(o)).requires_grad_(o.requires_grad) for o in ends]
@@ -301,8 +305,13 @@ def jvp(
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """``(func(*primals), f)``, where ``f(*tangents)`` is ``J @ tangents`` at these primals."""
-    value = func(*primals)
     tree.only_tensors("linearize(f, *primals): Expected primals", primals)
+    for x in _tensors(primals):
+        if not (x.dtype.is_floating_point or x.dtype.is_complex):
+            raise ValueError(
+                f"Expected primal to be floating point or complex, but got: {x.dtype}; use .float()"
+            )
+    value = func(*primals)
 
     def pushed(*tangents: Any) -> Any:
         return jvp(func, primals, tangents)[1]

@@ -61,6 +61,21 @@ def spread(prefix: Any, value: Any, what: str) -> list[Any]:
     return [d for p, v in zip(prefix, value) for d in spread(p, v, what)]
 
 
+def checked_output(who: str, out: Any) -> None:
+    """The errors for what a function returned that is to be differentiated."""
+    given = leaves(out)
+    other = [x for x in given if not isinstance(x, Tensor)]
+    if other:
+        raise RuntimeError(
+            f"{who}: expected f(*primals) to return only tensors, got unsupported type "
+            f"{type(other[0]).__name__}"
+        )
+    if not given:
+        raise RuntimeError(
+            f"{who}: Expected f to be a function that has non-empty output (got output = {out!r})"
+        )
+
+
 def only_tensors(whose: str, given: Any) -> None:
     """The error for values that are no Tensors."""
     other = [x for x in leaves(given) if not isinstance(x, Tensor)]

@@ -207,6 +207,9 @@ def as_strided(
     tensor([[0, 2, 4],
             [1, 3, 5]])
     """
+    for name, given in (("size", size), ("stride", stride)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(f"as_strided(): {name} must be a tuple of ints, not {given!r:.40}")
     size = tuple([index(n) for n in size])
     stride = tuple([index(n) for n in stride])
     if len(size) != len(stride):

@@ -115,6 +115,11 @@ class Exponential(Distribution):
         return self.rate.pow(-2)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
+        if not self.rate.dtype.is_floating_point:
+            raise RuntimeError(
+                "Exponential distribution is a continuous probability distribution: its rate must "
+                f"be a floating point Tensor, not {self.rate.dtype}; use `rate.float()`"
+            )
         return -ad.log(uniform_like(self._extended_shape(sample_shape), self.rate)) / self.rate
 
     def log_prob(self, value: Tensor) -> Tensor:
