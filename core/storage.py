@@ -25,7 +25,16 @@ def _load_from_bytes(b: bytes) -> Any:
     return read_stream("a pickled storage", b)
 
 
-class UntypedStorage:
+class StorageBase:
+    """What programs ask whether something is a storage by (PyTorch: ``torch.StorageBase``)."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is StorageBase:
+            raise RuntimeError("Cannot directly construct StorageBase; write x.untyped_storage()")
+        return object.__new__(cls)
+
+
+class UntypedStorage(StorageBase):
     """The memory under a Tensor; two are equal if they are the same memory.
 
     >>> import anadrome as ad
@@ -121,10 +130,6 @@ class UntypedStorage:
 
     def __repr__(self) -> str:
         return f"<UntypedStorage of {self.nbytes()} bytes on {self.device}>"
-
-
-#: What programs ask whether something is a storage by.
-StorageBase = UntypedStorage
 
 
 class TypedStorage(UntypedStorage):

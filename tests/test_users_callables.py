@@ -117,8 +117,14 @@ def batched(value: Any) -> Callable[[], object]:
 
 PRE, POST = "register_full_backward_pre_hook", "register_full_backward_hook"
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
-    "tensor hook, a word": (tensor_hook("a"), r"hook returned str where a Tensor of shape \(3,\)"),
-    "tensor hook, a shape": (tensor_hook(ad.ones(2)), r"where a Tensor of shape \(3,\)"),
+    "tensor hook, a word": (
+        tensor_hook("a"),
+        r"hook '.*' returned 'str'; return a Tensor of shape \(3,\)",
+    ),
+    "tensor hook, a shape": (
+        tensor_hook(ad.ones(2)),
+        r"hook '.*' has changed the size of value \(was \(3,\)",
+    ),
     "backward hook, a word": (
         backward_hook(POST, "a"),
         r"Backward hook \S*wrong returned str for grad_input\[0\]; it must return a Tensor of",

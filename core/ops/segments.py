@@ -142,7 +142,7 @@ def _convert_indices_from_coo_to_csr(self: Any, size: int, *, out_int32: bool = 
     >>> ad._convert_indices_from_coo_to_csr(ad.tensor([0, 0, 2]), 4)
     tensor([0, 2, 2, 3, 3])
     """
-    from .statistics import bincount
+    from .counting import bincount
 
     if self.ndim > 1:
         raise RuntimeError(

@@ -215,7 +215,7 @@ def _changed_tensor(x: ad.Tensor, rng: random.Random) -> ad.Tensor:
         return x[0]
     if which == 6 and x.numel() and x.dtype.is_floating_point:
         y = x.clone().flatten()
-        y[rng.randrange(y.numel())] = rng.choice(pools.FLOATS)
+        y[rng.randrange(y.numel())] = ad.tensor(rng.choice(pools.FLOATS)).to(y.dtype)
         return y.reshape(x.shape)
     if x.dtype.is_floating_point or x.dtype.is_complex:
         return x.clone().requires_grad_()
