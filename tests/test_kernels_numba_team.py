@@ -118,6 +118,27 @@ def test_they_sleep_when_nothing_comes_and_wake_for_the_next_loop(team: Any, loo
     assert not all(asleep()[:2])
 
 
+def test_they_sleep_when_others_are_about_to_want_their_cores(
+    team: Any, loops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teams, "PATIENCE", 1000)
+    monkeypatch.setattr(teams, "_team", None)
+    times = np.zeros(100, np.int64)
+    loops[0](*team(100), times, 4)
+    current = teams._team
+    assert current is not None
+    done: list[slice] = []
+    end = time.monotonic() + 20
+    while not all(asleep()) and time.monotonic() < end:
+        team.spread(done.append, 3, 1)
+        time.sleep(0.01)
+    assert all(asleep())
+    assert done[0] == slice(0, 3)
+    loops[0](*team(100), times, 4)
+    np.testing.assert_array_equal(times, 2)
+    current.end()
+
+
 def test_members_take_part(team: Any, loops: Any) -> None:
     """A loop that takes long is not left to the caller: the others' processors have worked."""
     large = np.zeros(2**22, np.int64)

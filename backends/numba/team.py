@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -155,3 +155,14 @@ class Team:
         if parts > 1:
             team.ready(parts)
         return team.memory.address, parts
+
+    def spread(
+        self, function: Callable[[slice], object], count: int, size: int, **how: bool
+    ) -> None:
+        """The backend's ``side_by_side``, for work that is Python between its loops; the threads
+        that do it find the cores free."""
+        if _team is not None and _team.members:
+            from .loops.team import send_to_rest
+
+            send_to_rest(_team.memory.address)
+        self.backend.side_by_side(function, count, size, **how)

@@ -135,4 +135,4 @@ def triangular_solve(
     out = linalg.solve_triangular(
         given, b, upper=upper is not transpose, unitriangular=unitriangular
     )
-    return TriangularSolve(out, A.clone())
+    return TriangularSolve(out, A.expand(*out.shape[:-2], *A.shape[-2:]).clone())

@@ -140,7 +140,7 @@ def _convolution(before: Any, team: Any) -> Any:
                 if bias is not None:
                     target += bias
 
-        team.backend.side_by_side(work, shape.images, shape.size, products=True)
+        team.spread(work, shape.images, shape.size, products=True)
         return out
 
     return convolution
@@ -183,7 +183,7 @@ def _conv_weight(before: Any, team: Any) -> Any:
                     total += np.matmul(known.columns(x[images]), g.mT).sum(0)
             sums.add(part.start, total)
 
-        team.backend.side_by_side(work, known.images, known.size, products=True)
+        team.spread(work, known.images, known.size, products=True)
         total = sums.total()
         if not known.depthwise:
             return np.ascontiguousarray(total.mT).reshape(shape)
@@ -242,7 +242,7 @@ def _conv_input(before: Any, team: Any) -> Any:
                 if bias is not None:
                     target += bias
 
-        team.backend.side_by_side(work, known.images, known.size, products=True)
+        team.spread(work, known.images, known.size, products=True)
         return out
 
     return conv_input
@@ -272,7 +272,7 @@ def _im2col(before: Any, team: Any) -> Any:
                 out[part].reshape(-1), (*kernel, *sizes), (*stride, *padding, *dilation),
             )  # fmt: skip
 
-        team.backend.side_by_side(work, planes, out.size)
+        team.spread(work, planes, out.size)
         return out.reshape(x.shape[0], x.shape[1] * positions, area)
 
     return im2col
@@ -297,7 +297,7 @@ def _col2im(before: Any, team: Any) -> Any:
                 (part.stop - part.start, *shape[2:]), (*stride, *padding, *dilation),
             )  # fmt: skip
 
-        team.backend.side_by_side(work, planes, x.size)
+        team.spread(work, planes, x.size)
         return out.reshape(shape)
 
     return col2im

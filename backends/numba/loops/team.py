@@ -21,12 +21,12 @@ from .mathematics import compiled, inlined
 
 #: Words of 8 bytes, each of those that are written often on a line of the cache of its own.
 LINE = 64
-TICKET, TASK, DONE, INSIDE, BUSY = (i * LINE for i in range(5))
+TICKET, TASK, DONE, INSIDE, BUSY, RESTS = (i * LINE for i in range(6))
 _FUNCTION, _DATA, _COUNT, _PARTS, _BITES = (TASK + i * 8 for i in range(5))
 #: By member: whether it sleeps; by part: how many bites have been taken.
-ASLEEP, TAKEN = 5 * LINE, 6 * LINE
+ASLEEP, TAKEN = 6 * LINE, 7 * LINE
 EACH = 2 * LINE
-SIZE = 5 * LINE + EACH * MEMBERS
+SIZE = 6 * LINE + EACH * MEMBERS
 
 
 @compiled
@@ -50,18 +50,20 @@ def _take(team, me):
 
 @compiled
 def serve(team, me, seen, patience):
-    """Take part in what comes, until nothing has come for so many looks; the last ticket."""
+    """Take part in what comes, until nothing has come for so many looks, or they are sent to rest;
+    the last ticket."""
+    rests = load(team + RESTS)
     while True:
         looks = 0
         ticket = load(team + TICKET)
         while ticket == seen or ticket % 2:
             looks += 1
-            if looks > patience:
+            if looks > patience or load(team + RESTS) != rests:
                 store(team + ASLEEP + EACH * me, 1)
                 if load(team + TICKET) == ticket:
                     return seen
                 store(team + ASLEEP + EACH * me, 0)
-                looks = 0
+                looks, rests = 0, load(team + RESTS)
             relax()
             ticket = load(team + TICKET)
         seen = ticket
@@ -99,6 +101,12 @@ def _lead(team, function, data, count, parts, bites):
     while load(team + INSIDE):
         relax()
     store(team + BUSY, 0)
+
+
+@compiled
+def send_to_rest(team):
+    """Have the members sleep: others are about to want their cores."""
+    add(team + RESTS, 1)
 
 
 @inlined
