@@ -154,9 +154,11 @@ def products() -> dict[str, list[Case]]:
         for a in (made(m, k), made(k, m).T):
             for b in (made(k, n, seed=1), made(n, k, seed=1).T, made(k, 2 * n, seed=1)[:, ::2]):
                 out["mm"].append(((a, b), {}))
-        for bias in ((), (made(n, seed=2),)):
+        for bias in ((), (made(n, seed=2),), (made(2 * n, seed=2)[::2],)):
             for x in (made(m, k), made(2, m, k), made(k)):
                 out["linear"].append(((x, made(n, k, seed=1), *bias), {}))
+        for bias in (made(1, seed=2), made(1, n, seed=2), np.asarray(made())):  # broadcast
+            out["linear"].append(((made(m, k), made(n, k, seed=1), bias), {}))
         out["bmm"].append(((made(5, m, k), made(5, n, k, seed=1).swapaxes(1, 2)), {}))
         heads = made(3, m, 2, k).transpose(0, 2, 1, 3)
         out["matmul"].append(((heads, made(3, n, 2, k, seed=1).transpose(0, 2, 3, 1)), {}))

@@ -75,8 +75,15 @@ def _stacked(team: Any, a: Any, b: Any) -> Any:
     return out
 
 
+def _each_row_has(bias: Any, width: int) -> bool:
+    """Whether a bias has a number for each column; one that is broadcast goes the other way."""
+    return bias is None or (bias.dtype is F32 and bias.shape == (width,))
+
+
 def _mm(before: Any, team: Any) -> Callable[..., Any]:
     def mm(a: Any, b: Any) -> Any:
+        if a.size * b.size < FEWEST:  # the small ones are many: they are told apart at once
+            return before(a, b)
         out = _multiplied(team, a, b) if _fits(a, b) else None
         return before(a, b) if out is None else out
 
@@ -85,6 +92,8 @@ def _mm(before: Any, team: Any) -> Callable[..., Any]:
 
 def _matmul(before: Any, team: Any) -> Callable[..., Any]:
     def matmul(a: Any, b: Any) -> Any:
+        if a.size * b.size < FEWEST:
+            return before(a, b)
         out = _stacked(team, a, b) if _fits(a, b) else None
         return before(a, b) if out is None else out
 
@@ -93,8 +102,10 @@ def _matmul(before: Any, team: Any) -> Callable[..., Any]:
 
 def _linear(before: Any, team: Any) -> Callable[..., Any]:
     def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+        if x.size * weight.size < FEWEST:
+            return before(x, weight, bias)
         out = None
-        if weight.ndim == 2 and _fits(x, weight.T):
+        if weight.ndim == 2 and _each_row_has(bias, len(weight)) and _fits(x, weight.T):
             rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
             out = _multiplied(team, rows, weight.T, bias)
         if out is None:
