@@ -86,11 +86,15 @@ def children():
 def left():
     """What a pass over a loader might leave behind."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd")), set(os.listdir("/dev/shm")), children()
+    shared = {name for name in os.listdir("/dev/shm") if f"mp-{os.getpid()}-" in name}
+    return len(os.listdir("/proc/self/fd")), shared, children()
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left():
+def nothing_is_left(monkeypatch):
+    # Other tests run beside this one, and theirs come and go in the same folder.
+    mine = f"/mp-{os.getpid()}"
+    monkeypatch.setitem(multiprocessing.current_process()._config, "semprefix", mine)
     # Once, so that what multiprocessing itself keeps for good is there.
     for method in ("fork", "spawn"):
         list(DataLoader(Numbers(size=2), num_workers=1, multiprocessing_context=method))
