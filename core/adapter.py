@@ -109,6 +109,17 @@ class Backend:
         """Whether the two arrays may share memory."""
         return False
 
+    def memory_of(self, array: Any) -> Any:
+        """The array whose memory this one looks into; itself, if it is no view."""
+        return array
+
+    def part_of(self, whole: Any, memory: Any, array: Any) -> Any:
+        """The part of ``whole``, a copy of ``memory``, that ``array`` is of ``memory``.
+
+        None where that cannot be made.
+        """
+        return whole if array is memory else None
+
     def settled(self, array: Any) -> Any:
         """The array that lasts, where ``array`` may stand for it during a capture."""
         return array

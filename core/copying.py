@@ -48,6 +48,7 @@ class Copying:
         memo[id(self)] = out
         out._data = self._backend.asarray(self._data)
         out._edge = self._edge
+        _keep_together(self, out, memo)
         if self._grad is not None:
             out._grad = self._grad.__deepcopy__(memo)
         out.__dict__.update(copy.deepcopy(self._attributes(), memo))
@@ -65,6 +66,41 @@ class Copying:
         host = backend.to_host(self._data) if backend.holds_values else tuple(self.shape)
         what = (type(self), host, self.dtype, str(self.device), self.requires_grad)
         return _unpickled, (*what, self._attributes())
+
+
+class _Memory:
+    """Memory of which a deepcopy has copied something."""
+
+    __slots__ = ("first", "original", "whole")
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+        self.first: Any = None
+        self.whole: Any = None
+
+
+def _keep_together(source: Any, out: Any, memo: Any) -> None:
+    """Let Tensors that share memory share it in their copies, too.
+
+    One alone is copied without the rest of the memory that it may be a view of. When there is a
+    second one, the whole is copied, and the copies become parts of that.
+    """
+    backend = source._backend
+    original = backend.memory_of(source._data)
+    memory = memo.setdefault(("memory", id(original)), _Memory(original))
+    if memory.first is None:
+        memory.first = source, out
+        return
+    here = [(source, out)]
+    if memory.whole is None:
+        memory.whole = backend.asarray(original)
+        here.append(memory.first)
+    writes = memory.first[1]._shared_writes()
+    for given, copied in here:
+        part = backend.part_of(memory.whole, original, given._data)
+        if part is not None:
+            copied._data = part
+            copied._writes = writes
 
 
 def _unpickled(

@@ -279,6 +279,50 @@ def test_copies(way: str) -> None:
     agree(call)
 
 
+SHARED: dict[str, Callable[[Any, Any], list[Any]]] = {
+    "a view and its base": lambda L, x: [x[1], x],
+    "two views": lambda L, x: [x[0:2], x[1:3]],
+    "views that do not meet": lambda L, x: [*x.split(1), x],
+    "transposed": lambda L, x: [x.t(), x],
+    "an alias": lambda L, x: [x, x.detach()],
+    "data": lambda L, x: [x, x.data],
+    "every other": lambda L, x: [x[:, ::2], x],
+    "of another type": lambda L, x: [x.view(L.int32), x],
+    "a part of complex numbers": lambda L, x: [L.view_as_complex(x.view(3, 2, 2)).imag, x],
+    "expanded": lambda L, x: [x[:1], x[:1].expand(3, 4)],
+    "windows": lambda L, x: [x, x.unfold(0, 2, 1)],
+    "strided": lambda L, x: [x, L.as_strided(x, (2, 2), (1, 2), 1)],
+    "of a leaf": lambda L, x: [x.requires_grad_(), x.detach()],
+    "columns first": lambda L, x: [x.t().clone(), x.t()[1]],
+    "columns of a copy": lambda L, x: (lambda y: [y[1], y])(L.empty_like(x.t()).copy_(x.t())),
+    "three": lambda L, x: [x[0], x, x[:, 0]],
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_what_shares_memory_shares_it_in_deep_copies(case: str) -> None:
+    def call(L: Any) -> Any:
+        given = SHARED[case](L, L.arange(12.0).reshape(3, 4).clone())
+        copied = copy.deepcopy(given)
+        with L.no_grad():
+            copied[0].fill_(7)
+        return [t.detach().clone() for t in copied + given], [t.is_leaf for t in copied]
+
+    agree(call)
+
+
+def test_a_deep_copy_of_one_view_leaves_the_rest_of_the_memory() -> None:
+    assert copy.deepcopy(ad.zeros(1000)[:2]).untyped_storage().nbytes() == 8
+
+
+def test_a_write_through_one_deep_copy_is_seen_by_what_another_saved() -> None:
+    first, second = copy.deepcopy((lambda x: [x, x[0]])(ad.ones(2, 2)))
+    y = (first.requires_grad_() ** 2).sum()
+    second.fill_(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
 REFUSED: dict[str, Callable[[Any], Any]] = {
     "bool of several": lambda L: bool(L.zeros(2)),
     "float of several": lambda L: float(L.zeros(2)),

@@ -14,7 +14,7 @@ from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
 from . import blas, namespace, parallel, scatter
-from .kernels import KERNELS, OUT_KERNELS
+from .kernels import KERNELS, OUT_KERNELS, strided
 from .kernels.common import WIDE_BLOCK
 
 _CPU = device("cpu")
@@ -88,6 +88,15 @@ class NumpyBackend(Backend):
 
     def shares(self, a: Any, b: Any) -> bool:
         return np.may_share_memory(a, b)
+
+    def memory_of(self, array: Any) -> Any:
+        return strided.memory_of(array)
+
+    def part_of(self, whole: Any, memory: Any, array: Any) -> Any:
+        if whole.strides != memory.strides or not array.size:
+            return None
+        return strided.part_of(whole, strided.place_in(memory, array), array.shape, array.dtype,
+                               array.strides)  # fmt: skip
 
     def scatter_add(self, target: Any, index: Any, source: Any) -> None:
         scatter.scatter_add(target, index, source)

@@ -23,24 +23,38 @@ def as_strided(
     """
     if 0 in x.shape or 0 in size or strides_of(x) != (strides or compact(x.shape)):
         return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
-    memory = x
-    while isinstance(memory.base, np.ndarray):
-        memory = memory.base
-    first = _address(x) - _address(memory) + offset * x.itemsize
+    memory = memory_of(x)
+    first = place_in(memory, x) + offset * x.itemsize
     last = first + sum((n - 1) * s for n, s in zip(size, stride)) * x.itemsize
     compact_memory = memory.flags.c_contiguous or memory.flags.f_contiguous
     if not compact_memory or first < 0 or last + x.itemsize > memory.nbytes:
         return declared("as_strided")(x, size=size, stride=stride, offset=offset, strides=strides)
-    flat = memory.ravel("K").view(np.uint8)
-    steps = tuple(s * x.itemsize for s in stride)
-    out = np.ndarray(size, x.dtype, flat, first, steps)
-    if overlaps(size, stride):
+    return part_of(memory, first, size, x.dtype, tuple(s * x.itemsize for s in stride))
+
+
+def memory_of(x: Any) -> Any:
+    """The array whose memory ``x`` looks into; between the two may be objects of NumPy's own."""
+    memory = x
+    while (x := getattr(x, "base", None)) is not None:
+        if isinstance(x, np.ndarray):
+            memory = x
+    return memory
+
+
+def place_in(memory: Any, x: Any) -> int:
+    """How many bytes from the beginning of ``memory`` the first element of ``x`` is."""
+    return x.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
+
+
+def part_of(memory: Any, first: int, size: Any, dtype: Any, steps: Any) -> Any:
+    """A view of a compact array, from a byte on, by steps in bytes.
+
+    One whose own elements overlap cannot be written.
+    """
+    out = np.ndarray(size, dtype, memory.ravel("K").view(np.uint8), first, steps)
+    if overlaps(size, [s // out.itemsize for s in steps]):
         out.flags.writeable = False
     return out
-
-
-def _address(x: Any) -> int:
-    return x.__array_interface__["data"][0]
 
 
 def unfold(x: Any, *, dimension: int, size: int, step: int) -> Any:
