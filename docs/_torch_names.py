@@ -22,7 +22,7 @@ NAMESPACES = [
     "torch.profiler", "torch.cuda", "torch.amp", "torch.accelerator",
     "torch.random", "torch.autograd.forward_ad", "torch.autograd.graph", "torch.compiler",
     "torch.distributed", "torch.hub", "torch.jit", "torch.nn.parallel", "torch.overrides",
-    "torch.testing", "torch.utils.benchmark", "torch.utils.flop_counter",
+    "torch.quasirandom", "torch.testing", "torch.utils.benchmark", "torch.utils.flop_counter",
 ]  # fmt: skip
 
 #: Arguments that say where and how a tensor is stored; nobody would call a function partly there
