@@ -9,7 +9,7 @@ from . import cuda, dtypes, sites
 from .device import device as Device
 from .errors import ArgumentError
 from .layouts import check, strided
-from .ops.strided import _address, compact, strides_of
+from .ops.strided import address_of, compact, strides_of
 from .refusals import refusing
 from .tensor import Tensor, wrap
 
@@ -39,7 +39,7 @@ def _storage_offset(self: Tensor) -> int:
     base = self._base
     if base is None:
         return 0
-    return (_address(self._data) - _address(base._data)) // self.dtype.itemsize
+    return (address_of(self._data) - address_of(base._data)) // self.dtype.itemsize
 
 
 def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
@@ -52,7 +52,7 @@ def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
 
 def _data_ptr(self: Tensor) -> int:
     """The address of the first element, on its device."""
-    return _address(self._data) if self.numel() else 0
+    return address_of(self._data) if self.numel() else 0
 
 
 @refusing

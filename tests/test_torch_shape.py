@@ -71,7 +71,8 @@ def test_two_dimensions_and_more(text: str, array: str) -> None:
     "L.diag(x)", "L.diag(x, diagonal=1)", "x.diag(-1)", "L.diag(x, 5)", "x.narrow(0, 1, 2)",
     "L.narrow(x, 1, -2, 2)", "x.select(1, -1)", "L.select(x, 0, 1)", "x.narrow(1, 4, 0)",
     "(x * 1).t_()", "(x * 1).transpose_(0, 1) * 2", "(x * 1).unsqueeze_(0)", "(x * 1).tril_()",
-    "(x * 1).swapaxes_(0, 1)", "(x * 1).fill_diagonal_(3.0)", "L.block_diag(x, x[0])",
+    "(x * 1).swapaxes_(0, 1)", "(x * 1).fill_diagonal_(3.0)",
+    "L.ones(7, 2).fill_diagonal_(3.0, wrap=True)", "L.block_diag(x, x[0])",
     "x.split([1, 2], 0)", "L.split_with_sizes(x, [1, 3], 1)", "x.hsplit(2)", "x.tile(2)",
     "list(L.broadcast_shapes((2, 1), (1, 3), (3,)))",
 ])  # fmt: skip

@@ -48,6 +48,41 @@ def test_writes_reach_the_memory(view: str, written: str) -> None:
     assert run(ad) == run(torch)
 
 
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "as it is": lambda x: x,
+    "by columns": lambda x: x.transpose(-1, -2),
+    "the batch second": lambda x: x.transpose(0, 1),
+    "every other row": lambda x: x[:, :, ::2],
+    "a part": lambda x: x[:, :, 1:, 1:],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_writes_reach_memory_of_any_layout(layout: str) -> None:
+    """Also where it was not made inside, and in ``vmap`` of ``vmap``."""
+
+    def run(L: Any) -> Any:
+        x = LAYOUTS[layout](L.arange(54.0).reshape(2, 3, 3, 3).clone())
+        vmap = L.func.vmap
+        vmap(lambda a: L.as_strided(a, (2,), (1,)).mul_(3.0))(x)
+        vmap(vmap(lambda a: a.fill_diagonal_(-1.0)))(x)
+        vmap(vmap(lambda a: a.as_strided((2,), a.stride()[-1:]).add_(100.0)))(x)
+        vmap(lambda a: L.as_strided(a[1], (2,), (1,), a[1].storage_offset()).add_(1.0))(x)
+        return x.tolist()
+
+    assert run(ad) == run(torch)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gradients_of_strides_of_any_layout(layout: str) -> None:
+    def run(L: Any) -> Any:
+        loss = lambda x: (L.as_strided(x, (2, 2), (1, 2)) ** 2).sum()
+        x = LAYOUTS[layout](L.arange(54.0).reshape(2, 3, 3, 3).clone())
+        return L.func.vmap(L.func.grad(loss))(x).tolist()
+
+    assert run(ad) == run(torch)
+
+
 @pytest.mark.parametrize("name", ["diagonal", "windows", "strided", "a window of strides"])
 def test_their_gradients(name: str) -> None:
     def run(L: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 from .. import align
 from ..backend import Backend, adopt, by_type
 from ..op import table
+from ..ops.strided import address_of
 
 
 class Batched:
@@ -41,6 +42,17 @@ class Batched:
     @property
     def ndim(self) -> int:
         return self.array.ndim - self.mapped
+
+    @property
+    def strides(self) -> Any:
+        """Of one example, where the library tells them."""
+        steps = getattr(self.array, "strides", None)
+        return steps[1:] if self.mapped and steps is not None else steps
+
+    @property
+    def address(self) -> int:
+        """Of the first example."""
+        return address_of(self.array)
 
     @property
     def dtype(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..op import Op
-from .batchrules import Undecided, _materialised, _on_last, _run, _shifted
+from .batchrules import _materialised, _on_last, _run, _shifted
 
 
 def _diagonal(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
@@ -37,8 +37,6 @@ def _strided(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
 
     (x,) = arrays
     steps = strides_of(x.array) or compact(x.array.shape)
-    if keywords["strides"] or tuple(steps[1:]) != compact(x.shape):
-        raise Undecided
     own = None if tuple(steps) == compact(x.array.shape) else tuple(steps)
     changed = {
         "size": (x.array.shape[0], *keywords["size"]), "stride": (steps[0], *keywords["stride"]),

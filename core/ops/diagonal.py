@@ -169,18 +169,22 @@ def triu_indices(
 @refusing
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """Write one value on the main diagonal, in place (PyTorch: ``Tensor.fill_diagonal_``)."""
-    from .strided import as_strided, compact, strides_of
+    from .shape import unflatten
 
     if self.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
     if self.ndim > 2 and len(set(self.shape)) > 1:
         raise RuntimeError("all dimensions of input must be of equal length")
-    n = min(self.shape)
-    step = sum(strides_of(self._data) or compact(self.shape))
-    length = n
+    rest = self
     if wrap and self.ndim == 2 and self.shape[0] > self.shape[1]:
-        length = -(-self.numel() // (self.shape[1] + 1))
-    as_strided(self, (length,), (step,)).fill_(fill_value)
+        rows = self.shape[1] + 1  # from one diagonal to the next
+        blocks = self.shape[0] // rows
+        whole = unflatten(self[: blocks * rows], 0, (blocks, rows))
+        diagonal(whole, dim1=1, dim2=2).fill_(fill_value)
+        rest = self[blocks * rows :]
+    for _ in range(self.ndim - 1):
+        rest = diagonal(rest, dim1=0, dim2=-1)
+    rest.fill_(fill_value)
     return self
 
 

@@ -184,7 +184,7 @@ def strides_of(array: Any) -> tuple[int, ...] | None:
     return None if steps is None else tuple(s // array.dtype.itemsize for s in steps)
 
 
-def _address(array: Any) -> int:
+def address_of(array: Any) -> int:
     """The place of the first element, in bytes; 0 where its library does not tell."""
     for name in ("__array_interface__", "__cuda_array_interface__"):
         interface = getattr(array, name, None)
@@ -228,7 +228,7 @@ def as_strided(
     strides = strides_of(input._data)
     before = 0
     if strides is not None and base is not input:
-        before = (_address(input._data) - _address(base._data)) // input.dtype.itemsize
+        before = (address_of(input._data) - address_of(base._data)) // input.dtype.itemsize
     offset = 0 if storage_offset is None else int(storage_offset) - before
     last = before + offset + _reach(size, stride)
     held = _reach(base.shape, strides_of(base._data) or compact(base.shape)) + 1
