@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -129,3 +130,30 @@ def test_threads_work_in_a_forked_child() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "0\n", done.stderr
+
+
+_STEPS = """
+import resource
+import numpy as np
+import anadrome as ad
+
+ad.ones(1)
+def step():
+    kept = [np.ones(2**24, np.uint8) for _ in range(8)]
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver(), reason="glibc only")
+@pytest.mark.parametrize("wish, kept", [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_what_a_step_frees_stays_for_the_next(wish: Any, kept: bool) -> None:
+    """The system gives no page of 128 MiB again, unless the user said that it should."""
+    run = subprocess.run(
+        [sys.executable, "-c", _STEPS], capture_output=True, text=True, env=os.environ | wish
+    )
+    faults = int(run.stdout)
+    assert (faults < 100) is kept, (faults, run.stderr)

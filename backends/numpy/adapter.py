@@ -13,7 +13,7 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
-from . import blas, namespace, parallel, scatter
+from . import blas, memory, namespace, parallel, scatter
 from .kernels import KERNELS, OUT_KERNELS, strided
 from .kernels.common import WIDE_BLOCK
 
@@ -26,10 +26,7 @@ warnings.filterwarnings(
     "ignore", message=".* encountered in .*", category=RuntimeWarning, module=r"anadrome\b"
 )
 
-# glibc hands freed blocks of 128 KiB and more back to the system, and taking them again costs a
-# page fault every 4 KiB: a sixth of a training step. It keeps them once one block of 32 MiB has
-# been freed, so we free one, which was never touched and so costs nothing. Elsewhere no harm.
-np.empty(2**25 - 2**16, np.uint8)
+memory.keep()
 
 
 class NumpyBackend(Backend):
