@@ -17,6 +17,13 @@ from .placement import several
 from .state import current
 
 
+def of_all_examples(array: Any) -> Any:
+    """The array itself; under ``vmap``, which hides the others, that of all examples."""
+    while hasattr(array, "mapped"):
+        array = array.array
+    return array
+
+
 class LazyBackend:
     """A backend that is known by name and loaded when first asked for."""
 

@@ -280,9 +280,7 @@ def explained(
             d += i.ndim
             continue
         n = lengths[d] if d < len(lengths) else 0
-        numbers = i
-        while hasattr(numbers, "mapped"):  # under vmap: those of all examples
-            numbers = numbers.array
+        numbers = backends.of_all_examples(i)
         wrong = (numbers < -n) | (numbers >= n)
         if bool(wrong.any()):
             return RangeError(

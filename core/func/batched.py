@@ -86,6 +86,9 @@ class Batched:
         shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
         return table["reshape"].implementations[type(self)](self, shape=shape)
 
+    def view(self, dtype: Any) -> Any:
+        return type(self)(self.array.view(dtype), self.mapped)
+
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         xp = by_type[self.array.__class__].xp
         return type(self)(xp.astype(self.array, dtype, copy=copy), self.mapped)

@@ -24,7 +24,7 @@ def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
     rule = batchviews.RULES.get(op.name) or rule_for(op)
     by_example = indexed.RULES.get(op.name)
     if op.mutates:
-        raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")
+        return _writing(op, cls)
 
     def run(*arrays: Any, **keywords: Any) -> Any:
         if any(getattr(a, "level", 0) > cls.level for a in arrays):
@@ -45,6 +45,35 @@ def implementation(op: Op, backend: BatchedBackend) -> Callable[..., Any]:
         return looped(cls, None, arrays, keywords, op.name, op)
 
     return run
+
+
+def _writing(op: Op, cls: Any) -> Callable[..., Any]:
+    """What runs an op that writes its inputs: example by example, into each one's memory."""
+    if op.variadic:
+        raise RuntimeError(f"vmap: {op.name} writes its inputs, which cannot be mapped over")
+
+    def run(*arrays: Any, **keywords: Any) -> None:
+        size = next(iter(_sizes((arrays, keywords), cls)), None)
+        for name, array in zip(op.inputs, arrays):
+            there = array is not None and size is not None
+            if name in op.mutates and there and not (isinstance(array, cls) and array.mapped):
+                raise RuntimeError(
+                    f"vmap: {name} is the same for all examples, and each would write its own "
+                    "values into it; map over it too (in_dims), or leave it out"
+                )
+        for i in [None] if size is None else range(size):
+            part = [_memory_of(a, cls, i) for a in arrays]
+            _inner(op, part)(*part, **lower(keywords, cls, i))
+
+    return run
+
+
+def _memory_of(value: Any, cls: Any, example: int | None) -> Any:
+    """An input of one example, as a view that can be written."""
+    if not isinstance(value, cls):
+        return value
+    whole = example is None or not value.mapped
+    return value.array if whole else value.array[example, ...]
 
 
 def _inner(op: Op, arrays: Any) -> Callable[..., Any]:

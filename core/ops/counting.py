@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..backend import of_all_examples
 from ..dtypes import float64, int64
 from ..errors import DtypeError
 from ..out import takes_out
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .arithmetic import where
 from .reduce import whole as whole_number
 from .scattering import scatter_into
@@ -31,9 +32,10 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
         raise RuntimeError("weights should be 1-d and have the same length as input")
     if not input.numel():
         return input.new_zeros((size,), dtype=int64)  # whatever the weights, as in PyTorch
-    if int(input.min().item()) < 0:
+    numbers = wrap(of_all_examples(input._data))  # under vmap the results have one length
+    if int(numbers.min().item()) < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    size = max(size, int(input.max().item()) + 1)
+    size = max(size, int(numbers.max().item()) + 1)
     if weights is None:
         added = input.new_ones(input.shape, dtype=int64)
     else:

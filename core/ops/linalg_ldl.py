@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import by_type
-from ..creation import tensor
-from ..dtypes import bool_, int64
-from ..op import FLOAT, FULL, MISSING, op
+from ..backend import by_type, of_all_examples
+from ..op import FLOAT, FULL, KEEP, MISSING, NONE, op
 from ..out import takes_out
 from ..returned import returned
 from ..tensor import Tensor
@@ -32,6 +30,9 @@ _ALPHA = (1.0 + math.sqrt(17.0)) / 8.0
 packed_ldl = op("linalg_ldl_factor", lambda xp, x, *, hermitian: _factored(x, hermitian),
                 x=MISSING, outputs=("packed", "pivots", "info"), differentiable=1,
                 dtype=FLOAT, amp=FULL, method=False, node="LinalgLdlFactorExBackward0")  # fmt: skip
+unpacked_ldl = op("linalg_ldl_unpacked", lambda xp, pivots: _unpacked(pivots), pivots=NONE,
+                  outputs=("order", "rows", "keep", "partner", "beside"), differentiable=0,
+                  dtype=KEEP, method=False)  # fmt: skip
 
 
 def _factored(x: Any, hermitian: bool) -> tuple[Any, Any, Any]:
@@ -149,14 +150,17 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False) -> Any:
 
 
 def _check(name: str, info: Tensor) -> None:
-    failed = [(i, row) for i, row in enumerate(info.reshape(-1).tolist()) if row]
-    if failed:
-        i, row = failed[0]
-        place = f"(Batch element {i}): " if info.ndim else ""
-        raise RuntimeError(
+    def singular() -> RuntimeError:
+        codes = of_all_examples(info._data)
+        codes = by_type[codes.__class__].to_host(codes)
+        i, row = next((i, row) for i, row in enumerate(codes.reshape(-1).tolist()) if row)
+        place = f"(Batch element {i}): " if codes.ndim else ""
+        return RuntimeError(
             f"{name}: {place}the pivot {row} is zero, so the matrix is singular; "
             "ldl_factor_ex returns the factors all the same"
         )
+
+    info._backend.require((info == 0)._data, singular)
 
 
 @takes_out
@@ -186,7 +190,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False)
             f"shape {list(pivots.shape)} instead"
         )
     turned = _conj if hermitian and LD.is_complex() else (lambda x: x)
-    order, rows, keep, partner, beside = _unpacked(pivots)
+    order, rows, keep, partner, beside = unpacked_ldl(pivots)
     L = where(keep, LD.gather(-2, rows), 0.0)
     half = solve_triangular(L, _rows(B, order), upper=False, unitriangular=True)
     # D, two rows of which belong together where it has a block.
@@ -208,14 +212,15 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
     return x.expand(shape).gather(-2, index[..., None].expand(shape))
 
 
-def _unpacked(pivots: Tensor) -> list[Tensor]:
+def _unpacked(pivots: Any) -> tuple[Any, ...]:
     """What the exchanges come to, for each matrix.
 
     ``order``: which row of B comes where. ``rows``: which row of LD an entry of L is in; ``keep``:
     whether it is one of L. ``partner``: the row that a row of D belongs to, itself if alone;
     ``beside``: the place in LD of what is between the two, -1 if alone.
     """
-    host = pivots._backend.to_host(pivots._data)
+    backend = by_type[pivots.__class__]
+    host = backend.to_host(pivots)
     n = host.shape[-1]
     found: list[list[Any]] = [[], [], [], [], []]
     for exchanges in host.reshape(math.prod(host.shape[:-1]), n).tolist():
@@ -235,9 +240,13 @@ def _unpacked(pivots: Tensor) -> list[Tensor]:
             k = q + 1
         for values, value in zip(found, (order, rows, keep, partner, beside)):
             values.append(value)
-    shapes: Any = ((n,), (n, n), (n, n), (n,), (n,))
-    kinds: Any = (int64, int64, bool_, int64, int64)
-    return [
-        tensor(values, dtype=kind, device=pivots.device).reshape((*host.shape[:-1], *shape))
-        for values, kind, shape in zip(found, kinds, shapes)
-    ]
+    xp, device = backend.xp, backend.device_of(pivots)
+    batch = tuple(host.shape[:-1])
+    return tuple(
+        xp.reshape(backend.asarray(values, dtype=kind, device=device), (*batch, *shape))
+        for values, kind, shape in zip(
+            found,
+            (xp.int64, xp.int64, xp.bool, xp.int64, xp.int64),
+            ((n,), (n, n), (n, n), (n,), (n,)),
+        )
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..backend import by_type
 from ..dtypes import int32
-from ..op import FLOAT, FULL, op
+from ..op import FLOAT, FULL, KEEP, NONE, op
 from ..out import takes_out
 from ..returned import returned
 from ..samples import Arr, call
@@ -38,6 +38,8 @@ packed_lu = op("linalg_lu_factor", lambda xp, x: _factored(x),
                dtype=FLOAT, amp=FULL, method=False, holomorphic=False,
                node="LinalgLuFactorExBackward0",
                samples=call(Arr((3, 3))) + call(Arr((4, 2))) + call(Arr((2, 2, 3))))
+places_of = op("linalg_lu_places", lambda xp, pivots, *, rows: _placed(pivots, rows), pivots=NONE,
+               dtype=KEEP, method=False)
 # fmt: on
 
 
@@ -173,19 +175,19 @@ def _permutation(places: Tensor, like: Tensor) -> Tensor:
     return eye(places.shape[-1], dtype=like.dtype, device=like.device)[places]
 
 
-def _places(pivots: Tensor, m: int) -> Tensor:
+def _placed(pivots: Any, rows: int) -> Any:
     """Where each row went, of the exchanges."""
-    host = pivots._backend.to_host(pivots._data)
-    count = math.prod(host.shape[:-1])
-    order = [list(range(m)) for _ in range(count)]
-    for rows, exchanges in zip(order, host.reshape(count, host.shape[-1]).tolist()):
+    backend = by_type[pivots.__class__]
+    host = backend.to_host(pivots)
+    *batch, count = host.shape
+    places = []
+    for exchanges in host.reshape(math.prod(batch), count).tolist():
+        order = list(range(rows))
         for k, p in enumerate(exchanges):
-            rows[k], rows[p - 1] = rows[p - 1], rows[k]
-    from ..creation import tensor
-    from ..dtypes import int64
-
-    flat = tensor(order, dtype=int64, device=pivots.device)
-    return flat.reshape((*pivots.shape[:-1], m)).argsort(-1)
+            order[k], order[p - 1] = order[p - 1], order[k]
+        places.append(sorted(range(rows), key=order.__getitem__))
+    xp, device = backend.xp, backend.device_of(pivots)
+    return xp.reshape(backend.asarray(places, dtype=xp.int64, device=device), (*batch, rows))
 
 
 @takes_out
@@ -201,7 +203,7 @@ def lu_unpack(
     nothing = LU_data.detach().reshape((-1,))[:0]
     P, L, U = nothing, nothing, nothing
     if unpack_pivots:
-        P = _permutation(_places(LU_pivots, LU_data.shape[-2]), LU_data)
+        P = _permutation(places_of(LU_pivots, rows=LU_data.shape[-2]), LU_data)
     if unpack_data:
         L, U = _split(LU_data)
     return PLU(P, L, U)
@@ -219,8 +221,7 @@ def lu_solve(
     if not left:
         turned = _conj(B.mT)
         return _conj(lu_solve(LU, pivots, turned, adjoint=not adjoint).mT)
-    places = _places(pivots, LU.shape[-1])
-    P = _permutation(places, LU)
+    P = _permutation(places_of(pivots, rows=LU.shape[-1]), LU)
     if not adjoint:
         half = solve_triangular(LU, P.mT @ B, upper=False, unitriangular=True)
         return solve_triangular(LU, half, upper=True)
