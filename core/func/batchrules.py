@@ -206,13 +206,20 @@ def _matmul(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
 
 
 def _dot(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
-    return cls(_call("sum", _call("mul", *_aligned(cls, arrays)), dim=(-1,), keepdim=False))
+    product = _call("mul", *_aligned(cls, arrays))
+    out = _call("sum", product, dim=(-1,), keepdim=False)  # of small integers int64
+    return cls(by_type[out.__class__].xp.astype(out, product.dtype, copy=False))
 
 
 def _linear(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
     x, weight, bias = arrays
     out = _matmul(op, cls, (x, table["t"].implementations[cls](weight)), {})
     return out if bias is None else table["add"].implementations[cls](out, bias)
+
+
+def _times(x: Any, factor: Any) -> Any:
+    """In the type of ``x``: beside a number, arrays of bfloat16 become wider."""
+    return by_type[x.__class__].xp.astype(x * factor, x.dtype, copy=False)
 
 
 def _added(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
@@ -228,10 +235,10 @@ def _added(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
     if alpha == 0 and op.name not in ("baddbmm", "addr"):
         product = table["fill"].implementations[cls](product, value=0)
     elif alpha != 1:
-        product = product * alpha
+        product = _times(product, alpha)
     if beta == 0:  # whatever x holds
         return product
-    return (x if beta == 1 else x * beta) + product
+    return (x if beta == 1 else _times(x, beta)) + product
 
 
 def _getitem(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:

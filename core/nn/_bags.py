@@ -103,7 +103,8 @@ def _largest(flat: Tensor, weight: Tensor, starts: Tensor, counts: Any) -> Tenso
         ends = starts.new_zeros((bags,)) + size
         if bags:
             ends[:-1] = starts[1:]
-        longest = int((ends - starts).max()) if bags else 0
+        # Without values all that can be told is the shape, which is that of empty bags.
+        longest = int((ends - starts).max()) if bags and not flat.is_meta else 0
     if not longest:
         return weight.sum() * 0 + weight.detach().new_zeros((bags, weight.shape[1]))
     with no_grad():
@@ -119,8 +120,8 @@ def _largest(flat: Tensor, weight: Tensor, starts: Tensor, counts: Any) -> Tenso
 
 def _starts(offsets: Tensor, size: int, include_last: bool) -> Tensor:
     """Where each bag begins, as int64."""
-    places = offsets.tolist()
-    if include_last and not places:
+    places = [] if offsets.is_meta else offsets.tolist()
+    if include_last and not offsets.numel():
         raise ShapeError("include_last_offset: number of offsets should be at least 1")
     if places and places[0] != 0:
         raise ShapeError(

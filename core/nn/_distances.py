@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ..creation import arange
 from ..errors import DtypeError, RangeError, ShapeError
+from ..ops.diagonal import triu_indices
+from ..ops.distances import distance
 from ..ops.shape import broadcast_tensors
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -72,9 +73,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise DtypeError(f"pdist only supports floating-point dtypes, not {input.dtype.name}")
     if not p >= 0:
         raise ShapeError("pdist only supports non-negative p values")
-    line = arange(input.shape[0], device=input.device)
-    first, second = (line.unsqueeze(1) < line).nonzero(as_tuple=True)
-    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
+    first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
+    return distance(input.index_select(0, first) - input.index_select(0, second), p)
 
 
 @refusing

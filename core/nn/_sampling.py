@@ -6,6 +6,8 @@ import itertools
 from typing import Any
 
 from .. import creation, sites
+from ..creation import ones
+from ..dtypes import bool_
 from ..errors import ShapeError
 from ..ops.arithmetic import where
 from ..ops.embedding import embedding
@@ -67,6 +69,8 @@ def grid_sample(
         if weight is not None:
             value = value * weight.unsqueeze(-1)
         total = value if total is None else total + value
+    if mode == "nearest":  # the grid takes part, though its gradient is zero everywhere
+        total = where(ones((), dtype=bool_, device=grid.device), total, grid[..., :1])
     return total.movedim(-1, 1)
 
 

@@ -186,7 +186,8 @@ def _gelu(xp: Any, x: Any, approximate: str) -> Any:
         return x * (erf_composed(xp, x * _SQRT_HALF) + 1.0) * 0.5
     if approximate != "tanh":
         raise ValueError(f"approximate argument must be either none or tanh, not {approximate!r}")
-    return x * (xp.tanh((x + x * x * x * _CUBIC) * _TANH_SCALE) + 1.0) * 0.5
+    # Half first: twice a large ``x`` may be more than the type holds.
+    return x * ((xp.tanh((x + x * x * x * _CUBIC) * _TANH_SCALE) + 1.0) * 0.5)
 
 
 def _gelu_slope(xp: Any, x: Any, approximate: str) -> Any:

@@ -17,6 +17,7 @@ from ..operators import declining
 from ..out import takes_out
 from ..refusals import BOOLEAN
 from ..samples import Arr, Sample, binary, call
+from ..tangents import transposing
 from ..tensor import Tensor
 
 LOG2 = math.log(2.0)
@@ -48,7 +49,7 @@ remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(a, b)),
                refuses=("bool",),
                samples=call(Arr((4,), 3.1, 3.9), Arr((4,), 1.1, 1.4)), inplace=True)
 pow_tensor = op("pow_tensor", lambda xp, a, b: _raised(xp, a, b),
-                a=lambda g, a, b: where(b == 0.0, 0.0, g * b * pow_tensor(a, b - 1.0)),
+                a=lambda g, a, b: _base_rule(g, a, b),
                 b=lambda g, a, b, out: _exponent_rule(g, a, b, out),
                 named=lambda a: f"PowBackward{2 - was_tensor(a)}",
                 amp=FULL, node="PowBackward1", method=False, samples=binary(0.4, 2))
@@ -202,6 +203,13 @@ def _raised(xp: Any, a: Any, b: Any) -> Any:
     minus = (b < 0) & (a == -1) & (b % 2 != 0)
     out = xp.pow(a, xp.where(b < 0, 0, b)) * xp.where(b < 0, xp.zeros_like(b), xp.ones_like(b))
     return out + xp.astype(one, a.dtype) - xp.astype(minus, a.dtype)
+
+
+def _base_rule(g: Any, a: Any, b: Any) -> Any:
+    still = b == 0.0
+    if transposing():  # a tangent's zero would meet the infinite power of zero
+        a = where(still, 1.0, a)
+    return where(still, 0.0, g * b * pow_tensor(a, b - 1.0))
 
 
 def _exponent_rule(g: Any, a: Any, b: Any, out: Any) -> Any:

@@ -196,14 +196,16 @@ def repeat_interleave(
         return out if out._base is None else contiguous(clone(out))  # not a view
     if repeats.ndim > 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
-    if repeats.numel() == 1:
+    if repeats.numel() == 1 and repeats.is_meta:
+        repeats = expand(reshape(repeats, shape=(1,)), shape=(input.shape[axis],))
+    elif repeats.numel() == 1:
         return repeat_interleave(input, int(repeats.item()), axis, output_size=output_size)
     if repeats.numel() != input.shape[axis]:
         raise RuntimeError(
             "repeats must have the same size as input along dim, but got repeats.size(0) = "
             f"{repeats.numel()} and input.size({axis}) = {input.shape[axis]}"
         )
-    return input.index_select(axis, _repeated_indices(repeats, output_size))
+    return input.index_select(axis, _repeated_indices(repeats, output_size).to(input.device))
 
 
 def _repeated_indices(repeats: Tensor, output_size: int | None) -> Tensor:
@@ -214,6 +216,10 @@ def _repeated_indices(repeats: Tensor, output_size: int | None) -> Tensor:
     modes.touch(repeats)
     counts = repeats._data
     xp = backends.by_type[counts.__class__].xp
+    if repeats.is_meta:
+        if output_size is None:
+            raise RuntimeError("cannot repeat_interleave a meta tensor without output_size")
+        return wrap(xp.empty((output_size,), dtype=counts.dtype))
     with at(counts):
         if bool(xp.any(counts < 0)):
             raise RuntimeError("repeats can not be negative")

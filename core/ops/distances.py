@@ -66,16 +66,19 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0])
     mode = _MODES.index(compute_mode)
     if p == 2 and (mode == 1 or (mode == 0 and many)):
         return _by_product(x1, x2)
-    return _norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
+    return distance(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
 
 
-def _norm(difference: Tensor, p: float) -> Tensor:
+def distance(difference: Tensor, p: float) -> Tensor:
+    """The p-norm along the last dimension, as ``cdist`` and ``pdist`` have it."""
     if difference.shape[-1] == 0:
         return difference.sum(-1)
     if p == 2:
         return norm2(difference, dim=-1)
     if p == 0:
-        return (difference != 0).to(difference.dtype).sum(-1) + (difference * 0).sum(-1)
+        there = difference == difference
+        counts = where(there, (difference != 0).to(difference.dtype), difference.detach())
+        return where(there | ~there, counts, difference).sum(-1)  # whose gradient is zero
     if p == math.inf:
         return _largest(difference.abs())
     return norm_p(difference, p=float(p), dim=-1)

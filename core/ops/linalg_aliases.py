@@ -16,7 +16,7 @@ from .linalg_checks import matrices, square
 from .linalg_lu import lu_factor_ex
 from .linalg_lu import lu_solve as solve_factored
 from .linalg_lu import lu_unpack as lu_unpack
-from .linalg_products import multi_dot
+from .linalg_products import multi_dot, powers
 from .reduce import whole
 
 OldSVD = returned("svd", "U", "S", "V")
@@ -108,8 +108,8 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     if n < 0:
         raise RuntimeError(f"N must be non-negative, not {n}")
     if n < 2:
-        return linalg.vander(x, 2)[:, :n]
-    out = linalg.vander(x, n)
+        return powers(x, 2)[:, :n]
+    out = powers(x, n)
     return out if increasing else out.flip(-1)
 
 

@@ -161,14 +161,19 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 @refusing
 def vander(x: Tensor, N: int | None = None) -> Tensor:
     """The powers 0 … N - 1 of each value, along a new dimension (``torch.linalg.vander``)."""
-    from ..creation import ones
-    from .joining import cat
-
     if x.dtype in (bool_, float16, bfloat16):
         raise RuntimeError(
             "linalg.vander supports floating point, complex, and integer tensors, but got "
             f"{x.dtype.name}"
         )
+    return powers(x, N)
+
+
+def powers(x: Tensor, N: int | None) -> Tensor:
+    """``vander`` of any type, as the older ``torch.vander`` takes it."""
+    from ..creation import ones
+    from .joining import cat
+
     if x.ndim == 0 and N is None:
         raise RuntimeError("linalg.vander: The input tensor must be at least 1-dimensional")
     if x.ndim == 0:

@@ -13,7 +13,7 @@ from ..placement import at
 from ..returned import returned
 from ..samples import Arr, Sample
 from ..tensor import Tensor
-from .arithmetic import where
+from .arithmetic import lerp, where
 from .extremes import picked_rule, shared_all_rule
 from .reduce import axes_of, axis_of, sum
 from .reduce import whole as whole_number
@@ -208,8 +208,7 @@ def _quantile(
         above = ranks.detach().ceil()
         low, high = gather(ordered, -1, below.long()), gather(ordered, -1, above.long())
         weight = 0.5 if interpolation == "midpoint" else ranks - below
-        weight = 1.0 if interpolation == "higher" else weight
-        out = high if interpolation == "higher" else low + weight * (high - low)
+        out = high if interpolation == "higher" else lerp(low, high, weight)
     out = reshape(out.transpose(0, 1), shape=(q.numel(), *kept))
     if not keepdim:
         whole = dim is None or not shape

@@ -100,10 +100,11 @@ def _sinc(xp: Any, x: Any) -> Any:
 
 
 def _sinc_rule(g: Any, x: Any) -> Any:
-    away = where(x == 0.0, 1.0, x)
+    flat = x * x == 0.0  # also where only the square is too small for the type
+    away = where(flat, 1.0, x)
     scaled = away * math.pi
     slope = (scaled * cos(scaled) - sin(scaled)) / (scaled * away)
-    return where(x == 0.0, 0.0, g * slope)
+    return where(flat, 0.0, g * slope)
 
 
 def _logit(xp: Any, x: Any, eps: float | None) -> Any:

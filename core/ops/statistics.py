@@ -43,6 +43,8 @@ def _var(xp: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any:
     squares = _squared(xp, centred) if kind.is_complex else centred * centred
     left = n - correction
     total = _sum(xp, squares, dim, keepdim)
+    if not n:
+        return total * math.nan
     return total / left if left > 0 else total * math.inf
 
 
