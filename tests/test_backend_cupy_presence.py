@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import fake_cupy
@@ -57,6 +58,27 @@ def test_a_broken_cupy_is_named_with_its_cause(monkeypatch: pytest.MonkeyPatch) 
         presence.require_cupy()
 
 
+@pytest.fixture
+def unread() -> Iterator[None]:
+    """Which wheels are installed has not been read, and is not remembered afterwards."""
+    presence._wheels.cache_clear()
+    yield
+    presence._wheels.cache_clear()
+
+
+@pytest.mark.usefixtures("unread")
+def test_what_is_installed_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loader with pinned memory asks at each batch whether there is a device."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    read = []
+    monkeypatch.setattr(presence.metadata, "distributions", lambda: read.append(1) or [])
+    for _ in range(3):
+        with pytest.raises(BackendError, match="not installed"):
+            presence.require_cupy()
+    assert len(read) == 1
+
+
+@pytest.mark.usefixtures("unread")
 def test_two_wheels_of_cupy_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     dists = [
         types.SimpleNamespace(metadata={"Name": name}, version="14.2.0")

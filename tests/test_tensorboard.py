@@ -201,3 +201,13 @@ def test_a_models_graph_is_that_of_its_ops(
     assert tanh.op == "aten::tanh"
     assert [d.size for d in tanh.attr["_output_shapes"].list.shape[0].dim] == [2, 4]
     assert tanh.input[0].startswith("Net/Sequential[body]/Linear[0]/")
+
+
+def test_the_writer_is_imported_from_its_own_module() -> None:
+    """As libraries do: `from torch.utils.tensorboard.writer import SummaryWriter`."""
+    pytest.importorskip("tensorboard")
+    from anadrome.utils.tensorboard.writer import FileWriter
+    from anadrome.utils.tensorboard.writer import SummaryWriter as Writer
+
+    assert Writer is ad.utils.tensorboard.SummaryWriter
+    assert FileWriter is ad.utils.tensorboard.FileWriter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -46,16 +47,21 @@ def require_cupy() -> Any:
     return cupy
 
 
+@cache
+def _wheels() -> list[str]:
+    """Those installed. Read once: a program may ask for its devices at each batch."""
+    found = {
+        f"{name.lower()} {dist.version}"
+        for dist in metadata.distributions()
+        if (name := dist.metadata["Name"] or "").lower() == "cupy"
+        or name.lower().startswith(("cupy-cuda", "cupy-rocm"))
+    }
+    return sorted(found)
+
+
 def _one_wheel() -> None:
     """Each of CuPy's wheels brings the same package ``cupy``; two of them overwrite each other."""
-    found = sorted(
-        {
-            f"{name.lower()} {dist.version}"
-            for dist in metadata.distributions()
-            if (name := dist.metadata["Name"] or "").lower() == "cupy"
-            or name.lower().startswith(("cupy-cuda", "cupy-rocm"))
-        }
-    )
+    found = _wheels()
     if len(found) > 1:
         names = " ".join(f.split()[0] for f in found)
         raise BackendError(

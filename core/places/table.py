@@ -122,6 +122,7 @@ MODULES = {
     "utils.cpp_extension": "anadrome.places.extensions",
     "utils.hooks": "anadrome.graph",
     "utils.model_zoo": "anadrome.places.hub",
+    "utils.tensorboard.writer": "anadrome.utils.tensorboard",
     "xpu": "anadrome.places.absent",
     **dict.fromkeys(
         (
