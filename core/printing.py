@@ -80,7 +80,7 @@ def printoptions(**given: Any) -> Iterator[None]:
 
 def tensor_repr(t: Tensor) -> str:
     """``tensor([1., 2.], grad_fn=<MulBackward0>)``."""
-    from .nn.parameter import Parameter
+    from .nn.parameter import Buffer, Parameter
     from .tensor import Tensor as plain
     from .tensor import wrap
 
@@ -88,7 +88,7 @@ def tensor_repr(t: Tensor) -> str:
     if level:  # inside a `vmap`
         dim = 0 if t._data.mapped else None
         return f"BatchedTensor(lvl={level}, bdim={dim}, value={wrap(t._data.array)!r})"
-    name = "tensor" if type(t) in (plain, Parameter) else type(t).__name__
+    name = "tensor" if type(t) in (plain, Parameter, Buffer) else type(t).__name__
     prefix = name + "("
     body = _tensor_str(t.detach(), len(prefix)) if t._backend.holds_values else "..."
     return _add_suffixes(prefix + body, _suffixes(t), len(prefix))
@@ -101,12 +101,11 @@ def _suffixes(t: Tensor) -> list[str]:
     usual = [get_default_dtype()]
     if t.device.type != "cpu":
         out.append(f"device='{t.device}'")
-    if not t._backend.holds_values:
+    seen = t.numel() if t._backend.holds_values else 0
+    shape_is_told = options["edgeitems"] if seen else t._backend.holds_values and t.ndim == 1
+    if not shape_is_told:
         out.append(f"size={tuple(t.shape)}")
-    elif not t.numel():
-        if t.ndim != 1:
-            out.append(f"size={tuple(t.shape)}")
-    else:  # of nothing, and of no values, no kind can be seen
+    if seen:  # of nothing, and of no values, no kind can be seen
         usual += [of_python(1), of_python(True), of_python(1j)]
     if t.dtype not in usual:
         out.append(f"dtype={t.dtype!r}")

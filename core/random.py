@@ -52,8 +52,13 @@ class Generator(Bordered):
         self._count = 0
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of ``seed``; returns self."""
-        live(functools.partial(self._restart, int(seed) % 2**64))
+        """Start the stream of ``seed``, an int of 64 bits; returns self."""
+        if isinstance(seed, (float, str, bytes)) or not hasattr(seed, "__index__"):
+            raise ArgumentError(f"manual_seed expected an int, but got {type(seed).__name__}")
+        number = int(seed)
+        if not -(2**63) <= number < 2**64:
+            raise ValueError(f"a seed is an int in [-2**63, 2**64), not {number}: take it % 2**64")
+        live(functools.partial(self._restart, number % 2**64))
         return self
 
     def _restart(self, seed: int) -> None:
@@ -186,7 +191,7 @@ default_generator.seed()
 
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator (PyTorch: ``torch.manual_seed``)."""
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(int(seed))
 
 
 def seed() -> int:

@@ -165,6 +165,13 @@ def randint_like(
     return randint(low, high, tuple(input.shape), **like(input, dtype, device), **given)
 
 
+def _last_of(kind: dtypes.dtype) -> int:
+    """Up to where the type holds every integer."""
+    if kind.is_floating_point:
+        return int(2 / dtypes.finfo(kind).eps)
+    return int(dtypes.iinfo(kind).max)
+
+
 #: More elements than any memory holds; NumPy's ``arange`` of them is empty.
 MOST = 1 << 48
 
@@ -184,7 +191,12 @@ def randperm(
         raise RuntimeError(f"n must be non-negative, got {n}")
     if n > MOST:
         raise ShapeError(f"randperm: a Tensor of {n} elements is larger than there can be")
-    kind = dtypes.int64 if dtype is None else dtype
+    kind = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
+    if kind is dtypes.bool_ or kind.is_complex:
+        raise UnsupportedError(f'"randperm" is not implemented for {kind.name}')
+    most = _last_of(kind)
+    if n > most + 1:
+        raise RuntimeError(f"randperm: n cannot be greater than {most + 1} for {kind.name}")
     return finished(wrap(draw("permutation", (n,), kind, device, generator)), requires_grad)
 
 

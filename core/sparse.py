@@ -74,6 +74,9 @@ def sparse_coo_tensor(
             f"number of dimensions must be sparse_dim ({len(places)}) + dense_dim "
             f"({held.ndim - 1}), but got {len(tuple(size))}"
         )
+    places._backend.require(
+        (places >= 0)._data, lambda: RuntimeError("sparse_coo_tensor: found a negative index")
+    )
     empty = zeros(tuple(size), dtype=held.dtype, device=held.device)
     out = empty.index_put(tuple(places.unbind(0)), held, accumulate=True)
     return out.detach().requires_grad_() if requires_grad else out

@@ -162,6 +162,13 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "multinomial of three dimensions": lambda L: L.multinomial(L.ones(2, 2, 2), 1),
     "multinomial of integers": lambda L: L.multinomial(L.tensor([1, 2]), 1),
     "randperm of -1": lambda L: L.randperm(-1),
+    "randperm of bytes": lambda L: L.randperm(257, dtype=L.uint8),
+    "randperm of halves": lambda L: L.randperm(2050, dtype=L.float16),
+    "randperm of booleans": lambda L: L.randperm(2, dtype=L.bool),
+    "a seed of 65 bits": lambda L: L.manual_seed(2**64),
+    "a seed below 64 bits": lambda L: L.manual_seed(-(2**63) - 1),
+    "a fraction as seed": lambda L: L.Generator().manual_seed(1.5),
+    "a word as seed": lambda L: L.Generator().manual_seed("1"),
 }
 
 
@@ -183,7 +190,9 @@ DRAWN: dict[str, Callable[[Any], Any]] = {
                           L.randint(5, (2,), dtype=L.float32),
                           L.randint(low=1, high=2, size=())],
     "randperm": lambda L: [L.randperm(5).sort()[0], L.randperm(0),
-                           L.randperm(3, dtype=L.int32).sort()[0]],
+                           L.randperm(3, dtype=L.int32).sort()[0],
+                           L.randperm(256, dtype=L.uint8).sort()[0],
+                           L.randperm(2049, dtype=L.float16).sort()[0]],
     "normal": lambda L: [L.normal(0.0, 1.0, (2, 3)), L.normal(L.zeros(2), 1.0),
                          L.normal(0.0, L.ones(3)),
                          L.normal(L.zeros(2), L.ones(2)), L.normal(mean=1.0, std=2.0, size=(2,)),

@@ -81,7 +81,7 @@ def test_with_a_gradient(kind: str) -> None:
     [
         {"precision": 2}, {"precision": 8}, {"sci_mode": True}, {"sci_mode": False},
         {"threshold": 5}, {"profile": "short"}, {"profile": "full"}, {"linewidth": 40},
-        {"edgeitems": 1, "threshold": 3},
+        {"edgeitems": 1, "threshold": 3}, {"edgeitems": 0, "threshold": 3},
     ],
     ids=str,
 )  # fmt: skip
@@ -113,6 +113,10 @@ def test_a_default_dtype_is_not_shown() -> None:
     finally:
         for library in (ad, torch):
             library.set_default_dtype(library.float32)
+
+
+def test_buffers_print_as_tensors() -> None:
+    assert repr(ad.nn.Buffer(ad.ones(2))) == repr(torch.nn.Buffer(torch.ones(2)))
 
 
 def test_subclasses_print_their_names() -> None:

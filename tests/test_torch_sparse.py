@@ -76,3 +76,11 @@ def test_what_does_not_fit_is_refused() -> None:
         ad.sparse_coo_tensor([[0, 5]], [1.0, 2.0], (2,))
     with pytest.raises(NotImplementedError, match="index_reduce"):
         ad.sparse.mm(ad.eye(2), ad.eye(2), "mean")
+
+
+@pytest.mark.torch
+def test_a_negative_index_is_no_place_from_the_end() -> None:
+    torch = pytest.importorskip("torch")
+    for L in (ad, torch):
+        with pytest.raises(RuntimeError, match="negative ind"):
+            L.sparse_coo_tensor([[0, -1]], [1.0, 2.0], (2,), check_invariants=True)
