@@ -40,3 +40,22 @@ def test_what_is_repeated_shares_no_memory(shape, repeats):
         return x.tolist(), out.tolist(), out.stride()
 
     assert seen(ad) == seen(torch)
+
+
+@pytest.mark.parametrize("kind", ["float64", "complex128"])
+@pytest.mark.parametrize("write", [
+    lambda y: y.as_strided((2,), (4,)).fill_(4), lambda y: y.as_strided((2,), (1,), 1).mul_(3),
+    lambda y: y.fill_diagonal_(4), lambda y: y.t().as_strided((2,), (4,)).mul_(3),
+    lambda y: y.as_strided((2, 2), (3, 1))[1].zero_(),
+])  # fmt: skip
+def test_gradient_of_what_is_written_by_strides_of_a_transposed_memory(write, kind) -> None:
+    """Its gradient lies row by row, where the memory that was written did not."""
+    found = []
+    for L in (ad, torch):
+        x = L.arange(1, 7).to(getattr(L, kind)).reshape(2, 3).requires_grad_()
+        y = x.t() * 1
+        write(y)
+        (y * L.arange(10, 16).to(y.dtype).reshape(3, 2)).sum().abs().backward()
+        found.append((y.tolist(), x.grad.tolist(), y.stride()))
+    assert np.allclose(found[0][0], found[1][0]) and np.allclose(found[0][1], found[1][1])
+    assert found[0][2] == found[1][2]

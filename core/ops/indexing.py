@@ -166,8 +166,19 @@ def _put_added(xp: Any, x: Any, value: Any, index: Any) -> Any:
 
 def _zeroed(xp: Any, x: Any, path: Any) -> Any:
     out = xp.asarray(x, copy=True)
-    follow(path, out)[...] = 0
-    return out
+    region = follow(path, out)
+    if backends.by_type[out.__class__].shares(region, out):
+        region[...] = 0
+        return out
+    # A gradient may lie in memory otherwise than what was written; a view by strides copies then.
+    if region.dtype != out.dtype:
+        raise NotImplementedError(
+            "a part of complex numbers was written through as_strided(), into memory that is not "
+            "contiguous: its gradient is not known here; write into `x.contiguous()`"
+        )
+    places = follow(path, xp.reshape(xp.arange(out.size, dtype=xp.int64), out.shape))
+    flat = _put(xp, xp.reshape(out, (-1,)), 0, (xp.reshape(places, (-1,)),))
+    return xp.reshape(flat, out.shape)
 
 
 def _selected(xp: Any, x: Any, index: Any, dim: int) -> Any:
