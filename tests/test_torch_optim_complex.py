@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from twin_optimizers import Twins
 
 import anadrome as ad
 
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 
@@ -62,7 +64,40 @@ def test_a_captured_step_with_complex_parameters():
     assert w.tolist() == twin.tolist()
 
 
-def test_lbfgs_refuses_them():
-    p = ad.zeros(2, dtype=ad.complex64, requires_grad=True)
-    with pytest.raises(ValueError, match="LBFGS takes real parameters, not complex64: keep"):
-        ad.optim.LBFGS([p])
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_sees_both_parts(search):
+    """Of the sum of |p - c|^4, and of a real parameter beside it."""
+    found = []
+    for L in (ad, torch):
+        p = L.tensor([1 + 2j, 3 - 1j], dtype=L.complex128, requires_grad=True)
+        q = L.tensor([2.0], dtype=L.float64, requires_grad=True)
+        optimizer = L.optim.LBFGS([p, q], lr=0.3, max_iter=5, line_search_fn=search)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = ((p - (0.5 + 1j)).abs() ** 4).sum() + (q**4).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        found.append([*p.tolist(), *q.tolist()])
+    assert np.allclose(*found, 1e-9, 1e-9)
+
+
+@pytest.mark.parametrize("most", [2.0, 2.5, float("nan")])
+def test_lbfgs_counts_up_to_a_float(most):
+    found = []
+    for L in (ad, torch):
+        p = L.tensor([1.0, 3.0], dtype=L.float64, requires_grad=True)
+        optimizer = L.optim.LBFGS([p], lr=0.3, max_iter=most)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (p**4).sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        found.append(p.tolist())
+    assert np.allclose(*found, 1e-9)

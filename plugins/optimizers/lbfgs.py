@@ -9,7 +9,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 from anadrome.optim import Optimizer
-from anadrome.optim.checks import check_rate, check_real
+from anadrome.optim.checks import check_rate
 
 from .line_search import strong_wolfe
 
@@ -22,7 +22,8 @@ class LBFGS(Optimizer):
     iterations, and ends early when the largest gradient is below ``tolerance_grad``, or loss or
     parameters change by less than ``tolerance_change``. ``history_size``: how many past steps the
     curvature is estimated from. ``line_search_fn="strong_wolfe"`` finds each step's length; without
-    it the length is ``lr``. There can be one parameter group only, of real parameters.
+    it the length is ``lr``. There can be one parameter group only. A complex parameter counts as
+    its real and imaginary parts.
 
     Returns the loss at the start of the step. Raises ``ValueError`` for several groups,
     ``RuntimeError`` for another ``line_search_fn``.
@@ -70,10 +71,6 @@ class LBFGS(Optimizer):
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
-    def check_parameter(self, p: Any) -> None:
-        super().check_parameter(p)
-        check_real(self, p)
-
     @property
     def _params(self) -> list[Tensor]:
         return self.param_groups[0]["params"]
@@ -103,7 +100,9 @@ class LBFGS(Optimizer):
         if _small(gradient, group["tolerance_grad"]):
             return first_loss
 
-        for iteration in range(1, group["max_iter"] + 1):
+        iteration = 0
+        while iteration < group["max_iter"]:  # which may be a float
+            iteration += 1
             state["n_iter"] += 1
             direction = self._direction(state, gradient, group["history_size"])
             state["d"] = direction
@@ -178,19 +177,13 @@ class LBFGS(Optimizer):
 
     def _gradient(self) -> Tensor:
         """All gradients, one after the other."""
-        return ad.cat(
-            [
-                ad.zeros(p.numel(), dtype=p.dtype, device=p.device)
-                if p.grad is None
-                else p.grad.reshape(-1)
-                for p in self._params
-            ]
-        )
+        each = [ad.zeros_like(p) if p.grad is None else p.grad for p in self._params]
+        return ad.cat([_real(g).reshape(-1) for g in each])
 
     def _move(self, t: Any, direction: Tensor) -> None:
         """Go ``t`` along the direction."""
         start = 0
-        for p in self._params:
+        for p in map(_real, self._params):
             stop = start + p.numel()
             p += (direction[start:stop] * t).reshape(p.shape)
             start = stop
@@ -205,6 +198,11 @@ class LBFGS(Optimizer):
         for p, before in zip(self._params, start):
             p.copy_(before)
         return loss, gradient
+
+
+def _real(x: Tensor) -> Tensor:
+    """Itself, or a view of the real and imaginary parts."""
+    return ad.view_as_real(x) if x.is_complex() else x
 
 
 def _rate(group: dict[str, Any]) -> Any:
