@@ -14,8 +14,7 @@ from typing import Any
 from . import creation
 from .dtypes import as_dtype, bfloat16, float16, float32, get_default_dtype
 from .errors import ArgumentError, DtypeError
-from .layouts import check
-from .making import number
+from .making import creates, number
 from .ops import spectral
 from .ops.arranging import roll
 from .ops.reduce import as_dim, axis_of, whole
@@ -302,9 +301,8 @@ def ihfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None 
 
 
 # -- around them ------------------------------------------------------------------------------
-def _steps(name: str, n: Any, d: Any, dtype: Any, layout: Any) -> tuple[Any, float]:
+def _steps(name: str, n: Any, d: Any, dtype: Any) -> tuple[Any, float]:
     """The element type, and the distance between two frequencies."""
-    check(name, "layout", layout)
     kind = get_default_dtype() if dtype is None else as_dtype(dtype)
     if not (kind.is_floating_point or kind.is_complex):
         raise DtypeError(f"{name} requires a floating point or complex dtype, not {kind.name}")
@@ -314,10 +312,9 @@ def _steps(name: str, n: Any, d: Any, dtype: Any, layout: Any) -> tuple[Any, flo
     return kind, 1.0 / span if span else math.copysign(math.inf, span)
 
 
-@refusing
+@creates
 def fftfreq(
-    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    layout: Any = None,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:  # fmt: skip
     """The frequencies of ``fft``'s values, ``d`` being the spacing (``torch.fft.fftfreq``).
 
@@ -325,19 +322,18 @@ def fftfreq(
     >>> ad.fft.fftfreq(4).tolist()
     [0.0, 0.25, -0.5, -0.25]
     """
-    kind, step = _steps("fftfreq", n, d, dtype, layout)
+    kind, step = _steps("fftfreq", n, d, dtype)
     rising = creation.arange(n, dtype=kind, device=device)
     out = rising.where(rising < (n + 1) // 2, rising - n) * step
     return out.requires_grad_(requires_grad)
 
 
-@refusing
+@creates
 def rfftfreq(
-    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-    layout: Any = None,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:  # fmt: skip
     """The frequencies of ``rfft``'s values (PyTorch: ``torch.fft.rfftfreq``)."""
-    kind, step = _steps("rfftfreq", n, d, dtype, layout)
+    kind, step = _steps("rfftfreq", n, d, dtype)
     out = creation.arange(n // 2 + 1, dtype=kind, device=device) * step
     return out.requires_grad_(requires_grad)
 

@@ -67,6 +67,11 @@ def names(L: Any) -> dict[str, Any]:
     "L.func.vjp(lambda a: (a, 1), x)", "L.func.linearize(lambda a: a, x.int())",
     "x.as_strided((1,), {0: 1})", "x.as_strided({1}, (1,))", "L.as_strided(x, range(1), (0,))",
     "L.distributions.Exponential(L.tensor([2])).sample()",
+    # results of another type, or two types
+    "L.fft.fftfreq(4, out=v)", "L.fft.rfftfreq(4, out=v)",
+    "L.fft.fftfreq(4, out=x[0].double(), dtype=L.float32)",
+    "F.gelu(x, approximate=np.array([1.0, 2.0]))", "F.gelu(x[:0], approximate=np.array([1, None]))",
+    "F.adaptive_avg_pool2d(x[None].cfloat(), 2)", "F.adaptive_avg_pool1d(x.cfloat(), 3)",
     # older forms
     "L.addmm(2, x, x, x.T, alpha=3)", "L.addmm(x, x, x.T, 2)", "x.addmm(1, 2, 3, x, x.T)",
 ])  # fmt: skip
@@ -92,6 +97,10 @@ def test_both_refuse(text: str) -> None:
     "L.linalg.lstsq(L.eye(3)[None] * 2, L.arange(9.0).reshape(3, 3)).solution",
     "L.linalg.lstsq(L.eye(3).expand(2, 3, 3), L.ones(1, 3, 2))[0]",
     "F.ctc_loss(x[:, None].log_softmax(-1), L.tensor([[True]]), (2,), (1,))",
+    "L.fft.fftfreq(5, 2.0, out=L.ones(5))", "L.fft.rfftfreq(4, out=L.ones(7).double())",
+    "L.fft.fftfreq(4, out=None)", "L.fft.fftfreq(3, out=L.ones(3).half())",
+    *(f"F.adaptive_avg_pool{n}d(L.arange(8).cfloat().reshape({shape}) * 1j, 1)"
+      for n, shape in ((1, (2, 4)), (2, (2, 2, 2)), (3, (1, 2, 2, 2)))),
     "L.utils.data.DistributedSampler(range(5), np.int64(2), True, shuffle=False).num_samples",
 ])  # fmt: skip
 def test_both_agree(text: str) -> None:

@@ -67,7 +67,7 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Any = None) -> Tensor
     ``approximate="tanh"``: Φ by its usual approximation.
     """
     try:
-        if approximate not in ("none", "tanh"):
+        if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
             raise RuntimeError(
                 f"approximate argument must be either none or tanh, not {approximate!r}."
             )

@@ -131,13 +131,14 @@ def _prepared(
 
 def _adaptive_avg(n: int, input: Tensor, output_size: Any) -> Tensor:
     x, whole, size = _prepared(n, f"adaptive_avg_pool{n}d", input, output_size)
-    if not x.dtype.is_floating_point:
+    means = size == (1,) * n  # PyTorch's takes every type that has a mean
+    if not (x.dtype.is_floating_point or (means and x.dtype.is_complex)):
         raise RuntimeError(
             f"\"adaptive_avg_pool{n}d\" not implemented for '{x.dtype.name}'; write e.g. "
             "`input.float()`"
         )
     shape = x._data.shape[2:]
-    if size == (1,) * n:
+    if means:
         out = x.mean(tuple(range(2, n + 2)), keepdim=True)
     elif 0 not in size and all(m % s == 0 for m, s in zip(shape, size)):
         kernel = tuple(m // s for m, s in zip(shape, size))

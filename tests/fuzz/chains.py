@@ -93,6 +93,8 @@ STRICT: tuple[Reason, ...] = (
            r"^t\d+: \('complex", "", r"complex.*(conj\(\)|\.H).*_\("),
     Reason("NumPy marks all views of an expanded array as not to be written",
            r"refers to a single memory location", "", r"expand"),
+    Reason("a real part's memory is its own numbers; an out= that was made smaller keeps no more",
+           r"setStorage: ", "", r"(\.real|\.imag|out=).*as_strided"),
     Reason("there is no complex type of half precision", r"'complex32'"),
     Reason("an out= that requires a gradient is not overwritten",
            r"functions with out=\.\.\. arguments don't support"),

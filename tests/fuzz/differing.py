@@ -150,6 +150,35 @@ def signs_of_nan(args: list[Any], ours: Any, theirs: Any) -> bool:
     return bool((values(ours) == values(theirs))[there].all())
 
 
+def where_nan(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """Beside infinities; where PyTorch's result is a number ours is the same."""
+    there = ~np.isnan(values(theirs))
+    same = np.allclose(values(ours)[there], values(theirs)[there], 1e-3, 1e-3)
+    return infinite(args, ours, theirs) and bool(same)
+
+
+def far(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """Somewhere beyond a thousand, or infinite; elsewhere both agree."""
+    near = np.abs(_tensors(args)[0]) < 1e3
+    ours, theirs = values(ours)[near], values(theirs)[near]
+    return not near.all() and bool(np.allclose(ours, theirs, 1e-3, 1e-3, equal_nan=True))
+
+
+def at_pole(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """At infinities and whole numbers up to zero; elsewhere both agree."""
+    x = _tensors(args)[0]
+    there = np.isfinite(x) & ~((x <= 0) & (x == np.floor(x)))
+    ours, theirs = values(ours)[there], values(theirs)[there]
+    return not there.all() and bool(np.allclose(ours, theirs, 1e-3, 1e-3, equal_nan=True))
+
+
+def no_channels(args: list[Any], ours: Any, theirs: Any) -> bool:
+    """The weight has no channels to sum over, and the input none; ours is the empty sum, zero."""
+    x, w = _tensors(args)[:2]
+    empty = 0 in w.shape[1:2] and 0 in x.shape[-w.ndim + 1 : x.ndim - w.ndim + 2]
+    return bool(empty and 0 in tuple(theirs.shape))
+
+
 class Difference(NamedTuple):
     """``words``, ``names``, ``given``: as in a ``Reason``; ``check``: of arguments and results."""
 
@@ -217,6 +246,13 @@ DIFFERING = (
                indefinite),
     Difference("PyTorch's is no number, in half precision", r"nan|inf", r"matrix_exp$", "",
                exponential),
+    Difference("weights of zero beside an infinity say nothing; PyTorch multiplies them, to NaN",
+               r"nan|inf", r"(interpolate|upsample(_\w+)?)$", "", where_nan),
+    Difference("far out, where PyTorch's is NaN or rounding", r"", r"airy_ai$", "", far),
+    Difference("at a pole, or in the limit, where PyTorch's is NaN or what rounding leaves", r"",
+               r"polygamma_?$", "", at_pole),
+    Difference("a sum over no channels is zero for each channel of the result", r"^shape",
+               r"conv[123]d$", "", no_channels),
     Difference("delta=inf gives NaN in PyTorch", r"nan", r"huber_loss$", r"\binf\b"),
     Difference("margin=nan", r"nan", r"multi_margin_loss$", r"\bnan\b"),
     Difference("of NaN; PyTorch leaves it out of the sum", r"nan", r"multi_margin_loss$", "",

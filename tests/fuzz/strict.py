@@ -12,6 +12,25 @@ _CLASS = (
 #: What anadrome refuses and PyTorch takes.
 STRICT = (
     Reason("an operator in place takes its operand alone", r"takes 2 positional", r"__i\w+__$"),
+    Reason(
+        "gradients of no Tensor, which PyTorch drops in silence",
+        r"got \d+ tensors and \d+ gradients",
+        r"autograd\.(backward|grad)$",
+    ),
+    Reason(
+        "a number of rows is an integer; PyTorch looks only where there are more than so many",
+        r"chunk_size. should be greater than 0, not \d*\.|chunk_size is an integer",
+    ),
+    Reason(
+        "a place of a sparse Tensor is one for each of its values",
+        r"ShapeError: stack",
+        r"sparse_cs[rc]_tensor$",
+    ),
+    Reason(
+        "what stands before a file's name is looked at: there is no file of no name",
+        r"No such file or directory: ''",
+        r"from_file$",
+    ),
     Reason("sequences differ in their length only", r"ShapeError: stack", r"pack_sequence$"),
     Reason("what stands for a compiler's values is a name only", r"there is no compiler of graphs"),
     Reason(
