@@ -160,10 +160,12 @@ def operator_looked_at(
 def making_looked_at(
     public: Any, original: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
-    """The same for what makes Tensors of numbers: only modes see it."""
-    if not current().functions[1]:
+    """The same for what makes Tensors of numbers: modes see it, and objects that are no Tensors."""
+    on, active = current().functions
+    found = [v for v in relevant(args, keywords) if not isinstance(v, Tensor)] if on else []
+    if not (found or active):
         return original(*args, **keywords)
-    return ask(public, [], args, keywords or None)
+    return ask(public, found, args, keywords or None)
 
 
 # -- what the class Tensor does -------------------------------------------------------------------

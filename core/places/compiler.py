@@ -12,6 +12,7 @@ from typing import Any
 
 from ..border import enclose_functions
 from ..nn.modules.module import Module
+from ..overriding import ask, overriding
 from . import compiler_settings as config
 
 __all__ = [
@@ -76,9 +77,13 @@ class OptimizedModule(Module):
         delattr(self._orig_mod, name)
 
 
-def _assert(condition: Any, message: str) -> None:
+def _assert(condition: Any, message: str) -> Any:
     """``assert``, as a function that PyTorch can compile (``torch._assert``)."""
+    found = overriding([condition])
+    if found:
+        return ask(_assert, found, (condition, message), None)
     assert condition, message
+    return None
 
 
 def _check(cond: Any, message: Callable[[], str] | None = None) -> None:

@@ -61,7 +61,6 @@ BELOW = {
     "quantization": QUANTIZED,
     "distributed.rpc": ONE_PROCESS,
     "_C": PRIVATE,
-    "fx": EAGER,
     "library": "write library.custom_op, or an autograd.Function",
     "utils.cpp_extension": "write a kernel of a backend (docs/backends.md) in Python or with CuPy",
 }
