@@ -19,9 +19,12 @@ _OURS = __name__.rpartition(".")[0] + ".ops."
 
 
 def is_complex(dtype: Any) -> bool:
-    """Whether a node's (native) dtype is complex; of several outputs, whether any is."""
+    """Whether a node's (native) dtype is complex; of several outputs, whether any is.
+
+    One that is no Tensor, which a Function may have, is None there.
+    """
     if dtype.__class__ is list:
-        return any(from_native[d].is_complex for d in dtype)
+        return any(d is not None and from_native[d].is_complex for d in dtype)
     return from_native[dtype].is_complex
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 
 import pytest
@@ -237,6 +239,23 @@ def test_a_replaced_step_warns():
     optimizer.step = lambda: None
     with pytest.warns(UserWarning, match=r"`optimizer.step\(\)` has been overridden"):
         scheduler.step()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_a_copy_goes_on_beside_its_own_optimizer(copied):
+    """One that starts later, as a part of another does, asks the copied optimizer for its steps."""
+    optimizer = optimizer_of(ad)
+    parts = [S.ConstantLR(optimizer, 0.5, 5), S.ExponentialLR(optimizer, 0.5)]
+    scheduler = S.SequentialLR(optimizer, parts, [2])
+    twin = copied(scheduler)
+    assert twin.optimizer is not optimizer
+    rates = []
+    for s in (scheduler, twin):
+        for _ in range(4):
+            s.optimizer.step()
+            s.step()
+        rates.append(s.get_last_lr())
+    assert rates[0] == rates[1]
 
 
 def test_asking_outside_a_step_warns():

@@ -119,6 +119,32 @@ def non_differentiable_output(L: Any) -> Any:
 
 
 @scenario
+def outputs_that_are_no_tensors(L: Any) -> Any:
+    seen: list[Any] = []
+
+    def forward(ctx: Any, x: Any) -> Any:
+        return None, x * 2, "name", {"a": 1}, 3, x * 5
+
+    def backward(ctx: Any, *gs: Any) -> Any:
+        seen.append([g is None for g in gs])
+        return gs[1] * 2 + gs[5] * 5
+
+    (x,) = leaves(L, (2,))
+    out = define(L, forward, backward).apply(x)
+    out[1].sum().backward()
+    return out[1], [o for o in out if not isinstance(o, L.Tensor)], seen, x.grad
+
+
+@scenario
+def reentrant_checkpoint_of_what_returns_more_than_tensors(L: Any) -> Any:
+    (x,) = leaves(L, (2,))
+    checkpoint = L.utils.checkpoint.checkpoint
+    out = checkpoint(lambda x: (x.sin(), None, "name"), x, use_reentrant=True)
+    out[0].sum().backward()
+    return out[0], out[1:], x.grad
+
+
+@scenario
 def mark_dirty(L: Any) -> Any:
     def forward(ctx: Any, x: Any) -> Any:
         x.mul_(3)

@@ -105,7 +105,7 @@ class FunctionCtx(Node):
 
         slots = []
         for g, like in zip(grad, self.__dict__["_likes"]):
-            if g is None and self._materialize:
+            if g is None and self._materialize and like[2] is not None:  # not of what is no Tensor
                 g = by_type[like[2]].xp.zeros(like[0], dtype=like[1])
             slots.append(g if g is None or isinstance(g, Tensor) else wrap(g))
         with self._as_left():

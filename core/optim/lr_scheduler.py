@@ -164,7 +164,8 @@ class LRScheduler(Bordered):
 
     def _warn_of_order(self) -> None:
         optimizer: Any = self.optimizer
-        if optimizer.__dict__.get("step") is not optimizer._step_at_schedule:
+        own = optimizer.__dict__
+        if own.get("step") is not own.get("_step_at_schedule"):  # a copy has neither
             sites.warn(
                 "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
                 "initialization. Please, make sure to call `optimizer.step()` before "
