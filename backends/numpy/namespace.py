@@ -11,6 +11,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from . import choosing
+
 #: It has no infinity: PyTorch gives the largest value for what lies beyond, NumPy NaN.
 FLOAT8_E4M3 = np.dtype(ml_dtypes.float8_e4m3fn)
 
@@ -44,6 +46,11 @@ def from_parts(re: Any, im: Any, dtype: Any, /) -> Any:
     out.real = re
     out.imag = im
     return out
+
+
+def where(condition: Any, a: Any, b: Any, /) -> Any:
+    """``a`` where the condition holds, else ``b``."""
+    return choosing.where(condition, a, b)
 
 
 def __getattr__(name: str) -> Any:

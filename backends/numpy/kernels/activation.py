@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import blas
+from ..choosing import without
 from ..parallel import side_by_side
 from .common import BLAS, F32, HALVES, buffer, declared, in_float32, ones, spans
-from .masking import without
 from .rational import ERF, GELU_SLOPE, NORMAL
 
 _add, _divide, _multiply, _subtract = np.add, np.divide, np.multiply, np.subtract

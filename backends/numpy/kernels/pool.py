@@ -17,9 +17,9 @@ import numpy as np
 from anadrome.ops.picking import parts
 from anadrome.ops.pool import inner, lowest, pooled_sizes, spread, surrounded
 
+from ..choosing import BITS
 from ..parallel import side_by_side
 from .common import BLAS, HALVES, declared, in_float32
-from .masking import BITS
 
 #: Below this many elements the declared forward is as fast.
 _SMALL = 1024
