@@ -86,7 +86,7 @@ def test_the_users_own_numpy_still_warns() -> None:
         np.ones(1) / np.zeros(1)
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "silu"])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "silu", "digamma", "erfinv"])
 @pytest.mark.parametrize("size", [2**18, 2**18 + 5, 2**18 - 1])
 def test_large_arrays_are_divided_among_threads(name: str, size: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(parallel, "threads", 3)

@@ -99,10 +99,11 @@ def _higher(xp: Any, x: Any, n: int) -> Any:
     negative = x < 0.0
     part = x - xp.floor(x)
     whole = part == 0.0
-    inside = xp.where(negative & ~whole, part, 0.5)
-    mirrored = _mirrored(xp, s, inside, xp.where(negative, 1.0 - x, 1.0), sign)
-    direct = _hurwitz(xp, s, xp.where(x > 0.0, x, 1.0))
-    out = xp.where(negative, mirrored, direct)
+    out = _hurwitz(xp, s, xp.where(x > 0.0, x, 1.0))
+    if bool(xp.any(negative)):
+        inside = xp.where(negative & ~whole, part, 0.5)
+        mirrored = _mirrored(xp, s, inside, xp.where(negative, 1.0 - x, 1.0), sign)
+        out = xp.where(negative, mirrored, out)
     factorial = math.factorial(n) if n <= 170 else math.inf  # what float64 holds
     out = xp.where(whole & (x <= 0.0), math.inf, out) * (factorial if n % 2 else -factorial)
     return xp.where(xp.isnan(x), x, xp.where(x == math.inf, 0.0, out))
@@ -137,17 +138,25 @@ def _mirrored(xp: Any, s: Any, part: Any, above: Any, sign: Any) -> Any:
 
 def _hurwitz(xp: Any, s: Any, q: Any) -> Any:
     """The sum of (q + k)^-s over k from zero, by Euler and Maclaurin."""
-    total = q ** (-s)
+    total = _inverse_power(q, s)
     for k in range(1, _SHIFT):
-        total = total + (q + k) ** (-s)
+        total = total + _inverse_power(q + k, s)
     a = q + float(_SHIFT)
-    power = a ** (-s)
+    power = _inverse_power(a, s)
     total = total + power * a / (s - 1) + power * 0.5
     term = power * s / a
     for j, b in enumerate(_BERNOULLI, 1):
         total = total + term * (b / math.factorial(2 * j))
         term = term * ((s + 2 * j - 1) / a) * ((s + 2 * j) / a)
     return total
+
+
+def _inverse_power(q: Any, s: Any) -> Any:
+    """``q ** -s``; of the small whole numbers that derivatives have, by products."""
+    if s.__class__ is not float or s not in (2.0, 3.0, 4.0):
+        return q ** (-s)
+    square = q * q
+    return 1.0 / (square if s == 2.0 else square * (q if s == 3.0 else square))
 
 
 def _from_nearest(xp: Any, x: Any) -> Any:

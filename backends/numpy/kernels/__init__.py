@@ -12,6 +12,7 @@ from typing import Any
 
 from . import (
     activation,
+    blocks,
     clipping,
     complex,
     convolve,
@@ -37,6 +38,7 @@ from . import (
 KERNELS: dict[str, Callable[..., Any]] = {
     **elementwise.KERNELS,
     **activation.KERNELS,
+    **blocks.KERNELS,
     **clipping.KERNELS,
     **complex.KERNELS,
     **convolve.KERNELS,
