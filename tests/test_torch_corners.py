@@ -104,3 +104,17 @@ def test_products_keep_their_type_under_vmap(name: str) -> None:
         )
         assert str(found.dtype).split(".")[1] == kind
         np.testing.assert_allclose(found.double().numpy(), wanted.double().numpy(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("bound", [1.0, 0.3, INF, 1e-30])
+def test_smooth_losses_at_their_bound_and_far_from_it(bound: float) -> None:
+    x = np.array([0.0, -0.0, 1.0, -0.3, 0.3, 1e-10, -1e-20, 5.0, INF])
+    for name, key in (("huber_loss", "delta"), ("smooth_l1_loss", "beta")):
+        if bound == INF and name == "smooth_l1_loss":
+            continue  # 0.5 x / inf, of which PyTorch makes NaN where x is infinite
+        agree(
+            lambda L, x, name=name, key=key: getattr(L.nn.functional, name)(
+                x, L.zeros_like(x), reduction="none", **{key: bound}
+            ),
+            x[:-1] if bound == INF else x,
+        )

@@ -13,9 +13,9 @@ from ..errors import RangeError, UnsupportedError
 from ..op import FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call
 from .activation import floating
-from .arithmetic import where
 from .complex import sgn
-from .elementwise import abs, exp
+from .elementwise import exp
+from .piecewise import hardtanh
 from .reduce import _mean, _sum, sum
 
 _PAIR = (Arr((3, 4)), Arr((3, 4)))
@@ -43,16 +43,17 @@ l1 = op("l1_loss", lambda xp, x, y, *, reduction: _reduced(xp, xp.abs(x - y), re
         amp=FULL, method=False, holomorphic=False,
         samples=_each(Arr((3, 4), 0, 1), Arr((3, 4), 2, 3)))
 smooth_l1 = op("smooth_l1_loss", lambda xp, x, y, *, beta, reduction:
-                   _reduced(xp, _smooth(xp, floating("smooth_l1_loss", x - y), beta), reduction),
-               x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, 1.0, reduction),
-               y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, 1.0, reduction),
+                   _reduced(xp, _smooth(xp, floating("smooth_l1_loss", x - y), beta, beta),
+                            reduction),
+               x=lambda g, x, y, beta, reduction: _smooth_rule(g, x, y, beta, beta, reduction),
+               y=lambda g, x, y, beta, reduction: _smooth_rule(g, y, x, beta, beta, reduction),
                node="SmoothL1LossBackward0", amp=FULL, method=False,
                refuses=("complex",),
                samples=_each(*_PAIR, beta=0.5))
 huber = op("huber_loss", lambda xp, x, y, *, delta, reduction:
-               _reduced(xp, _smooth(xp, floating("huber_loss", x - y), delta) * delta, reduction),
-           x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, delta, reduction),
-           y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, delta, reduction),
+               _reduced(xp, _smooth(xp, floating("huber_loss", x - y), delta, 1.0), reduction),
+           x=lambda g, x, y, delta, reduction: _smooth_rule(g, x, y, delta, 1.0, reduction),
+           y=lambda g, x, y, delta, reduction: _smooth_rule(g, y, x, delta, 1.0, reduction),
            amp=FULL, method=False, refuses=("complex",),
            samples=_each(*_PAIR, delta=0.5))
 # fmt: on
@@ -184,16 +185,18 @@ def _mse_rule(g: Any, x: Any, y: Any, reduction: str) -> Any:
     return difference * (_shared(g, difference, reduction) * 2.0)
 
 
-def _smooth(xp: Any, difference: Any, beta: float) -> Any:
+def _smooth(xp: Any, difference: Any, bound: float, unit: float) -> Any:
+    """A square up to ``bound`` and beyond it the tangent there, without a branch."""
     size = xp.abs(difference)
-    return xp.where(size < beta, size * size * (0.5 / beta), size - 0.5 * beta)
+    inner = xp.minimum(size, bound)
+    return (size - inner * 0.5) * (inner / unit)
 
 
-def _smooth_rule(g: Any, x: Any, y: Any, beta: float, scale: float, reduction: str) -> Any:
+def _smooth_rule(g: Any, x: Any, y: Any, bound: float, unit: float, reduction: str) -> Any:
     difference = x - y
     # Not a clamp, which has a slope at its bounds still.
-    slope = where(abs(difference) >= beta, sgn(difference), difference * (1.0 / beta))
-    return slope * (_shared(g, difference, reduction) * scale)
+    slope = hardtanh(difference, min_val=-bound, max_val=bound) / unit
+    return slope * _shared(g, difference, reduction)
 
 
 # -- class numbers ------------------------------------------------------------------------------
