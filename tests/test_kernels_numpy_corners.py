@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import DTYPES, KERNELS, LAYOUTS, check, made
 
+from anadrome.backends.numpy import namespace
 from anadrome.op import table
 
 SHAPES = st.sampled_from([(40, 50), (2, 17, 130), (70, 300), (3, 0), (5,), (2000,)])
@@ -111,3 +112,35 @@ def test_the_common_case_is_not_left_to_the_declaration(monkeypatch: pytest.Monk
         monkeypatch.setattr(module, "declared", lambda op: pytest.fail(f"{op} was declared"))
         KERNELS[name](*args, **keywords)
         assert name in table
+
+
+@settings(max_examples=40, deadline=None)
+@given(SHAPES, st.sampled_from(["float32", "float64"]), LAYOUTS,
+       st.sampled_from(["", "nan", "inf -inf", "0.0 -0.0"]),
+       st.sampled_from([0, 1, 2, 3, 4, 7, 0.5, 1.5, -0.5, -1, -2, -3, 30.0]),
+       st.integers(0, 999))  # fmt: skip
+def test_powers(
+    shape: Any, dtype: Any, layout: str, special: str, exponent: float, seed: int
+) -> None:
+    x = made(np.random.default_rng(seed), shape, dtype, layout, special)
+    check("pow_number", x, exponent=exponent, tolerance=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([((40, 50), (50,)), ((30, 8, 6), (30, 1, 1)), ((3, 400), (3, 400)),
+                        ((40, 50), ())]),
+       DTYPES, SPECIAL, st.sampled_from([0.0, -0.0, 2.5, float("inf"), float("nan")]),
+       st.integers(0, 999))  # fmt: skip
+def test_where_by_bits(shapes: Any, dtype: Any, special: str, value: float, seed: int) -> None:
+    """Every bit is that of ``np.where``, also of masks that are broadcast, and of zero's sign."""
+    rng = np.random.default_rng(seed)
+    x, y = made(rng, shapes[0], dtype, "C", special), made(rng, shapes[0], dtype)
+    mask = np.asarray(rng.random(shapes[1]) < 0.5)
+    number = np.asarray(value, dtype)
+    for got, want in (
+        (namespace.where(mask, x, y), np.where(mask, x, y)),
+        (namespace.where(mask, x, value), np.where(mask, x, number)),
+        (namespace.where(mask, value, x), np.where(mask, number, x)),
+        (KERNELS["where"](mask, x, value), np.where(mask, x, number)),
+    ):
+        assert got.dtype == want.dtype and got.tobytes() == want.tobytes()

@@ -16,6 +16,10 @@ WITHOUT_SAMPLES = {
     "to_device": "between two backends; test_cross_backend covers it",
     "cholesky_solve": "PyTorch's gradient is of the whole factor; tests/test_torch_linalg.py",
     "linalg_ldl_factor": "it has no derivative; tests/test_torch_ldl.py",
+    **dict.fromkeys(
+        ("linalg_ldl_unpacked", "linalg_lu_places"),
+        "pivots are LAPACK's; tests/test_torch_ldl.py, tests/test_vmap_rare.py",
+    ),
     "attention_backward": "over Tensors `attention` has another rule; tests/test_cupy_attention.py",
     "nextafter": "another number is next in each type; tests/test_torch_numbers.py",
     "linalg_cholesky": "a sample would have to be positive-definite; tests/test_torch_linalg.py",

@@ -346,7 +346,7 @@ def _batch_norm_eval_rule(
     return (
         gx if needs[0] else None,
         -sum(gx, dim=axes) if needs[1] else None,
-        sum(inner * centred * scale**3 * -0.5, dim=axes) if needs[2] else None,
+        sum(inner * centred * (scale * scale * scale) * -0.5, dim=axes) if needs[2] else None,
         sum(g * centred * scale, dim=axes) if needs[3] else None,
         sum(g, dim=axes) if needs[4] else None,
     )

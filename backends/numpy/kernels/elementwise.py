@@ -59,15 +59,25 @@ _NUMBERS = (int, float)
 
 
 def pow_number(x: Any, *, exponent: float) -> Any:
-    """A power; squares and roots are what they are."""
+    """A power; squares, cubes and roots are what they are.
+
+    NumPy takes a hundred times as long for a base below zero; a whole power is that of its size.
+    """
     if x.dtype not in BLAS:
         return declared("pow_number")(x, exponent=exponent)
     if exponent == 2:
         return np.multiply(x, x)
+    if exponent == 3:
+        return np.multiply(np.multiply(x, x), x)
     if exponent == -0.5:
         corner = (x == 0) | (x == -math.inf)
         return np.where(corner, 1 / np.sqrt(x), np.power(x, exponent))
-    return np.sqrt(x) if exponent == 0.5 else np.power(x, exponent)
+    if exponent == 0.5:
+        return np.sqrt(x)
+    if not float(exponent).is_integer():
+        return np.power(x, exponent)
+    out = np.power(np.abs(x), exponent)
+    return np.copysign(out, x) if exponent % 2 else out
 
 
 def clamp(x: Any, *, min: Any = None, max: Any = None) -> Any:
