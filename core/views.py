@@ -7,6 +7,7 @@ base".
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,42 @@ def track(view: Tensor, of: Tensor, call: Callable[..., Any], keywords: dict[str
     living.append(weakref.ref(view))
     if len(living) >= _PRUNE_AT and len(living) & (len(living) - 1) == 0:
         living[:] = [ref for ref in living if ref() is not None]
+
+
+def relay(source: Tensor, copy: Tensor, call: Callable[..., Any], keywords: dict[str, Any]) -> None:
+    """Make ``copy``, which is ``call(source, **keywords)``, a view: both in the memory of the copy.
+
+    For a result that an array library laid out otherwise than row by row. Only where nobody else
+    has its memory, be it a Tensor, an array that was given out or a graph: they would part.
+    """
+    if not _alone(source):
+        return
+    modes.touch(source)
+    source._data = source._backend.xp.reshape(copy._data, source._data.shape)
+    track(copy, source, call, keywords)
+
+
+def _alone(holder: Any) -> bool:
+    """Whether nothing but this Tensor has its array, nor the memory that the array lies in."""
+    if _getrefcount(holder._data) > _ALONE:
+        return False
+    if getattr(holder._data, "base", None) is None:
+        return True
+    return _getrefcount(holder._data.base) <= _ALONE and holder._data.base.base is None
+
+
+_getrefcount = getattr(sys, "getrefcount", id)  # without it: as if it were shared
+
+
+class _Probe:
+    """What has its array alone: how many references there are then."""
+
+    def __init__(self) -> None:
+        self._data = object()
+
+
+_probe = _Probe()
+_ALONE = _getrefcount(_probe._data) if hasattr(sys, "getrefcount") else -1
 
 
 def follow(path: Any, base: Any) -> Any:

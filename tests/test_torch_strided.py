@@ -59,3 +59,34 @@ def test_gradient_of_what_is_written_by_strides_of_a_transposed_memory(write, ki
         found.append((y.tolist(), x.grad.tolist(), y.stride()))
     assert np.allclose(found[0][0], found[1][0]) and np.allclose(found[0][1], found[1][1])
     assert found[0][2] == found[1][2]
+
+
+@pytest.mark.parametrize("result", [
+    lambda x: x.t().softmax(0), lambda x: x.t().log_softmax(1), lambda x: x.t().softmax(0) * 1,
+])  # fmt: skip
+def test_what_is_written_through_a_view_of_a_result_is_written_into_it(result) -> None:
+    """NumPy lays out the softmax of a transposed array as that one; its view was a copy."""
+    found = []
+    for L in (ad, torch):
+        y = result(L.arange(12.0).reshape(4, 3) / 4)
+        flat = y.view(-1)
+        flat[1] = 7
+        y[0, 2] = 5
+        found.append((y.tolist(), flat.tolist(), flat._is_view(), y.is_contiguous()))
+        x = L.arange(12.0).reshape(4, 3).requires_grad_()
+        y = result(x) + 0
+        y.view(2, 6)[0].mul_(3)
+        (y * L.arange(12.0).reshape(3, 4)).sum().backward()
+        found[-1] += (x.grad.tolist(),)
+    for mine, oracle in zip(*found):
+        assert np.allclose(mine, oracle, atol=1e-6)
+
+
+def test_a_result_whose_memory_another_has_keeps_it_when_it_is_viewed() -> None:
+    """The other is a Tensor outside the graph, a view, or NumPy's array: they do not part."""
+    for other in (lambda y: y.detach(), lambda y: y.data, lambda y: y[:], lambda y: y.numpy()):
+        y = ad.arange(12.0).reshape(4, 3).t().softmax(0)
+        shared = other(y)
+        assert y.view(3, 2, 2).reshape(3, 4).tolist() == y.tolist()
+        shared[0, 0] = 9
+        assert y[0, 0] == 9

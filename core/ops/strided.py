@@ -15,6 +15,7 @@ from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import Arr, Sample, each
 from ..tensor import Tensor, wrap
+from ..views import relay
 from .reduce import axes_of, whole
 from .scattering import added_at
 from .shape import reshape, shape_of, squeeze, t, transpose, unsqueeze
@@ -256,8 +257,9 @@ def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
 def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     """Another shape of the same memory; or, given a dtype, its bytes read as that type.
 
-    PyTorch: ``Tensor.view``. Raises where the memory is laid out so that a copy would be needed:
-    ``reshape`` makes it.
+    PyTorch: ``Tensor.view``. Raises for a view that is laid out so that a copy would be needed:
+    ``reshape`` makes it. A result that an array library laid out otherwise than row by row is laid
+    out so first; if another Tensor, array or graph has its memory too, what returns is a copy.
 
     >>> import anadrome as ad
     >>> ad.ones(2, 3).view(-1).shape
@@ -270,12 +272,11 @@ def view(self: Tensor, *shape: Any, **named: Any) -> Tensor:
     if len(shape) == 1 and isinstance(shape[0], dtype):
         return _reread(self, shape[0])
     out = reshape(self, *shape)
-    if (
-        out._base is None
-        and self._base is not None
-        and self._data.size
-        and strides_of(self._data) is not None
-    ):
+    if out._base is None and self._data.size and strides_of(self._data) is not None:
+        if self._base is None:
+            if not modes.current().modes:
+                relay(self, out, reshape, {"shape": tuple(out.shape)})
+            return out
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
