@@ -13,6 +13,8 @@ import numpy as np
 from ..parallel import LARGE, side_by_side
 from .common import BLAS, declared, spans
 
+#: As much work as so many values of ``exp``.
+_WORK = 16
 _NAMES = (
     "airy_ai airy_ai_slope bessel_j0 bessel_j1 bessel_y0 bessel_y1 digamma erfc erfcx erfinv i0 "
     "i0e i1 i1e lgamma log_ndtr modified_bessel_k0 modified_bessel_k1 ndtri polygamma "
@@ -23,7 +25,7 @@ _NAMES = (
 def _in_blocks(name: str) -> Callable[..., Any]:
     def kernel(x: Any, **metadata: Any) -> Any:
         whole = declared(name)
-        if x.dtype not in BLAS or x.size < LARGE:
+        if x.dtype not in BLAS or _WORK * x.size < LARGE:
             return whole(x, **metadata)
         out = np.empty(x.shape, x.dtype)
         source, target = x.reshape(-1), out.reshape(-1)
@@ -32,7 +34,7 @@ def _in_blocks(name: str) -> Callable[..., Any]:
             for span in spans(part, target.size):
                 target[span] = whole(source[span], **metadata)
 
-        side_by_side(piece, target.size, target.size)
+        side_by_side(piece, target.size, _WORK * target.size)
         return out
 
     return kernel
