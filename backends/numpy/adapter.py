@@ -14,9 +14,8 @@ from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
 from . import blas, memory, namespace, parallel, scatter
-from .halves import ExactNumber
 from .kernels import KERNELS, OUT_KERNELS, strided
-from .kernels.common import HALVES, WIDE_BLOCK
+from .kernels.common import WIDE_BLOCK
 
 _CPU = device("cpu")
 
@@ -79,8 +78,6 @@ class NumpyBackend(Backend):
         except OverflowError:  # such as -1 beside uint8, where PyTorch's numbers wrap round
             out = np.array(value % 2**64, np.uint64).astype(dtype)
         out.flags.writeable = False
-        if out.dtype in HALVES and value.__class__ in (float, int) and float(out) != value:
-            return ExactNumber(out, value)
         return out
 
     def owns(self, array: Any) -> bool:
