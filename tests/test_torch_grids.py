@@ -36,3 +36,16 @@ def test_a_grid_that_changes_nothing(size: int, align: bool) -> None:
 
     for ours, theirs in zip(run(ad), run(torch)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [3, 11, 14, 28, 29, 50])
+def test_an_identity_has_pytorchs_slopes(n: int) -> None:
+    """It samples at the pixels' centres, where the slope depends on the last bit of the place."""
+    x = np.random.default_rng(0).standard_normal((1, 1, n, n)).astype(np.float32)
+    found = []
+    for L in (ad, torch):
+        grid = L.nn.functional.affine_grid(L.eye(2, 3)[None], (1, 1, n, n), align_corners=False)
+        grid = grid.detach().requires_grad_()
+        L.nn.functional.grid_sample(L.tensor(x), grid, align_corners=False).sum().backward()
+        found.append(grid.grad.numpy())
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-3)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import creation, sites
 from ..creation import ones
-from ..dtypes import bool_
+from ..dtypes import bool_, float32, float64
 from ..errors import ShapeError
 from ..ops.arithmetic import where
 from ..ops.embedding import embedding
@@ -106,8 +106,16 @@ def _check(input: Tensor, grid: Tensor, mode: str) -> None:
 
 
 def _from_unit(place: Tensor, n: int, align: bool) -> Tensor:
-    """From [-1, 1] to numbers of pixels."""
-    return (place + 1) * ((n - 1) / 2) if align else ((place + 1) * n - 1) / 2
+    """From [-1, 1] to numbers of pixels.
+
+    The last product and difference are rounded once, as PyTorch's are: the rounding says on which
+    side of a pixel's centre a place is, and so which slope it has, and an identity's lie there.
+    """
+    if align:
+        return (place + 1) * ((n - 1) / 2)
+    if place.dtype is not float32:
+        return (place + 1) * (n / 2) - 0.5
+    return ((place + 1).to(float64) * (n / 2) - 0.5).to(float32)
 
 
 def _inside(place: Tensor, n: int, padding: str, align: bool) -> Tensor:
