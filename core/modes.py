@@ -167,6 +167,10 @@ class Mode(Scope):
         """Answer for one op call; ``op(*args, **kwargs)`` proceeds."""
         return op(*args, **kwargs)
 
+    def norms_in_float32(self, device_type: str) -> bool:
+        """Whether a norm of half precision with float32 weights gives float32 there; else half."""
+        return False
+
     def detached(self, source: Any, result: Any) -> None:
         """Told of each ``source.detach()`` that cuts a graph while the mode is active."""
 

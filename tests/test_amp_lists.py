@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import anadrome as ad
@@ -147,3 +148,30 @@ def test_what_comes_out_on_the_cpu(half: Any) -> None:
         assert (h + x).dtype is ad.float32
         assert x.double().mm(x.double()).dtype is ad.float64
         assert (x.long() @ x.long()).dtype is ad.int64
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_norms_of_half_precision_with_float32_weights_stay_half_on_the_cpu(dtype: str) -> None:
+    """So a transformer's activations do; on a GPU autocast has them in float32."""
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).standard_normal((3, 8, 4)).astype(np.float32)
+    results = []
+    for L in (ad, torch):
+        f = L.nn.functional
+        x, w, v = L.tensor(values).to(getattr(L, dtype)), L.full((8,), 1.5), L.full((4,), 0.5)
+        with L.autocast("cpu", dtype=getattr(L, dtype)):
+            results.append(
+                [
+                    f.layer_norm(x, (4,), v, v),
+                    f.group_norm(x, 2, w, w),
+                    f.instance_norm(x, weight=w, bias=w),
+                    f.batch_norm(x, None, None, w, w, training=True),
+                    f.rms_norm(x, (4,), v),
+                    f.layer_norm(x.float(), (4,), v, v),
+                ]
+            )
+    for a, b in zip(*results, strict=True):
+        assert str(a.dtype).split(".")[1] == str(b.dtype).split(".")[1]
+        np.testing.assert_allclose(a.float().numpy(), b.float().numpy(), rtol=2e-2, atol=2e-2)

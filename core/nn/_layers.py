@@ -172,15 +172,19 @@ def layer_norm(
 def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
     """Whether float32 parameters stand beside half precision; raises for any other two types.
 
-    Under a mode (autocast) the op settles it.
+    Modes may have the result in float32 (autocast on a GPU), and settle other types.
     """
     kind = input._data.dtype
     others = [p for p in parameters if p is not None and p._data.dtype is not kind]
     others = [p for p in others if p._data.dtype != kind]
-    if not others or modes.current().modes:
+    if not others:
         return False
     given = others[0].dtype
-    if input.dtype.itemsize == 2 and given is float32:
+    half = input.dtype.itemsize == 2 and given is float32
+    active = modes.current().modes
+    if active:
+        return half and not any(m.norms_in_float32(input.device.type) for m in active)
+    if half:
         return True
     wanted = (
         "all inputs must share same datatype"

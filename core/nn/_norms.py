@@ -157,9 +157,10 @@ def rms_norm(
     if eps is None:
         eps = finfo(input.dtype).eps
     out = normalise.rms_norm(input, weight, dims=len(wanted), eps=float(eps))[0]
-    if weight is None or weight.dtype is input.dtype or current().modes:
+    if weight is None or weight.dtype is input.dtype:
         return out
-    return out.to(input.dtype)
+    wide = any(m.norms_in_float32(input.device.type) for m in current().modes)
+    return out if wide else out.to(input.dtype)
 
 
 @refusing

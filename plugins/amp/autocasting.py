@@ -57,6 +57,10 @@ class Region(Mode):
                 return ad.float32
         return self.dtype
 
+    def norms_in_float32(self, device_type: str) -> bool:
+        """As on PyTorch's list for GPUs, and not on that for the CPU."""
+        return device_type == self.device_type and device_type not in AS_GIVEN
+
     def _cast(self, x: Tensor, to: ad.dtype) -> Tensor:
         if x.dtype is to or not self._eligible(x):
             return x
