@@ -20,6 +20,7 @@ from .overriding import (
     making_looked_at,
     operator_looked_at,
     plain,
+    reading_looked_at,
     relevant,
 )
 from .sites import is_internal, known
@@ -175,7 +176,7 @@ def start() -> None:
     if started:
         return
     started = True
-    from .overridable import MAKING, OPERATORS, everything
+    from .overridable import MAKING, OPERATORS, READING, everything
 
     found = list(everything())
     for _, public, function in found:
@@ -190,8 +191,10 @@ def start() -> None:
         if function is public and function.__name__[0] in "_<":  # as users know it
             function.__name__ = leaf
         look = looked_at
-        if name in MAKING or name in OPERATORS:
-            look = making_looked_at if name in MAKING else operator_looked_at
+        if name in OPERATORS:
+            look = operator_looked_at
+        elif name in MAKING:
+            look = reading_looked_at if name in READING else making_looked_at
         replace(function, public, look)
 
 

@@ -31,8 +31,12 @@ _MAKING = (
     "logspace ones rand randint randn randperm range scalar_tensor sparse_coo_tensor "
     "sparse_csr_tensor tensor tril_indices triu_indices zeros fft.fftfreq fft.rfftfreq"
 )
-#: Functions of numbers, sizes or files: no argument is an instance of a class, only modes see them.
+#: Functions of numbers, sizes, data or files, whose arguments are no Tensors.
 MAKING = {f"torch.{name}" for name in _MAKING.split()}
+#: Those of data, which no object is asked about.
+READING = {
+    f"torch.{name}" for name in ("as_tensor", "asarray", "from_numpy", "frombuffer", "tensor")
+}
 
 #: Functions of the modules that no class is asked about.
 _NOT = {

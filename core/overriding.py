@@ -168,6 +168,16 @@ def making_looked_at(
     return ask(public, found, args, keywords or None)
 
 
+def reading_looked_at(
+    public: Any, original: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    """The same for what makes Tensors of data: only modes see it. (A Tensor of another library's,
+    asked, would call it again.)"""
+    if not current().functions[1]:
+        return original(*args, **keywords)
+    return ask(public, [], args, keywords or None)
+
+
 # -- what the class Tensor does -------------------------------------------------------------------
 def _of_tensor(
     cls: type, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -191,7 +191,11 @@ default_generator.seed()
 
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator (PyTorch: ``torch.manual_seed``)."""
-    return default_generator.manual_seed(int(seed))
+    try:
+        number = int(seed)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"manual_seed expected an int, but got {seed!r:.80}") from None
+    return default_generator.manual_seed(number)
 
 
 def seed() -> int:

@@ -378,3 +378,13 @@ def test_gradcheck_fast_mode() -> None:
     assert _check(ad, 3.0, fast_mode=True) and _check(ad, 3.0, "gradgradcheck", fast_mode=True)
     with pytest.raises(RuntimeError, match="along a random direction.*fast_mode=False"):
         _check(ad, 3.1, fast_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_data_of_pytorchs_is_read_also_where_classes_are_asked() -> None:
+    class Own(ad.Tensor):
+        pass
+
+    ad.zeros(2).as_subclass(Own).sum()  # from now on calls look at their arguments
+    for read in (ad.asarray, ad.as_tensor, ad.tensor):
+        assert read(torch.ones(2)).tolist() == [1.0, 1.0]

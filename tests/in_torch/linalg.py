@@ -24,6 +24,8 @@ OURS = {
         )
     },
     "linalg_ldl_factor": "in test_torch_ldl.py",
+    "linalg_ldl_unpacked": "pivots as places; through `linalg.ldl_solve`",
+    "linalg_lu_places": "pivots as places; through `lu_solve` and `lu_unpack`",
     "matrix_exp": _WHERE,
     "cofactors": "only rules call it; through `linalg.det`",
     "cofactors_backward": "only rules call it; through `linalg.det`",
