@@ -130,6 +130,19 @@ class GraphAppendingTracer(TracerBase):
         self.graph = graph
 
 
+def proxies_in(value: Any) -> list[Proxy]:
+    """The proxies in arguments, in order, also inside their lists, tuples, dicts and slices."""
+    found: list[Proxy] = []
+
+    def see(leaf: Any) -> Any:
+        if isinstance(leaf, Proxy):
+            found.append(leaf)
+        return leaf
+
+    map_aggregate(value, see)
+    return found
+
+
 class Proxy:
     """Stands for the value of a node; what is done with it becomes nodes (``torch.fx.Proxy``).
 
@@ -191,14 +204,7 @@ class Proxy:
         cls, orig_method: Any, types: Any, args: Any = None, kwargs: Any = None
     ) -> Any:
         args, kwargs = args or (), kwargs or {}
-        found: list[Proxy] = []
-
-        def see(leaf: Any) -> Any:
-            if isinstance(leaf, Proxy):
-                found.append(leaf)
-            return leaf
-
-        map_aggregate((args, kwargs), see)
+        found = proxies_in((args, kwargs))
         tracer = found[0].tracer
         name = getattr(orig_method, "__name__", "")
         if name in _SPELT_OUT and vars(ad.nn.functional).get(name) is orig_method:

@@ -8,8 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .arguments import map_aggregate
-from .proxy import Proxy
+from .proxy import proxies_in
 
 #: The globals and names of such functions.
 _wrapped: dict[tuple[int, str], dict[str, Any]] = {}
@@ -39,14 +38,7 @@ def recorded(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        found: list[Proxy] = []
-
-        def see(leaf: Any) -> Any:
-            if isinstance(leaf, Proxy):
-                found.append(leaf)
-            return leaf
-
-        map_aggregate((args, kwargs), see)
+        found = proxies_in((args, kwargs))
         if not found:
             return function(*args, **kwargs)
         out = found[-1].tracer.create_proxy("call_function", function, args, kwargs)
