@@ -162,6 +162,23 @@ def test_scatter_add_adds_each_occurrence(seed: int, dtype: Any, used: int, slic
     np.testing.assert_allclose(np.asarray(target, np.float64), want, rtol=bound, atol=bound)
 
 
+@pytest.mark.parametrize("lead", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.complex64])
+@pytest.mark.parametrize("rows", [7, 500, 5000])
+def test_scatter_add_of_long_rows_adds_each_in_its_order(rows: int, dtype: Any, lead: bool) -> None:
+    rng = np.random.default_rng(rows)
+    index = np.minimum(rng.zipf(1.5, 1500), rows) - 1  # one row is most of it
+    index[::3] -= rows
+    source = (100 * rng.standard_normal((1500, 40))).astype(dtype)
+    first = (slice(None),) if lead else ()
+    target = np.zeros((2, rows, 40) if lead else (rows, 40), dtype)
+    expected = target.copy()
+    for i, row in zip(index, source):
+        expected[(*first, i)] += row
+    NUMPY.scatter_add(target, (*first, index), source)
+    np.testing.assert_array_equal(target, expected)
+
+
 def test_scatter_add_out_of_range_raises() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
         NUMPY.scatter_add(np.zeros((2, 3)), (np.array([2]), np.array([0])), np.ones(1))
