@@ -127,6 +127,14 @@ def test_pdist(p: float) -> None:
         agree(lambda L, x: L.nn.functional.pdist(x, p), numbers(rows, 3), second=False)
 
 
+@pytest.mark.parametrize("width", [7, 40])
+def test_pdist_of_many_rows(width: int) -> None:
+    """Among them two that are equal, and two whose difference a product would lose."""
+    x = numbers(150, width)
+    x[3], x[4] = x[0], x[1] + 1e-6
+    agree(lambda L, x: L.nn.functional.pdist(x), x, second=False)
+
+
 FORMS: list[Any] = [
     lambda L, x: L.dropout(x, 0.5, False), lambda L, x: L.dropout(x, 1.0, True),
     lambda L, x: L.dropout_(x * 1, 1.0, True), lambda L, x: L.feature_dropout(x, 0.3, False),

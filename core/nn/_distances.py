@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import DtypeError, RangeError, ShapeError
-from ..ops.diagonal import triu_indices
+from ..ops.condensed import pair_differences, pair_lengths
 from ..ops.distances import distance
 from ..ops.shape import broadcast_tensors
 from ..refusals import refusing
@@ -73,8 +73,9 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise DtypeError(f"pdist only supports floating-point dtypes, not {input.dtype.name}")
     if not p >= 0:
         raise ShapeError("pdist only supports non-negative p values")
-    first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
-    return distance(input.index_select(0, first) - input.index_select(0, second), p)
+    if p == 2:
+        return pair_lengths(input)
+    return distance(pair_differences(input), p)
 
 
 @refusing
