@@ -32,8 +32,8 @@ Read it in this order; each file is one idea:
     ``random``, ``sampling``, ``counts``, ``filling``: of chance; ``facts``, ``storage``,
     ``printing``: what
     they tell of themselves;
-    ``serialization``, ``torch_files/``, ``tensor_file``, ``nested``, ``atomic``: how they are kept;
-    ``randomness``: the random numbers of a program, to be kept
+    ``serialization``, ``torch_files/``, ``tensor_file``, ``structures``, ``atomic``: how they are
+    kept; ``randomness``: the random numbers of a program, to be kept
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a
     Ctrl-C waits until weights are whole
 14. ``capturing/``: a step as a flat program

@@ -14,7 +14,7 @@ from .errors import ArgumentError
 class layout:
     """How elements are arranged; all are ``strided`` (PyTorch: ``torch.layout``)."""
 
-    _NAMES: tuple[str, ...] = ("strided", "sparse_coo", "sparse_csr")
+    _NAMES: tuple[str, ...] = ("strided", "sparse_coo", "sparse_csr", "jagged")
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or name not in self._NAMES:

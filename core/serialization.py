@@ -18,7 +18,7 @@ from .atomic import write_atomically
 from .border import enclose_functions
 from .dtypes import complex128
 from .errors import ArgumentError, SerializationError
-from .nested import DAMAGED, describe, rebuild
+from .structures import DAMAGED, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import library, on_host, parse, pieces
 from .torch_files.safe import add_safe_globals as add_safe_globals

@@ -14,7 +14,6 @@ _SPARSE = (
     "index_add, scatter_add, and indices and values as two tensors"
 )
 QUANTIZED = "there are no quantized types; train in float32, or in half precision with amp.autocast"
-_NESTED = "use nn.utils.rnn.pad_sequence or pack_padded_sequence, and a mask, for uneven lengths"
 PRIVATE = "it is private to PyTorch; use the public names"
 ONLY_NAMED = (
     "only ops that library.custom_op or library.define named are there; call PyTorch's own as the "
@@ -33,8 +32,6 @@ NAMES = {
     "fake_quantize_per_tensor_affine": QUANTIZED,
     "fake_quantize_per_channel_affine": QUANTIZED,
     "Tensor.dequantize": QUANTIZED,
-    "nested": _NESTED,
-    "jagged": _NESTED,
     "masked": "use torch.where, masked_fill and a tensor of bools",
     "sparse_csc_tensor": _SPARSE,
     "sparse_bsr_tensor": _SPARSE,

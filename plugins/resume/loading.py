@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from anadrome import randomness, sites
 from anadrome.border import enclose_functions
 from anadrome.errors import SerializationError
-from anadrome.nested import DAMAGED
+from anadrome.structures import DAMAGED
 
 from . import parts, rotation, saving
 from .snapshot import LaterVersionError, Saved, of_generators, read

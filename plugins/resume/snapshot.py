@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import anadrome as ad
 from anadrome import randomness
 from anadrome.errors import SerializationError
-from anadrome.nested import DAMAGED, describe, rebuild
+from anadrome.structures import DAMAGED, describe, rebuild
 from anadrome.tensor_file import library, on_host, parse, pieces
 
 from . import parts

@@ -1,4 +1,4 @@
-"""nested: plain containers of Tensors as JSON, the Tensors aside, and back.
+"""structures: plain containers of Tensors as JSON, the Tensors aside, and back.
 
 JSON's own strings, finite numbers, booleans, None and lists stand for themselves; everything else
 is an object of one entry that says its kind. Numbers come back bit for bit and of their type: a
