@@ -49,7 +49,7 @@ class Backend:
     #: Kernels that can write their result into an operand: ``(a, b, out=a)``.
     out_kernels: dict[str, Callable[..., Any]] = {}
     #: Where C functions lie that compiled kernels may call, by name: ``cblas_sgemm64``, whose sizes
-    #: have 64 bits.
+    #: have 64 bits; ``blas_cpu_number``: the int that says in how many threads it works.
     addresses: Mapping[str, int] = {}
     #: Elements that fit the cache: large updates are done in blocks of it. None: all at once.
     block: int | None = None

@@ -52,6 +52,19 @@ def test_restored_after_an_error_and_by_the_last_of_several_threads() -> None:
     assert count() == before
 
 
+def test_what_compiled_code_has_set_meanwhile_stays() -> None:
+    """It had set one thread when we came, and restored what it found before we left."""
+    assert functions is not None
+    before = count()
+    try:
+        functions[1](1)
+        with blas.alone():
+            functions[1](2)
+        assert count() == 2
+    finally:
+        functions[1](before)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_convolution_on_several_threads_is_the_same_every_time(
     dtype: Any, monkeypatch: pytest.MonkeyPatch

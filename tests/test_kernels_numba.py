@@ -161,26 +161,3 @@ def test_what_was_compiled_is_kept_on_disk(tmp_path: Path) -> None:
     assert [p for p in written if p.name.startswith("pointwise.gelu-")]
     in_fresh_python(CODE, **environment)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")} == written
-
-
-@pytest.mark.parametrize("name", ["lstm", "lstm_backward", "mm", "linear", "matmul"])
-def test_without_a_product_to_call_it_goes_where_it_went(
-    name: str, always: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    args, keywords = CALLS[name][0]
-    lent = team.Team(backend.get("numpy"))
-    kernel = compiled.MAKERS[name](PLAIN[name], lent)
-
-    def refuse(*args: Any) -> None:
-        raise AssertionError("the team was called")
-
-    monkeypatch.setattr(lent, "products", refuse)
-    if lent.blas:
-        with pytest.raises(AssertionError, match="the team was called"):
-            kernel(*args, **keywords)
-    lent.blas = 0
-    found, wanted = kernel(*args, **keywords), PLAIN[name](*args, **keywords)
-    if not isinstance(found, tuple):
-        found, wanted = (found,), (wanted,)
-    for f, w in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(f, w)

@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -134,14 +134,13 @@ class Team:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        #: The address of BLAS's product of float32 matrices; 0 if it is not known.
-        self.blas = backend.addresses.get("cblas_sgemm64", 0)
-
-    @contextlib.contextmanager
-    def products(self, size: int) -> Iterator[tuple[int, int]]:
-        """The same for loops that call for products, which BLAS then does not cut itself."""
-        with self.backend.alone():
-            yield self(size)
+        addresses = backend.addresses
+        #: The addresses of BLAS's product of float32 matrices, and of the number of its threads,
+        #: which loops that call for products set to one; 0 if they are not known.
+        self.blas = addresses.get("cblas_sgemm64", 0), addresses.get("blas_cpu_number", 0)
+        self.has_blas = self.blas[0] != 0
+        #: To be entered around those loops: where they cannot set it, it is set from here.
+        self.outside = contextlib.nullcontext() if self.blas[1] else backend.alone()
 
     def __call__(self, size: int) -> tuple[int, int]:
         """The team, and in how many parts a loop over so many elements falls."""

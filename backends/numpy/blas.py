@@ -43,9 +43,9 @@ if hasattr(os, "register_at_fork"):
 
 
 @functools.cache
-def _found() -> tuple[Any, Any, Any] | None:
-    """Of OpenBLAS: what gets and what sets how many threads it uses, and its product of float32
-    matrices; None if it is another library."""
+def _found() -> tuple[Any, Any, Any, Any] | None:
+    """Of OpenBLAS: what gets and what sets how many threads it uses, its product of float32
+    matrices, and the library; None if it is another one."""
     beside = os.path.dirname(np.__file__)
     for place in (f"{beside}.libs", os.path.join(beside, ".dylibs")):
         for path in glob.glob(os.path.join(place, "*openblas*")):
@@ -55,6 +55,7 @@ def _found() -> tuple[Any, Any, Any] | None:
                     library.scipy_openblas_get_num_threads64_,
                     library.scipy_openblas_set_num_threads64_,
                     library.scipy_cblas_sgemm64_,
+                    library,
                 )
     return None
 
@@ -64,7 +65,10 @@ def addresses() -> dict[str, int]:
     found = _found()
     if found is None:
         return {}
-    return {"cblas_sgemm64": ctypes.cast(found[2], ctypes.c_void_p).value or 0}
+    out = {"cblas_sgemm64": ctypes.cast(found[2], ctypes.c_void_p).value or 0}
+    with contextlib.suppress(ValueError):
+        out["blas_cpu_number"] = ctypes.addressof(ctypes.c_int.in_dll(found[3], "blas_cpu_number"))
+    return out
 
 
 def can_be_alone() -> bool:
@@ -83,7 +87,8 @@ class _Alone:
         with _lock:
             if not _inside:
                 _before = found[0]()
-                found[1](1)
+                if _before > 1:
+                    found[1](1)
             _inside += 1
 
     def __exit__(self, *exc: object) -> None:
@@ -93,7 +98,7 @@ class _Alone:
             return
         with _lock:
             _inside -= 1
-            if not _inside:
+            if not _inside and _before > 1:  # at one it was left: by compiled code that is at it
                 found[1](_before)
 
 

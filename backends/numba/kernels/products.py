@@ -16,17 +16,6 @@ from .common import F32, Maker
 #: Multiplications from which a product is cut; up to which BLAS does not do it better: it cuts
 #: large ones both ways.
 FEWEST, MOST = 2**20, 2**31
-_AS_IT_IS, _TRANSPOSED = 111, 112
-
-
-def _laid(x: Any) -> tuple[int, int] | None:
-    """How the matrices of a stack lie: CBLAS's word, and from one row (or column) to the next."""
-    down, along = x.strides[-2:]
-    if along == 4 and down >= 4 * x.shape[-1] and not down % 4:
-        return _AS_IT_IS, down // 4
-    if down == 4 and along >= 4 * x.shape[-2] and not along % 4:
-        return _TRANSPOSED, along // 4
-    return None
 
 
 def _fits(a: Any, b: Any) -> bool:
@@ -40,39 +29,32 @@ def _fits(a: Any, b: Any) -> bool:
 
 def _multiplied(team: Any, a: Any, b: Any, bias: Any = None) -> Any:
     """``a @ b`` of matrices, or None where it cannot be done here."""
-    left, right = _laid(a), _laid(b)
-    if left is None or right is None or not team.blas:
+    if not team.has_blas:
         return None
     from ..loops import products
 
-    (m, k), n = a.shape, b.shape[1]
-    out = np.empty((m, n), F32)
-    how = (m, n, k, a.ctypes.data, *left, b.ctypes.data, *right, out.ctypes.data)
-    with team.products(m * n * k) as (address, parts):
-        if bias is not None:
-            products.biased(address, parts, team.blas, out, bias, *how)
+    out = np.empty((len(a), b.shape[1]), F32)
+    address, parts = team(out.size * len(b))
+    with team.outside:
+        if bias is None:
+            done = products.matrices(address, parts, *team.blas, a, b, out)
         else:
-            products.matrices(address, parts, team.blas, *how)
-    return out
+            done = products.biased(address, parts, *team.blas, a, b, bias, out)
+    return out if done else None
 
 
 def _stacked(team: Any, a: Any, b: Any) -> Any:
     """The products of two stacks of as many matrices, in one or two dimensions; or None."""
-    left, right = _laid(a), _laid(b)
-    if left is None or right is None or not team.blas or a.shape[:-2] != b.shape[:-2]:
-        return None
-    if not 3 <= a.ndim <= 4:
+    if not team.has_blas or a.shape[:-2] != b.shape[:-2] or not 3 <= a.ndim <= 4:
         return None
     from ..loops import products
 
-    (m, k), n = a.shape[-2:], b.shape[-1]
-    out = np.empty((*a.shape[:-2], m, n), F32)
-    steps = [step for x in (a, b, out) for step in (0, *x.strides[:-2])[-2:]]
-    count, inner = out.size // (m * n), a.shape[-3]
-    how = (m, n, k, a.ctypes.data, *left, b.ctypes.data, *right, out.ctypes.data)
-    with team.products(count * m * n * k) as (address, parts):
-        products.stacks(address, parts, team.blas, count, inner, *steps, *how)
-    return out
+    out = np.empty((*a.shape[:-1], b.shape[-1]), F32)
+    stacks = (a, b, out) if a.ndim == 4 else (a[None], b[None], out[None])
+    address, parts = team(a.size * b.shape[-1])
+    with team.outside:
+        done = products.stacks(address, parts, *team.blas, *stacks)
+    return out if done else None
 
 
 def _each_row_has(bias: Any, width: int) -> bool:

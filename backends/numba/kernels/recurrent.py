@@ -15,7 +15,7 @@ def _fits(team: Any, sizes: Any, rows: Any, *arrays: Any) -> bool:
     """Whether all sequences are of one length (of others the rows come and go), there is much to
     do, and there is a product that compiled code can call."""
     even = bool(sizes) and sizes[0] == sizes[-1] > 0
-    return even and enough(rows.size) and suits(rows, *arrays) and team.blas != 0
+    return even and enough(rows.size) and suits(rows, *arrays) and team.has_blas
 
 
 def _lstm(before: Any, team: Any) -> Any:
@@ -29,8 +29,10 @@ def _lstm(before: Any, team: Any) -> Any:
         acts = np.empty_like(gates)
         wt = np.ascontiguousarray(w.T)
         starts = np.array([start for start, _ in steps(sizes, reverse)])
-        with team.products(gates.size) as (address, parts):
-            recurrent.lstm(address, parts, team.blas, gates, acts, cell, out, h0, c0, wt, starts)
+        with team.outside:
+            recurrent.lstm(
+                *team(gates.size), *team.blas, gates, acts, cell, out, h0, c0, wt, starts
+            )
         return out, cell, acts
 
     return lstm
@@ -51,10 +53,10 @@ def _lstm_backward(before: Any, team: Any) -> Any:
         nothing = np.empty((0, c0.shape[1]), F32)
         from_out, from_cell = (nothing if g is None else g for g in (g_out, g_cell))
         starts = np.array([start for start, _ in steps(sizes, reverse)[::-1]])
-        with team.products(acts.size) as (address, parts):
+        with team.outside:
             recurrent.lstm_back(
-                address, parts, team.blas, acts, cell, from_out, from_cell, grads, of_h, of_c, c0,
-                w, starts,
+                *team(acts.size), *team.blas, acts, cell, from_out, from_cell, grads, of_h, of_c,
+                c0, w, starts,
             )  # fmt: skip
         return grads, of_h, of_c
 

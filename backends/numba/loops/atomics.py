@@ -1,7 +1,7 @@
 """atomics: words of memory that several threads write, and calls by address.
 
-Words are 64 bits at an address. Every access is sequentially consistent: all threads see all of
-them in one order.
+Words are 64 bits at an address, unless they say otherwise. Every access is sequentially
+consistent: all threads see all of them in one order.
 """
 
 from __future__ import annotations
@@ -60,6 +60,19 @@ def exchange(typing: Any, address: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.atomic_rmw("xchg", _at(builder, arguments[0]), arguments[1], _ORDER)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def exchange_int(typing: Any, address: Any, value: Any) -> Any:
+    """Write an ``int`` of C's; what it was."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = ir.IntType(32)
+        place = builder.inttoptr(arguments[0], number.as_pointer())
+        was = builder.atomic_rmw("xchg", place, builder.trunc(arguments[1], number), _ORDER)
+        return builder.sext(was, _WORD)
 
     return types.int64(types.int64, types.int64), generate
 

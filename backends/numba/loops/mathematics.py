@@ -9,6 +9,7 @@ change here, delete the ``*.nbi`` beside the loops.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -83,6 +84,24 @@ if hasattr(os, "register_at_fork"):
 def compiled(function: Any) -> Any:
     """Compiled when first called, kept on disk, and run without the interpreter's lock."""
     return numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")(function)
+
+
+def compiled_for(*kinds: Any) -> Any:
+    """The same for one set of types, to which what Python gives is converted: arrays of all layouts
+    share what was compiled."""
+
+    def compiling(function: Any) -> Any:
+        dispatcher = compiled(function)
+
+        def first(*arguments: Any) -> Any:
+            dispatcher.compile(kinds)
+            dispatcher.disable_compile()
+            function.__globals__[function.__name__] = dispatcher  # where the next call finds it
+            return dispatcher(*arguments)
+
+        return functools.wraps(function)(first)
+
+    return compiling
 
 
 def inlined(function: Any) -> Any:

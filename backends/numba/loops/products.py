@@ -1,7 +1,11 @@
 """products: BLAS's product of matrices, called from compiled code.
 
 Called from Python each takes the interpreter's lock, for which the threads that share the work
-would queue. ``blas``: the address of ``cblas_sgemm``, whose sizes have 64 bits.
+would queue. ``blas``: the address of ``cblas_sgemm``, whose sizes have 64 bits; ``cores``: that of
+the number in how many threads it may cut a product, or 0.
+
+Between two products the cache holds matrices, not Python's objects: there a line of Python costs
+ten times as much as in a loop. So how the matrices lie is looked at here.
 """
 
 from __future__ import annotations
@@ -12,13 +16,19 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .mathematics import compiled, inlined
+from .atomics import exchange_int
+from .mathematics import compiled, compiled_for, inlined
 from .team import share
 
-#: CBLAS's words for: rows lie one after the other; as it is, not transposed.
-_ROW_MAJOR, AS_IT_IS = 101, 111
+#: CBLAS's words for: rows lie one after the other; as it is; transposed.
+_ROW_MAJOR, AS_IT_IS, _TRANSPOSED = 101, 111, 112
 #: Rows or columns that a thread is given at least: as BLAS's innermost loops take them.
 _GRAIN = 16
+#: An address, or a number.
+_WORD = types.int64
+#: What is only read: of any layout.
+_BIAS, _MATRIX, _STACK = (types.Array(types.float32, n, "A", readonly=True) for n in (1, 2, 4))
+_RESULT, _RESULTS = (types.Array(types.float32, n, "C") for n in (2, 4))
 
 
 @intrinsic
@@ -46,12 +56,38 @@ def _sgemm(
 
 
 @inlined
+def alone(cores):
+    """From here on BLAS does not cut products itself; how many threads it had."""
+    return exchange_int(cores, 1) if cores else 1
+
+
+@inlined
+def together(cores, before):
+    """From here on it does so again, if it did. (Where it did not, somebody else is at it.)"""
+    if before > 1:
+        exchange_int(cores, before)
+
+
+@inlined
 def product(blas, a, b, out):
     """``out = a @ b``, all of them contiguous."""
     m, k = a.shape
     n = b.shape[1]
     _sgemm(blas, m, n, k, a.ctypes.data, AS_IT_IS, k, b.ctypes.data, AS_IT_IS, n,
            out.ctypes.data, n)  # fmt: skip
+
+
+@inlined
+def _laid(x):
+    """How a matrix lies: CBLAS's word, and elements from one row (or column) to the next; 0 if BLAS
+    cannot take it."""
+    rows, columns = x.shape[-2:]
+    down, along = x.strides[-2:]
+    if along == 4 and down >= 4 * columns and down % 4 == 0:
+        return AS_IT_IS, down // 4
+    if down == 4 and along >= 4 * rows and along % 4 == 0:
+        return _TRANSPOSED, along // 4
+    return 0, 0
 
 
 @inlined
@@ -82,15 +118,22 @@ def _columns(blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last
     _sgemm(blas, m, count, k, a, how_a, step_a, b, how_b, step_b, out + 4 * first, n)
 
 
-@compiled
-def matrices(team, parts, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out):
-    """A product, cut along the longer side of its result. ``how``: as it is or transposed;
-    ``step``: elements from one row, or column, to the next."""
-    given = (blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out)
+@compiled_for(_WORD, _WORD, _WORD, _WORD, _MATRIX, _MATRIX, _RESULT)
+def matrices(team, parts, blas, cores, a, b, out):
+    """``out = a @ b``, cut along the longer side of the result; whether BLAS can take them."""
+    (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
+    if not how_a or not how_b:
+        return False
+    (m, k), n = a.shape, b.shape[1]
+    given = (blas, m, n, k, a.ctypes.data, how_a, step_a, b.ctypes.data, how_b, step_b,
+             out.ctypes.data)  # fmt: skip
+    before = alone(cores)
     if m >= n:
         share(team, _rows, given, (m + _GRAIN - 1) // _GRAIN, parts, 1)
     else:
         share(team, _columns, given, (n + _GRAIN - 1) // _GRAIN, parts, 1)
+    together(cores, before)
+    return True
 
 
 @compiled
@@ -111,14 +154,22 @@ def _biased_columns(
             result[i, j] += bias[j]
 
 
-@compiled
-def biased(team, parts, blas, result, bias, m, n, k, a, how_a, step_a, b, how_b, step_b, out):
-    """The same, and ``bias`` is added to each row. ``result``: what lies at ``out``."""
-    given = (result, bias, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out)
+@compiled_for(_WORD, _WORD, _WORD, _WORD, _MATRIX, _MATRIX, _BIAS, _RESULT)
+def biased(team, parts, blas, cores, a, b, bias, out):
+    """The same, and ``bias`` is added to each row."""
+    (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
+    if not how_a or not how_b:
+        return False
+    (m, k), n = a.shape, b.shape[1]
+    given = (out, bias, blas, m, n, k, a.ctypes.data, how_a, step_a, b.ctypes.data, how_b, step_b,
+             out.ctypes.data)  # fmt: skip
+    before = alone(cores)
     if m >= n:
         share(team, _biased_rows, given, (m + _GRAIN - 1) // _GRAIN, parts, 1)
     else:
         share(team, _biased_columns, given, (n + _GRAIN - 1) // _GRAIN, parts, 1)
+    together(cores, before)
+    return True
 
 
 @compiled
@@ -130,10 +181,18 @@ def _some(blas, inner, a1, a2, b1, b2, o1, o2, m, n, k, a, how_a, step_a, b, how
                step_b, out + o * o1 + p * o2, n)  # fmt: skip
 
 
-@compiled
-def stacks(team, parts, blas, count, inner, a1, a2, b1, b2, o1, o2,
-           m, n, k, a, how_a, step_a, b, how_b, step_b, out):  # fmt: skip
-    """As many products, ``inner`` of them side by side; ``a1``, ``a2``: bytes from one of a stack's
-    matrices to the next, in its two dimensions."""
-    given = (blas, inner, a1, a2, b1, b2, o1, o2, m, n, k, a, how_a, step_a, b, how_b, step_b, out)
-    share(team, _some, given, count, parts, 2)
+@compiled_for(_WORD, _WORD, _WORD, _WORD, _STACK, _STACK, _RESULTS)
+def stacks(team, parts, blas, cores, a, b, out):
+    """The same of stacks of matrices, in two dimensions."""
+    (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
+    if not how_a or not how_b:
+        return False
+    outer, inner, m, k = a.shape
+    n = b.shape[3]
+    (a1, a2), (b1, b2), (o1, o2) = a.strides[:2], b.strides[:2], out.strides[:2]
+    given = (blas, inner, a1, a2, b1, b2, o1, o2, m, n, k, a.ctypes.data, how_a, step_a,
+             b.ctypes.data, how_b, step_b, out.ctypes.data)  # fmt: skip
+    before = alone(cores)
+    share(team, _some, given, outer * inner, parts, 2)
+    together(cores, before)
+    return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .mathematics import compiled, sigmoid, tanh, wide
-from .products import product
+from .products import alone, product, together
 from .team import share
 
 _ONE = np.float32(1)
@@ -86,14 +86,20 @@ def _lstm_back(blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts
 
 
 @compiled
-def lstm(team, parts, blas, gates, acts, cell, out, h0, c0, wt, starts):
+def lstm(team, parts, blas, cores, gates, acts, cell, out, h0, c0, wt, starts):
     """All sequences, ``len(h0)`` of them."""
+    before = alone(cores)
     share(team, _lstm, (blas, gates, acts, cell, out, h0, c0, wt, starts), len(h0), parts, 1)
+    together(cores, before)
 
 
 @compiled
-def lstm_back(team, parts, blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts):
+def lstm_back(
+    team, parts, blas, cores, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts
+):
     """``g_out``, ``g_cell``: without rows where nothing arrives. ``of_h`` and ``of_c`` begin as
     zeros, and end as the gradients of the first states."""
     given = (blas, acts, cell, g_out, g_cell, grads, of_h, of_c, c0, w, starts)
+    before = alone(cores)
     share(team, _lstm_back, given, len(c0), parts, 1)
+    together(cores, before)
