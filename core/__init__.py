@@ -21,9 +21,9 @@ Read it in this order; each file is one idea:
    our words; ``rerun``: code run again, without a trace; ``overriding``, ``looking``,
    ``overridable``: classes that say what functions do with them, how these are asked, and about
    which functions
-9. ``engine``: plays the nodes in reverse; ``hooking``: calls their hooks; ``unfinished``: what is
-   left of a backward that raised; ``conjugate``: the gradients of complex values;
-   ``tangents``: derivatives in a direction
+9. ``engine``: plays the nodes in reverse; ``patch``: what a slice sends; ``hooking``: calls their
+   hooks; ``unfinished``: what is left of a backward that raised; ``conjugate``: the gradients of
+   complex values; ``tangents``: derivatives in a direction
 10. ``ops/`` with ``samples``: the table, a file a family; ``numerics/``: functions of mathematics
     that array libraries lack
 11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,

@@ -19,6 +19,7 @@ from .backend import by_type
 from .dtypes import float32, from_native
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
 from .op import table
+from .patch import Patch
 from .placement import follow, several
 from .tensor import Tensor, unwrap, wrap
 
@@ -35,28 +36,6 @@ _UNSHARED = _references_of_a_local()
 
 #: Set by the plugin manager when a plugin has such hooks; None costs one test.
 grad_ready: Callable[[Tensor], None] | None = None
-
-
-class Patch:
-    """A gradient that is zero outside ``index``: what a slice sends to the whole.
-
-    Kept as it is until it meets another gradient, so a loop over slices builds one full array.
-    """
-
-    __slots__ = ("dtype", "fill", "shape", "value")
-
-    def __init__(self, shape: Any, value: Any, fill: Callable[[Any, Any], None]) -> None:
-        self.shape = shape
-        self.value = value
-        self.dtype = value.dtype
-        self.fill = fill
-
-    def dense(self) -> Any:
-        """The full array."""
-        backend = by_type[self.value.__class__]
-        out = backend.xp.zeros(self.shape, dtype=self.dtype)
-        self.fill(out, self.value)
-        return out
 
 
 def run(
@@ -233,6 +212,8 @@ def _deliver(
         pending[node] = so_far + gradient
         return
     if so_far.__class__ is Patch:
+        if gradient.__class__ is Patch and not several and so_far.takes(gradient):
+            return
         so_far = so_far.dense()
         owned.add(node)
     if gradient.__class__ is Patch:

@@ -6,8 +6,8 @@ from typing import Any
 
 from ..backend import by_type
 from ..border import enclose
-from ..engine import Patch
 from ..errors import GraphError
+from ..patch import Patch
 from ..sites import describe
 from ..switches import switch
 from ..tensor import Tensor

@@ -8,8 +8,8 @@ from typing import Any
 from .. import modes
 from ..backend import Backend, by_type
 from ..dtypes import dtype, float32, from_native
-from ..engine import Patch
 from ..graph import AccumulateGrad
+from ..patch import Patch
 from ..sites import Site, describe
 from ..tensor import Tensor
 from . import entry

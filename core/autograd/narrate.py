@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..backend import by_type
-from ..engine import Patch
 from ..graph import AccumulateGrad
+from ..patch import Patch
 from ..sites import describe
 from ..tensor import Tensor
 

@@ -10,13 +10,13 @@ from .. import modes
 from ..align import NUMBERS
 from ..border import translated
 from ..dtypes import int64
-from ..engine import Patch
 from ..errors import DtypeError, RangeError
 from ..inplace import assign, check_writable, write
 from ..looking import answered
 from ..making import converted
 from ..op import KEEP, NONE, SAME, WIDEST, op
 from ..out import takes_out
+from ..patch import Patch
 from ..placement import at
 from ..refusals import refusing
 from ..samples import Arr, Sample, call
@@ -91,7 +91,8 @@ def _name_of(index: tuple[Any, ...]) -> str:
 def _index_rule(g: Any, shape: Any, index: tuple[Any, ...]) -> Any:
     if isinstance(g, Tensor):
         return index_backward(g, shape=tuple(shape), index=index)
-    return Patch(tuple(shape), g, _fill(index))
+    region = index if is_basic(index) and None not in index else None
+    return Patch(tuple(shape), g, _fill(index), region)
 
 
 # fmt: off
