@@ -29,4 +29,8 @@ OURS = {
     "matrix_exp": _WHERE,
     "cofactors": "only rules call it; through `linalg.det`",
     "cofactors_backward": "only rules call it; through `linalg.det`",
+    "pair_differences": "in test_torch_layers.py, through `pdist`",
+    "pair_differences_backward": "only rules call it; through `pdist`",
+    "pair_lengths": "in test_torch_layers.py, through `pdist`, once differentiable there",
+    "pair_lengths_backward": "only rules call it; through `pdist`",
 }
