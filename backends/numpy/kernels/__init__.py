@@ -17,6 +17,7 @@ from . import (
     complex,
     condensed,
     convolve,
+    determinants,
     elementwise,
     finite,
     indexing,
@@ -34,6 +35,7 @@ from . import (
     selection,
     shape,
     strided,
+    triangular,
 )
 
 KERNELS: dict[str, Callable[..., Any]] = {
@@ -44,6 +46,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **complex.KERNELS,
     **condensed.KERNELS,
     **convolve.KERNELS,
+    **determinants.KERNELS,
     **finite.KERNELS,
     **indexing.KERNELS,
     **losses.KERNELS,
@@ -60,5 +63,6 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **selection.KERNELS,
     **shape.KERNELS,
     **strided.KERNELS,
+    **triangular.KERNELS,
 }
 OUT_KERNELS: dict[str, Callable[..., Any]] = {**elementwise.OUT_KERNELS}
