@@ -20,7 +20,7 @@ Read it in this order; each file is one idea:
    ``out=`` and the other forms of a function; ``border``, ``refusals``: failures inside, said in
    our words; ``rerun``: code run again, without a trace; ``overriding``, ``looking``,
    ``overridable``: classes that say what functions do with them, how these are asked, and about
-   which functions
+   which functions; ``tabled``: classes that say it in a table
 9. ``engine``: plays the nodes in reverse; ``patch``: what a slice sends; ``hooking``: calls their
    hooks; ``unfinished``: what is left of a backward that raised; ``conjugate``: the gradients of
    complex values; ``tangents``: derivatives in a direction

@@ -66,7 +66,7 @@ def register_exports() -> Mapping[str, Any]:
     used. Modules on the way are made: ``from anadrome.utils.checkpoint import checkpoint`` works.
     Two plugins that give one name clash: the second is left out and reported.
     Bundled users: ``adam``, ``amp``, ``checkpoint``, ``clip``, ``data``, ``distributed``,
-    ``distributions``, ``fx``, ``nested``, ``offload``, ``optimizers``, ``profiler``,
+    ``distributions``, ``fx``, ``masked``, ``nested``, ``offload``, ``optimizers``, ``profiler``,
     ``quasirandom``, ``resume``, ``sentinel``, ``tensorboard``, ``traps``.
     """
     raise NotImplementedError

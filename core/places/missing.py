@@ -32,7 +32,6 @@ NAMES = {
     "fake_quantize_per_tensor_affine": QUANTIZED,
     "fake_quantize_per_channel_affine": QUANTIZED,
     "Tensor.dequantize": QUANTIZED,
-    "masked": "use torch.where, masked_fill and a tensor of bools",
     "sparse_csc_tensor": _SPARSE,
     "sparse_bsr_tensor": _SPARSE,
     "sparse_bsc_tensor": _SPARSE,

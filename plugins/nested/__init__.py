@@ -1,8 +1,7 @@
 """The `nested` plugin: PyTorch's ``nested``, a batch of tensors of uneven sizes as one Tensor.
 
-Reading order: ``ragged`` (the size that differs), ``base`` (the class, and how a function finds
-what it does with it), ``valuewise`` (functions value by value), ``dense`` (between lengths and
-padding), ``jagged`` (one packed Tensor, uneven in one dimension) with ``shapes`` and ``along``,
+Reading order: ``ragged`` (the size that differs), ``base`` (the class), ``dense`` (between lengths
+and padding), ``jagged`` (one packed Tensor, uneven in one dimension) with ``shapes`` and ``along``,
 ``strided`` (uneven in any), ``making`` (the public functions).
 """
 

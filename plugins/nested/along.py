@@ -19,7 +19,7 @@ def _reduction(name: str, neutral: Callable[[Any], Any]) -> Callable[..., Any]:
     """Over even dimensions of the packed values; over the uneven one of padded ones."""
 
     def reduce(self: Jagged, dim: Any = None, keepdim: bool = False, **keywords: Any) -> Any:
-        packed, call = self.packed(), getattr(ad, name)
+        packed, call = self.plain(), getattr(ad, name)
         if isinstance(dim, Tensor):  # max and min of two
             return self.like(call(packed, self.against(dim)))
         if dim is None or dim == ():
@@ -64,8 +64,8 @@ def _along(name: str, neutral: Callable[[Any], Any]) -> Callable[..., Any]:
         keywords.pop("_stacklevel", None)
         inner = even_dim(self, dim, name, also=True)
         if inner != self.at:
-            return self.like(call(self.packed(), inner, **keywords))
-        dense = padded(self.packed(), self.ragged, self.at, neutral(self.packed().dtype))
+            return self.like(call(self.plain(), inner, **keywords))
+        dense = padded(self.plain(), self.ragged, self.at, neutral(self.plain().dtype))
         return self.like(unpadded(call(dense, inner + 1, **keywords), self.ragged, self.at))
 
     return along
@@ -73,7 +73,7 @@ def _along(name: str, neutral: Callable[[Any], Any]) -> Callable[..., Any]:
 
 # -- products and layers --------------------------------------------------------------------------
 def _last_is_even(self: Jagged, name: str) -> Tensor:
-    packed = self.packed()
+    packed = self.plain()
     if self.at == packed.ndim - 1:
         raise RuntimeError(f"{name}(): not supported for NestedTensor when the last dim is ragged")
     return packed
@@ -88,7 +88,7 @@ def _on_last(name: str) -> Callable[..., Any]:
 
 def _normalised(name: str) -> Callable[..., Any]:
     def call(input: Jagged, normalized_shape: Any, *rest: Any, **keywords: Any) -> Any:
-        packed = input.packed()
+        packed = input.plain()
         if input.at >= packed.ndim - len(normalized_shape):
             raise RuntimeError(f"{name}(): cannot normalize over the ragged dim of a NestedTensor")
         return input.like(getattr(F, name)(packed, normalized_shape, *rest, **keywords))
@@ -103,7 +103,7 @@ def _matmul(a: Any, b: Any) -> Any:
     nested = a if isinstance(a, Jagged) else b
     parts = [x.components() if isinstance(x, Jagged) else x.unbind(0) for x in (a, b)]
     made = [x @ y for x, y in zip(*parts)]
-    ends = [x.at - x.packed().ndim if isinstance(x, Jagged) else None for x in (a, b)]
+    ends = [x.at - x.plain().ndim if isinstance(x, Jagged) else None for x in (a, b)]
     if ends == [-1, -2]:
         return ad.stack(made)
     if isinstance(a, Jagged) and isinstance(b, Jagged):
@@ -131,7 +131,7 @@ def _attention(query: Any, key: Any, value: Any, *rest: Any, **keywords: Any) ->
 
 
 def _embedding(input: Jagged, weight: Tensor, *rest: Any, **keywords: Any) -> Any:
-    return input.like(F.embedding(input.packed(), weight, *rest, **keywords))
+    return input.like(F.embedding(input.plain(), weight, *rest, **keywords))
 
 
 def _zero(dtype: Any) -> Any:

@@ -30,15 +30,15 @@ class Jagged(NestedTensor):
         made.ragged, made.at = ragged, at
         return made
 
-    def like(self, packed: Tensor) -> Any:
-        return Jagged.of(packed, self.ragged, self.at)
+    def like(self, plain: Tensor) -> Any:
+        return Jagged.of(plain, self.ragged, self.at)
 
     def components(self) -> tuple[Tensor, ...]:
-        return tuple(self.packed().split(list(self.ragged.lengths), self.at))
+        return tuple(self.plain().split(list(self.ragged.lengths), self.at))
 
     def sizes(self) -> Size:
         """The shape, with the uneven size as an object."""
-        inner = list(self.packed().shape)
+        inner = list(self.plain().shape)
         inner[self.at] = self.ragged  # type: ignore[call-overload]
         return sized(Size, (len(self.ragged.lengths), *inner))
 
@@ -50,10 +50,10 @@ class Jagged(NestedTensor):
                     f"{tuple(self.sizes())} and {tuple(other.sizes())}, whose offsets differ; make "
                     "one with nested_tensor_from_jagged(values, offsets=the other's offsets())"
                 )
-            return other.packed()
+            return other.plain()
         if isinstance(other, NestedTensor):
             raise RuntimeError("a jagged nested tensor and a strided one do not go together")
-        ndim = self.packed().ndim + 1
+        ndim = self.plain().ndim + 1
         if other.ndim + 1 < ndim - self.at or not other.ndim:
             return other
         if other.ndim > ndim:
@@ -63,14 +63,10 @@ class Jagged(NestedTensor):
 
     def packed_in_order(self, memory_format: Any = None) -> bool:
         """Whether the packed values lie in memory one component after the other."""
-        packed = self.packed()
+        packed = self.plain()
         return math.prod(packed.shape[: self.at]) == 1 and packed.is_contiguous()
 
     # -- what only nested tensors have
-    def values(self) -> Tensor:
-        """The packed values."""
-        return self.packed()
-
     def offsets(self) -> Tensor:
         """Where each component begins among them, and the end."""
         return self.ragged.offsets
@@ -78,12 +74,6 @@ class Jagged(NestedTensor):
     def lengths(self) -> None:
         """None: there is nothing between the components."""
         return None
-
-    def to_padded_tensor(self, padding: Any, output_size: Any = None) -> Tensor:
-        """A plain Tensor (``nested.to_padded_tensor``)."""
-        from .making import to_padded_tensor
-
-        return to_padded_tensor(self, padding, output_size)
 
     def __repr__(self) -> str:
         graph = f", grad_fn={self.grad_fn!r}" if self.grad_fn is not None else ""
@@ -102,7 +92,7 @@ def packing(components: list[Tensor], at: int = 0, ragged: Ragged | None = None)
 
 def even_dim(self: Jagged, dim: int, name: str, also: bool = False) -> int:
     """A dimension as one of the packed values; ``also``: it may be the uneven one."""
-    dim = axis(dim, self.packed().ndim + 1)
+    dim = axis(dim, self.plain().ndim + 1)
     if dim == 0 or (dim - 1 == self.at and not also):
         which = "on dim=0" if dim == 0 else "on the ragged dim"
         raise RuntimeError(f"{name}(): not supported for NestedTensor {which}")

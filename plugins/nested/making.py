@@ -44,7 +44,7 @@ def nested_tensor(
     with ad.no_grad():
         parts = [ad.as_tensor(t, dtype=dtype, device=device) for t in _listed(tensor_list)]
         out = _packed(parts, layout, dtype, device, "nested_tensor")
-    out = out.like(out.packed().detach().clone())
+    out = out.like(out.plain().detach().clone())
     return out.requires_grad_() if requires_grad else out
 
 
@@ -206,7 +206,7 @@ def to_padded_tensor(input: Any, padding: float, output_size: Any = None) -> Ten
         raise RuntimeError("to_padded_tensor takes a nested tensor, not a dense one")
     if isinstance(input, Jagged):
         length = None if output_size is None else output_size[input.at + 1]
-        return padded(input.packed(), input.ragged, input.at, padding, length)
+        return padded(input.plain(), input.ragged, input.at, padding, length)
     parts = input.components()
     if not parts:
         raise RuntimeError("to_padded_tensor(): a nested tensor without components has no size")

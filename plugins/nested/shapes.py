@@ -20,30 +20,30 @@ def _size(self: Jagged, dim: int | None = None) -> Any:
 def _transpose(self: Jagged, dim0: int, dim1: int) -> Any:
     a, b = (even_dim(self, d, "transpose", True) for d in (dim0, dim1))
     at = {a: b, b: a}.get(self.at, self.at)
-    return Jagged.of(self.packed().transpose(a, b), self.ragged, at)
+    return Jagged.of(self.plain().transpose(a, b), self.ragged, at)
 
 
 def _permute(self: Jagged, *dims: Any) -> Any:
     given = dims[0] if len(dims) == 1 else dims
-    places = [axis(d, self.packed().ndim + 1) for d in given]
+    places = [axis(d, self.plain().ndim + 1) for d in given]
     if places[0] != 0:
         raise RuntimeError("permute(): not supported for NestedTensor on dim=0, which stays")
     inner = [p - 1 for p in places[1:]]
-    return Jagged.of(self.packed().permute(inner), self.ragged, inner.index(self.at))
+    return Jagged.of(self.plain().permute(inner), self.ragged, inner.index(self.at))
 
 
 def _unsqueeze(self: Jagged, dim: int) -> Any:
-    dim = axis(dim, self.packed().ndim + 2)
+    dim = axis(dim, self.plain().ndim + 2)
     if dim == 0:
         raise RuntimeError("unsqueeze(): not supported for NestedTensor on dim=0")
-    return Jagged.of(self.packed().unsqueeze(dim - 1), self.ragged, self.at + (dim - 1 <= self.at))
+    return Jagged.of(self.plain().unsqueeze(dim - 1), self.ragged, self.at + (dim - 1 <= self.at))
 
 
 def _squeeze(self: Jagged, dim: int) -> Any:
     inner = even_dim(self, dim, "squeeze")
-    if self.packed().shape[inner] != 1:
+    if self.plain().shape[inner] != 1:
         return self
-    return Jagged.of(self.packed().squeeze(inner), self.ragged, self.at - (inner < self.at))
+    return Jagged.of(self.plain().squeeze(inner), self.ragged, self.at - (inner < self.at))
 
 
 def _reshape(self: Jagged, *shape: Any) -> Any:
@@ -58,7 +58,7 @@ def _reshape(self: Jagged, *shape: Any) -> Any:
             f"view(): cannot view shape {tuple(self.sizes())} as {tuple(wanted)}; the batch "
             f"({batch}) comes first, and the ragged size stays, as x.size(i) or -1"
         )
-    at, packed = given[0] - 1, self.packed()
+    at, packed = given[0] - 1, self.plain()
     sizes = [-1 if n is self.ragged else n for n in wanted[1:]]
     before, after = math.prod(packed.shape[: self.at]), math.prod(sizes[:at])
     if before != after:
@@ -73,7 +73,7 @@ def _reshape(self: Jagged, *shape: Any) -> Any:
 def _unflatten(self: Jagged, dim: int, sizes: Any) -> Any:
     inner = even_dim(self, dim, "unflatten")
     at = self.at + (len(sizes) - 1 if inner < self.at else 0)
-    return Jagged.of(self.packed().unflatten(inner, sizes), self.ragged, at)
+    return Jagged.of(self.plain().unflatten(inner, sizes), self.ragged, at)
 
 
 def _flatten(self: Jagged, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -81,32 +81,32 @@ def _flatten(self: Jagged, start_dim: int = 0, end_dim: int = -1) -> Any:
     if start <= self.at <= end:
         raise RuntimeError("flatten(): not supported for NestedTensor on ragged dim")
     at = self.at - (end - start if end < self.at else 0)
-    return Jagged.of(self.packed().flatten(start, end), self.ragged, at)
+    return Jagged.of(self.plain().flatten(start, end), self.ragged, at)
 
 
 def _expand(self: Jagged, *sizes: Any) -> Any:
     wanted = list(sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes)
     inner = [-1 if n is self.ragged else n for n in wanted[1:]]
-    return self.like(self.packed().expand(inner))
+    return self.like(self.plain().expand(inner))
 
 
 def _split(name: str) -> Callable[..., Any]:
     def split(self: Jagged, size: Any, dim: int = 0) -> Any:
-        if axis(dim, self.packed().ndim + 1) == 0:
+        if axis(dim, self.plain().ndim + 1) == 0:
             components = self.components()
             pieces = getattr(ad.arange(len(components)), name)(size)
             return tuple([packing([components[i] for i in p.tolist()], self.at) for p in pieces])
         inner = even_dim(self, dim, name)
-        return tuple(self.like(p) for p in getattr(self.packed(), name)(size, inner))
+        return tuple(self.like(p) for p in getattr(self.plain(), name)(size, inner))
 
     return split
 
 
 def _select(self: Jagged, dim: int, index: int) -> Any:
-    if axis(dim, self.packed().ndim + 1) == 0:
+    if axis(dim, self.plain().ndim + 1) == 0:
         return self.components()[index]
     inner = even_dim(self, dim, "select")
-    return Jagged.of(self.packed().select(inner, index), self.ragged, self.at - (inner < self.at))
+    return Jagged.of(self.plain().select(inner, index), self.ragged, self.at - (inner < self.at))
 
 
 def _getitem(self: Jagged, index: Any) -> Any:
@@ -114,7 +114,7 @@ def _getitem(self: Jagged, index: Any) -> Any:
     if isinstance(parts[0], int):
         found = self.components()[parts[0]]
         return found[tuple(parts[1:])] if parts[1:] else found
-    ndim = self.packed().ndim + 1
+    ndim = self.plain().ndim + 1
     if Ellipsis in parts:
         place = parts.index(Ellipsis)
         given = sum(1 for p in parts if p is not None) - 1
@@ -131,12 +131,12 @@ def _getitem(self: Jagged, index: Any) -> Any:
             "(x[..., 0]); take unbind() for anything else"
         )
     at = self.at - sum(1 for p in parts[1 : self.at + 1] if isinstance(p, int))
-    return Jagged.of(self.packed()[tuple(parts[1:])], self.ragged, at)
+    return Jagged.of(self.plain()[tuple(parts[1:])], self.ragged, at)
 
 
 def _cat(tensors: Any, dim: int = 0) -> Any:
     first = next(t for t in tensors if isinstance(t, Jagged))
-    if axis(dim, first.packed().ndim + 1) == 0:
+    if axis(dim, first.plain().ndim + 1) == 0:
         every = [c for t in tensors for c in t.components()]
         return packing(every, first.at)
     inner = even_dim(first, dim, "cat")
@@ -146,9 +146,9 @@ def _cat(tensors: Any, dim: int = 0) -> Any:
 TABLE: dict[str, Callable[..., Any]] = {
     "shape": Jagged.sizes,
     "size": _size,
-    "dim": lambda self: self.packed().ndim + 1,
-    "ndim": lambda self: self.packed().ndim + 1,
-    "ndimension": lambda self: self.packed().ndim + 1,
+    "dim": lambda self: self.plain().ndim + 1,
+    "ndim": lambda self: self.plain().ndim + 1,
+    "ndimension": lambda self: self.plain().ndim + 1,
     "layout": lambda self: jagged,
     "is_contiguous": Jagged.packed_in_order,
     "transpose": _transpose, "swapaxes": _transpose, "swapdims": _transpose, "permute": _permute,

@@ -33,17 +33,17 @@ class Strided(NestedTensor):
         made.inner = inner
         return made
 
-    def like(self, packed: Tensor) -> Any:
-        return Strided._made(packed, self.inner)
+    def like(self, plain: Tensor) -> Any:
+        return Strided._made(plain, self.inner)
 
     def components(self) -> tuple[Tensor, ...]:
-        parts = self.packed().split([math.prod(s) for s in self.inner])
+        parts = self.plain().split([math.prod(s) for s in self.inner])
         return tuple([p.view(s) for p, s in zip(parts, self.inner)])
 
     def against(self, other: Any) -> Any:
         if isinstance(other, Strided):
             if other.inner == self.inner:
-                return other.packed()
+                return other.plain()
             parts: Any = other.components()
         elif isinstance(other, NestedTensor):
             raise RuntimeError("a jagged nested tensor and a strided one do not go together")
@@ -58,16 +58,6 @@ class Strided(NestedTensor):
                 f"{len(self.inner)} components and {len(parts)}: they do not go together"
             )
         return ad.cat([p.expand(s).reshape(-1) for p, s in zip(parts, self.inner)])
-
-    def values(self) -> Tensor:
-        """The packed values."""
-        return self.packed()
-
-    def to_padded_tensor(self, padding: Any, output_size: Any = None) -> Tensor:
-        """A plain Tensor (``nested.to_padded_tensor``)."""
-        from .making import to_padded_tensor
-
-        return to_padded_tensor(self, padding, output_size)
 
     def __repr__(self) -> str:
         shown = ",\n".join("  " + repr(c.detach()).replace("\n", "\n  ") for c in self)
@@ -110,7 +100,7 @@ def _each(call: Callable[..., Any], *dims: str | int, keep: bool = False) -> Cal
         given = [inner(a) if i in dims else a for i, a in enumerate(args)]
         named = {k: inner(v) if k in dims else v for k, v in keywords.items()}
         if keep and not args and "dim" not in keywords:
-            return call(self.packed(), **keywords)
+            return call(self.plain(), **keywords)
         if keep and not (keywords.get("keepdim") or True in args[1:]):
             raise RuntimeError("NestedTensor always requires keepdim=True for now.")
         return Strided.of([call(c, *given, **named) for c in self.components()])
