@@ -16,6 +16,7 @@ from .common import F32, Maker
 #: Multiplications from which a product is cut; up to which BLAS does not do it better: it cuts
 #: large ones both ways.
 FEWEST, MOST = 2**20, 2**31
+_NOTHING = np.empty(0, F32)
 
 
 def _fits(a: Any, b: Any) -> bool:
@@ -28,7 +29,7 @@ def _fits(a: Any, b: Any) -> bool:
 
 
 def _multiplied(team: Any, a: Any, b: Any, bias: Any = None) -> Any:
-    """``a @ b`` of matrices, or None where it cannot be done here."""
+    """``a @ b``, with a bias for each row, of matrices; or None where it cannot be done here."""
     if not team.has_blas:
         return None
     from ..loops import products
@@ -36,10 +37,8 @@ def _multiplied(team: Any, a: Any, b: Any, bias: Any = None) -> Any:
     out = np.empty((len(a), b.shape[1]), F32)
     address, parts = team(out.size * len(b))
     with team.outside:
-        if bias is None:
-            done = products.matrices(address, parts, *team.blas, a, b, out)
-        else:
-            done = products.biased(address, parts, *team.blas, a, b, bias, out)
+        given = _NOTHING if bias is None else bias
+        done = products.matrices(address, parts, *team.blas, a, b, given, out)
     return out if done else None
 
 

@@ -103,60 +103,31 @@ def _along(how, step):
 
 
 @compiled
-def _rows(blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last):
-    first *= _GRAIN
-    count = min(last * _GRAIN, m) - first
+def _rows(result, bias, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last):
+    first, last = first * _GRAIN, min(last * _GRAIN, m)
     a += first * _next(how_a, step_a)
-    _sgemm(blas, count, n, k, a, how_a, step_a, b, how_b, step_b, out + 4 * n * first, n)
+    _sgemm(blas, last - first, n, k, a, how_a, step_a, b, how_b, step_b, out + 4 * n * first, n)
+    if len(bias):
+        for i in range(first, last):
+            for j in range(n):
+                result[i, j] += bias[j]
 
 
 @compiled
-def _columns(blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last):
-    first *= _GRAIN
-    count = min(last * _GRAIN, n) - first
+def _columns(result, bias, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last):
+    first, last = first * _GRAIN, min(last * _GRAIN, n)
     b += first * _along(how_b, step_b)
-    _sgemm(blas, m, count, k, a, how_a, step_a, b, how_b, step_b, out + 4 * first, n)
-
-
-@compiled_for(_WORD, _WORD, _WORD, _WORD, _MATRIX, _MATRIX, _RESULT)
-def matrices(team, parts, blas, cores, a, b, out):
-    """``out = a @ b``, cut along the longer side of the result; whether BLAS can take them."""
-    (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
-    if not how_a or not how_b:
-        return False
-    (m, k), n = a.shape, b.shape[1]
-    given = (blas, m, n, k, a.ctypes.data, how_a, step_a, b.ctypes.data, how_b, step_b,
-             out.ctypes.data)  # fmt: skip
-    before = alone(cores)
-    if m >= n:
-        share(team, _rows, given, (m + _GRAIN - 1) // _GRAIN, parts, 1)
-    else:
-        share(team, _columns, given, (n + _GRAIN - 1) // _GRAIN, parts, 1)
-    together(cores, before)
-    return True
-
-
-@compiled
-def _biased_rows(result, bias, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last):
-    _rows(blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last)
-    for i in range(first * _GRAIN, min(last * _GRAIN, m)):
-        for j in range(n):
-            result[i, j] += bias[j]
-
-
-@compiled
-def _biased_columns(
-    result, bias, blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last
-):
-    _columns(blas, m, n, k, a, how_a, step_a, b, how_b, step_b, out, first, last)
-    for i in range(m):
-        for j in range(first * _GRAIN, min(last * _GRAIN, n)):
-            result[i, j] += bias[j]
+    _sgemm(blas, m, last - first, k, a, how_a, step_a, b, how_b, step_b, out + 4 * first, n)
+    if len(bias):
+        for i in range(m):
+            for j in range(first, last):
+                result[i, j] += bias[j]
 
 
 @compiled_for(_WORD, _WORD, _WORD, _WORD, _MATRIX, _MATRIX, _BIAS, _RESULT)
-def biased(team, parts, blas, cores, a, b, bias, out):
-    """The same, and ``bias`` is added to each row."""
+def matrices(team, parts, blas, cores, a, b, bias, out):
+    """``out = a @ b``, cut along the longer side of the result, with ``bias`` added to each row if
+    it is not empty; whether BLAS can take them."""
     (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
     if not how_a or not how_b:
         return False
@@ -165,9 +136,9 @@ def biased(team, parts, blas, cores, a, b, bias, out):
              out.ctypes.data)  # fmt: skip
     before = alone(cores)
     if m >= n:
-        share(team, _biased_rows, given, (m + _GRAIN - 1) // _GRAIN, parts, 1)
+        share(team, _rows, given, (m + _GRAIN - 1) // _GRAIN, parts, 1)
     else:
-        share(team, _biased_columns, given, (n + _GRAIN - 1) // _GRAIN, parts, 1)
+        share(team, _columns, given, (n + _GRAIN - 1) // _GRAIN, parts, 1)
     together(cores, before)
     return True
 
@@ -183,7 +154,7 @@ def _some(blas, inner, a1, a2, b1, b2, o1, o2, m, n, k, a, how_a, step_a, b, how
 
 @compiled_for(_WORD, _WORD, _WORD, _WORD, _STACK, _STACK, _RESULTS)
 def stacks(team, parts, blas, cores, a, b, out):
-    """The same of stacks of matrices, in two dimensions."""
+    """The same of stacks of matrices, in two dimensions, without a bias."""
     (how_a, step_a), (how_b, step_b) = _laid(a), _laid(b)
     if not how_a or not how_b:
         return False
