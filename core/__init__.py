@@ -17,10 +17,11 @@ Read it in this order; each file is one idea:
 7. ``calls``, ``general``, ``binding``, ``align``, ``recording``, ``specialise``: how a call is made
    fast
 8. ``views``, ``inplace``, ``subscripts``: shared memory, and writing into it; ``out``, ``forms``:
-   ``out=`` and the other forms of a function; ``border``, ``refusals``: failures inside, said in
-   our words; ``rerun``: code run again, without a trace; ``overriding``, ``looking``,
-   ``overridable``: classes that say what functions do with them, how these are asked, and about
-   which functions; ``tabled``: classes that say it in a table
+   ``out=`` and the other forms of a function; ``composite``: functions of several ops that a mode
+   may take as one; ``border``, ``refusals``: failures inside, said in our words; ``rerun``: code
+   run again, without a trace; ``overriding``, ``looking``, ``overridable``: classes that say what
+   functions do with them, how these are asked, and about which functions; ``tabled``: classes that
+   say it in a table
 9. ``engine``: plays the nodes in reverse; ``patch``: what a slice sends; ``hooking``: calls their
    hooks; ``unfinished``: what is left of a backward that raised; ``conjugate``: the gradients of
    complex values; ``tangents``: derivatives in a direction

@@ -16,7 +16,7 @@ from .binding import bind
 from .dtypes import from_native
 from .general import general
 from .looking import met
-from .modes import current, intercepted
+from .modes import as_given, current, intercepted
 from .op import KEEP, NONE, Op
 from .operators import declining
 from .out import into
@@ -69,7 +69,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         nonlocal plain
         x = input
         if out is not None:
-            return into(out, call(x), op.name)
+            return into(out, as_given(call, (x,), {}), op.name)
         if not isinstance(x, Tensor):
             try:
                 return implementations[x.__class__](x)
@@ -151,7 +151,7 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
         a = input
         b = other
         if out is not None:
-            return into(out, call(a, b), op.name)
+            return into(out, as_given(call, (a, b), {}), op.name)
         if isinstance(a, Tensor):
             x = a._data
             edge_a = a._edge
@@ -269,7 +269,7 @@ def _unary_with_metadata(op: Op) -> Callable[..., Any]:
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
         nonlocal plain
         if out is not None:
-            return into(out, call(*args, **keywords), op.name)
+            return into(out, as_given(call, args, keywords), op.name)
         if len(args) != 1 or len(keywords) != wanted:
             args, keywords = bind(op, args, keywords)
         (x,) = args

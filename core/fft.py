@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from . import creation
+from .composite import one
 from .dtypes import as_dtype, bfloat16, float16, float32, get_default_dtype
 from .errors import ArgumentError, DtypeError
 from .making import creates, number
@@ -79,6 +80,7 @@ def _one(name: str, input: Tensor, n: Any, dim: int, norm: str | None, inverse: 
 
 
 @takes_out
+@one("fft_fft")
 def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The spectrum along one dimension (PyTorch: ``torch.fft.fft``).
 
@@ -90,12 +92,14 @@ def fft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = N
 
 
 @takes_out
+@one("fft_ifft")
 def ifft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """Of a spectrum the values (PyTorch: ``torch.fft.ifft``)."""
     return _one("ifft", input, n, dim, norm, True)
 
 
 @takes_out
+@one("fft_rfft")
 def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The half of a real signal's spectrum, n // 2 + 1 values (PyTorch: ``torch.fft.rfft``).
 
@@ -109,18 +113,21 @@ def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
 
 
 @takes_out
+@one("fft_irfft")
 def irfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """Of half a spectrum the ``n`` real values, 2 (m - 1) by default (``torch.fft.irfft``)."""
     return _to_real("irfft", input, n, dim, norm, True)
 
 
 @takes_out
+@one("fft_hfft")
 def hfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """The real spectrum of a Hermitian signal, given by its half (``torch.fft.hfft``)."""
     return _to_real("hfft", input, n, dim, norm, False)
 
 
 @takes_out
+@one("fft_ihfft")
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
     """Of a real spectrum half of the Hermitian signal (PyTorch: ``torch.fft.ihfft``)."""
     x = _prepared("ihfft", input, norm, only_real=True)
@@ -229,48 +236,56 @@ _LAST_TWO = (-2, -1)
 
 
 @takes_out
+@one("fft_fftn")
 def fftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The spectrum over several dimensions, all by default (``torch.fft.fftn``)."""
     return _many("fftn", input, s, dim, norm, False)
 
 
 @takes_out
+@one("fft_ifftn")
 def ifftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """Of a spectrum the values, over several dimensions (PyTorch: ``torch.fft.ifftn``)."""
     return _many("ifftn", input, s, dim, norm, True)
 
 
 @takes_out
+@one("fft_fft2")
 def fft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``fftn`` over the last two dimensions (PyTorch: ``torch.fft.fft2``)."""
     return _many("fft2", input, s, dim, norm, False)
 
 
 @takes_out
+@one("fft_ifft2")
 def ifft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``ifftn`` over the last two dimensions (PyTorch: ``torch.fft.ifft2``)."""
     return _many("ifft2", input, s, dim, norm, True)
 
 
 @takes_out
+@one("fft_rfftn")
 def rfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """The spectrum of real values, half of it in the last dimension (``torch.fft.rfftn``)."""
     return _real_to_half("rfftn", input, s, dim, norm, False)
 
 
 @takes_out
+@one("fft_irfftn")
 def irfftn(input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None) -> Tensor:
     """Of such a half of a spectrum the real values (PyTorch: ``torch.fft.irfftn``)."""
     return _half_to_real("irfftn", input, s, dim, norm, True)
 
 
 @takes_out
+@one("fft_rfft2")
 def rfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``rfftn`` over the last two dimensions (PyTorch: ``torch.fft.rfft2``)."""
     return _real_to_half("rfft2", input, s, dim, norm, False)
 
 
 @takes_out
+@one("fft_irfft2")
 def irfft2(input: Tensor, s: Any = None, dim: Any = _LAST_TWO, norm: str | None = None) -> Tensor:
     """``irfftn`` over the last two dimensions (PyTorch: ``torch.fft.irfft2``)."""
     return _half_to_real("irfft2", input, s, dim, norm, True)

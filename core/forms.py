@@ -38,7 +38,7 @@ def inplace_composite(function: Callable[..., Any], name: str | None = None) -> 
             source = wrap(by_type[self._data.__class__].asarray(self._data))
             source._edge = self._gradient_edge()
         try:
-            return assign(self, function(source, *args, **keywords), name)
+            return assign(self, modes.as_given(function, (source, *args), keywords), name)
         except Exception as error:
             return answered(error)
 

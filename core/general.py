@@ -12,7 +12,7 @@ from .backend import by_type
 from .binding import bind
 from .dtypes import from_native
 from .inplace import announce
-from .modes import current, intercepted
+from .modes import as_given, current, intercepted
 from .op import FLOAT, KEEP, NONE, Op
 from .out import into
 from .recording import as_used, followed, record, record_several
@@ -38,7 +38,7 @@ def general(op: Op) -> Callable[..., Any]:
 
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
         if out is not None:
-            return into(out, call(*args, **keywords), op.name)
+            return into(out, as_given(call, args, keywords), op.name)
         if len(args) != count or len(keywords) != wanted:
             args, keywords = bind(op, args, keywords)
         cls: Any = None

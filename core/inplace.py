@@ -167,7 +167,11 @@ def inplace_form(op: Any) -> Callable[..., Tensor]:
                 source._edge = self._gradient_edge()
             elif not recorded and _written_directly(op, self, args, keywords):
                 return self
-            return assign(self, op.call(source, *args, **keywords), name)
+            if modes.current().modes:
+                value = modes.as_given(op.call, (source, *args), keywords)
+            else:
+                value = op.call(source, *args, **keywords)
+            return assign(self, value, name)
         except Exception as error:
             return answered(error)
 

@@ -1,14 +1,15 @@
 """linalg: linear algebra under PyTorch's names (``torch.linalg``); every function takes batches.
 
 Imported when first asked for. The ops are in ``ops/linalg_*.py``, norms and what is made of them in
-``ops/linalg_norms.py``, products in ``ops/linalg_products.py``.
+``ops/linalg_norms.py``, products in ``ops/linalg_products.py``, eigenvalues and singular values in
+``ops/linalg_values.py``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .dtypes import is_number
+from .composite import one
 from .errors import LinAlgError as LinAlgError
 from .ops import linalg_factor, linalg_solve, linalg_spectral
 from .ops.complex import adjoint
@@ -43,6 +44,13 @@ from .ops.linalg_products import tensorsolve as tensorsolve
 from .ops.linalg_products import vander as vander
 from .ops.linalg_products import vecdot as vecdot
 from .ops.linalg_reflect import householder_product as householder_product
+from .ops.linalg_values import eig as eig
+from .ops.linalg_values import eigh as eigh
+from .ops.linalg_values import eigvals as eigvals
+from .ops.linalg_values import eigvalsh as eigvalsh
+from .ops.linalg_values import pinv as pinv
+from .ops.linalg_values import svd as svd
+from .ops.linalg_values import svdvals as svdvals
 from .ops.shape import broadcast_shapes
 from .out import takes_out
 from .refusals import refusing
@@ -54,12 +62,11 @@ SolveEx = returned("linalg_solve_ex", "result", "info")
 CholeskyEx = returned("linalg_cholesky_ex", "L", "info")
 SLogDet = returned("linalg_slogdet", "sign", "logabsdet")
 QR = returned("linalg_qr", "Q", "R")
-Eigh = returned("linalg_eigh", "eigenvalues", "eigenvectors")
-SVD = returned("linalg_svd", "U", "S", "Vh")
 Lstsq = returned("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
 @takes_out
+@one("linalg_inv")
 def inv(A: Tensor) -> Tensor:
     """The inverse of square matrices (PyTorch: ``torch.linalg.inv``).
 
@@ -74,6 +81,7 @@ def inv(A: Tensor) -> Tensor:
 
 
 @takes_out
+@one("linalg_inv_ex")
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """``inv`` that reports singular matrices in ``info`` (``torch.linalg.inv_ex``).
 
@@ -137,6 +145,7 @@ def is_vector(A: Tensor, B: Tensor) -> bool:
 
 
 @takes_out
+@one("linalg_solve")
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """The X of ``A @ X = B``, or of ``X @ A = B`` (PyTorch: ``torch.linalg.solve``).
 
@@ -202,6 +211,7 @@ def solve_triangular(
 
 
 @takes_out
+@one("linalg_lstsq")
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
     """The X for which ``A @ X - B`` is smallest (PyTorch: ``torch.linalg.lstsq``).
 
@@ -270,6 +280,7 @@ def slogdet(A: Tensor) -> Any:
 
 
 @takes_out
+@one("linalg_cholesky")
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The factor L of ``A = L @ L.mH`` (PyTorch: ``torch.linalg.cholesky``).
 
@@ -284,6 +295,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 @takes_out
+@one("linalg_cholesky_ex")
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """``cholesky`` that reports failures in ``info`` (``torch.linalg.cholesky_ex``)."""
     square("linalg.cholesky_ex", A)
@@ -296,6 +308,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 
 
 @takes_out
+@one("linalg_qr")
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """``A = Q @ R`` (PyTorch: ``torch.linalg.qr``); ``mode``: "reduced", "complete" or "r"."""
     matrices("linalg.qr", A)
@@ -308,89 +321,3 @@ def qr(A: Tensor, mode: str = "reduced") -> Any:
     if mode == "r":
         q = A.detach().new_empty((0,)) if hasattr(A, "new_empty") else q[:0].detach()
     return QR(q, r)
-
-
-@takes_out
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """Eigenvalues, in rising order, and eigenvectors of symmetric (Hermitian) matrices.
-
-    PyTorch: ``torch.linalg.eigh``. Only the lower (``UPLO="U"``: upper) half is looked at.
-    """
-    square("linalg.eigh", A)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return Eigh(*linalg_spectral.eigh(A, UPLO=UPLO))
-
-
-@takes_out
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric (Hermitian) matrices (``torch.linalg.eigvalsh``)."""
-    return eigh(A, UPLO)[0]
-
-
-@takes_out
-def eig(A: Tensor) -> Any:
-    """Eigenvalues and eigenvectors, complex, of square matrices (``torch.linalg.eig``)."""
-    square("linalg.eig", A)
-    return Eigh(*linalg_spectral.eig(A))
-
-
-@takes_out
-def eigvals(A: Tensor) -> Tensor:
-    """The eigenvalues, complex, of square matrices (PyTorch: ``torch.linalg.eigvals``)."""
-    return eig(A)[0]
-
-
-def _check_driver(name: str, driver: Any) -> None:
-    if driver is not None and not isinstance(driver, str):
-        raise TypeError(f"{name}(): argument 'driver' must be str, not {type(driver).__name__}")
-
-
-@takes_out
-def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
-    """``A = U @ diag(S) @ Vh`` (PyTorch: ``torch.linalg.svd``); ``driver`` is accepted.
-
-    >>> import anadrome as ad
-    >>> ad.linalg.svd(ad.tensor([[3.0, 0.0], [0.0, 4.0]])).S.tolist()
-    [4.0, 3.0]
-    """
-    _check_driver("linalg_svd", driver)
-    matrices("linalg.svd", A)
-    return SVD(*linalg_spectral.svd(A, full_matrices=full_matrices))
-
-
-@takes_out
-def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
-    """The singular values, in falling order (PyTorch: ``torch.linalg.svdvals``)."""
-    _check_driver("linalg_svdvals", driver)
-    matrices("linalg.svdvals", A)
-    return linalg_spectral.svd(A, full_matrices=False)[1]
-
-
-@takes_out
-def pinv(
-    A: Tensor,
-    rcond: Any = None,
-    hermitian: bool = False,
-    *,
-    atol: Any = None,
-    rtol: Any = None,
-) -> Tensor:
-    """The pseudoinverse (PyTorch: ``torch.linalg.pinv``).
-
-    Singular values up to ``max(atol, rtol * largest)`` count as zero; ``rcond`` is the old name of
-    ``rtol``. ``hermitian``: by eigenvalues, of a symmetric (Hermitian) matrix.
-    """
-    matrices("linalg.pinv", A)
-    if rcond is not None and (atol is not None or rtol is not None):
-        raise TypeError("linalg.pinv takes rcond alone, or atol and rtol")
-    rtol = rcond if rtol is None else rtol
-    for name, least in (("atol", atol), ("rtol", rtol)):
-        if least is not None and not is_number(least):
-            raise TypeError(
-                f"linalg_pinv(): argument '{name}' must be float, not {type(least).__name__}"
-            )
-    atol, rtol = (t._data if isinstance(t, Tensor) else t for t in (atol, rtol))
-    if hermitian:
-        square("linalg.pinv", A)
-    return linalg_spectral.pinv(A, atol=atol, rtol=rtol, hermitian=hermitian)

@@ -167,9 +167,16 @@ class Mode(Scope):
         """Answer for one op call; ``op(*args, **kwargs)`` proceeds."""
         return op(*args, **kwargs)
 
-    def norms_in_float32(self, device_type: str) -> bool:
-        """Whether a norm of half precision with float32 weights gives float32 there; else half."""
+    def takes(self, composite: Any) -> bool:
+        """Whether a function that is announced as one (``core/composite.py``) comes to ``taken``.
+
+        Else this mode sees the ops that it is made of.
+        """
         return False
+
+    def taken(self, composite: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer for a call of one; ``composite(*args, **kwargs)`` proceeds, with this mode off."""
+        return composite(*args, **kwargs)
 
     def detached(self, source: Any, result: Any) -> None:
         """Told of each ``source.detach()`` that cuts a graph while the mode is active."""
@@ -194,6 +201,22 @@ def intercepted(state: State, op: Any, args: tuple[Any, ...], kwargs: dict[str, 
     try:
         set_state(state.below())
         return state.modes[-1].intercept(op, args, kwargs)
+    finally:
+        set_state(state)
+
+
+def as_given(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call it without those modes that are settings of the forward.
+
+    For what is written into a given Tensor, in place or by ``out=``: as in PyTorch it is computed
+    in the types that it is given.
+    """
+    state = current()
+    if not any(m.forward_only for m in state.modes):
+        return function(*args, **kwargs)
+    try:
+        set_state(state.but(modes=tuple([m for m in state.modes if not m.forward_only])))
+        return function(*args, **kwargs)
     finally:
         set_state(state)
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from . import modes, sites
 from .backend import by_type
+from .composite import announced
 from .errors import DtypeError, GraphError
 from .inplace import write
+from .modes import as_given, current
 from .refusals import answer
 from .tensor import Tensor
 
@@ -105,6 +107,7 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     takes = function.__code__.co_varnames[: function.__code__.co_argcount]
     in_place = takes.index("inplace") if "inplace" in takes else len(takes)
+    composite = announced(function)
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
@@ -114,7 +117,12 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
             if keywords.get("dtype") is None:
                 keywords["dtype"] = out.dtype
         try:
-            result = function(*args, **keywords)
+            if not current().modes:
+                result = function(*args, **keywords)
+            elif out is not None:
+                result = as_given(composite or function, args, keywords)
+            else:
+                result = (composite or function)(*args, **keywords)
         except Exception as error:
             result = answer(function, error, args, keywords)
         return result if out is None else into(out, result, name)

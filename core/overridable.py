@@ -54,10 +54,12 @@ _NOT = {
     ),
     "torch.nn.functional": "refusing wrap sigmoid tanh",
     "torch.linalg": (
-        "adjoint blamed floating indefinite_minor is_vector matrices refusing returned square "
+        "adjoint blamed floating indefinite_minor is_vector matrices one refusing returned square "
         "takes_out zero_pivot"
     ),
-    "torch.fft": ("as_dtype axis_of check get_default_dtype number refusing roll takes_out whole"),
+    "torch.fft": (
+        "as_dtype axis_of check get_default_dtype number one refusing roll takes_out whole"
+    ),
     "torch.special": "inplace_composite mvlgamma takes_out",
 }
 #: Of some modules only these.

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .border import on_purpose, translated
+from .composite import announced
 from .dtypes import dtype as dtype_class
 from .errors import ArgumentError, DomainError, DtypeError, RangeError, ShapeError
+from .modes import current
 from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,12 +64,26 @@ def refusing(function: F) -> F:
     anadrome.errors.ArgumentError: trace(): argument 'input' (position 1) must be Tensor, not str
     """
 
-    @functools.wraps(function)
-    def call(*args: Any, **keywords: Any) -> Any:
-        try:
-            return function(*args, **keywords)
-        except Exception as error:
-            return answer(function, error, args, keywords)
+    composite = announced(function)
+    if composite is None:
+
+        @functools.wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            try:
+                return function(*args, **keywords)
+            except Exception as error:
+                return answer(function, error, args, keywords)
+
+    else:
+
+        @functools.wraps(function)
+        def call(*args: Any, **keywords: Any) -> Any:
+            try:
+                if current().modes:
+                    return composite(*args, **keywords)
+                return function(*args, **keywords)
+            except Exception as error:
+                return answer(function, error, args, keywords)
 
     return call  # type: ignore[return-value]
 
@@ -87,13 +103,14 @@ def answer(
     asked = met(function, args, keywords)
     if asked is not None:
         return asked()
+    run = announced(function) or function
     code = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     spelled = renamed(keywords, names)
     if spelled is not None:
         keywords = spelled
         try:
-            return function(*args, **keywords)
+            return run(*args, **keywords)
         except Exception as again:
             error = again
     defaults = function.__defaults__ or ()
@@ -108,7 +125,7 @@ def answer(
         args = tuple([numbers.get(n, v) for n, v, i in given if i]) + args[code.co_argcount :]
         keywords = {n: numbers.get(n, v) for n, v in keywords.items()}
         try:
-            return function(*args, **keywords)
+            return run(*args, **keywords)
         except Exception as again:
             error = again
     told: Exception | None = None

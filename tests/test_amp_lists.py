@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
 import numpy as np
 import pytest
 
 import anadrome as ad
+from anadrome.composite import composites
 from anadrome.op import table
-from anadrome.plugins.amp.lists import AS_GIVEN_ON_CPU
+from anadrome.plugins.amp.lists import COMPOSITES_ON_CPU, OPS_ON_CPU
 
 #: Op of the table: PyTorch's function of matrices a, b (and a vector v, a 1-channel image i).
 SAME_NAME = (
@@ -92,7 +95,7 @@ def test_cpu_list() -> None:
                 return call(m.to(x), m.to(y), torch.rand(4).to(x), torch.rand(1, 1, 3, 3).to(x))
 
             theirs = class_of(run, half, single)
-            ours = None if name in AS_GIVEN_ON_CPU else expected(table[name].amp)
+            ours = expected(OPS_ON_CPU.get(name, table[name].amp))
             if theirs != ours:
                 different[name] = (theirs, ours)
     assert different == {}
@@ -128,8 +131,15 @@ def test_cuda_list() -> None:
     assert different == {}
 
 
-def test_every_op_that_is_left_alone_on_the_cpu_has_a_class() -> None:
-    assert all(table[name].amp is not None for name in AS_GIVEN_ON_CPU)
+def test_lists_for_the_cpu_say_nothing_that_is_said_already() -> None:
+    for package in (ad.nn, ad.ops, ad.linalg, ad.fft):
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    assert all(table[name].amp is not kind for name, kind in OPS_ON_CPU.items())
+    for name, kind in COMPOSITES_ON_CPU.items():
+        assert kind is None or composites[name].amp is not kind, name
+    assert set(COMPOSITES_ON_CPU) <= set(composites)
+    assert all(c.amp is not None or n in COMPOSITES_ON_CPU for n, c in composites.items())
 
 
 @pytest.mark.parametrize("half", [ad.float16, ad.bfloat16])

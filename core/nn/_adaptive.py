@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from .. import creation
+from ..composite import one
 from ..dtypes import int64
 from ..errors import ShapeError
 from ..ops import picking, pool
@@ -41,6 +42,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
 
 @refusing
+@one()
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of ``output_size`` equal parts of the volume (``adaptive_avg_pool3d``)."""
     return _adaptive_avg(3, input, output_size)
@@ -66,12 +68,14 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 
 
 @refusing
+@one()
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest value of each of ``output_size`` equal parts (``adaptive_max_pool3d``)."""
     return _adaptive_max(3, input, output_size, return_indices)
 
 
 @refusing
+@one()
 def fractional_max_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -91,6 +95,7 @@ def fractional_max_pool2d(
 
 
 @refusing
+@one()
 def fractional_max_pool3d(
     input: Tensor,
     kernel_size: Any,

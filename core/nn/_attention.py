@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..composite import one
 from ..errors import DtypeError, ShapeError
+from ..op import HALF
 from ..ops.attending import attention
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -10,6 +12,7 @@ from ._layers import dropout
 
 
 @refusing
+@one(amp=HALF)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..composite import one
 from ..errors import DtypeError, ShapeError
+from ..op import FULL
 from ..ops import binary as ops
 from ..ops.activation import floating
 from ..refusals import refusing
@@ -11,6 +13,7 @@ from ._losses import reduction_of, same_size
 
 
 @refusing
+@one()
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -35,6 +38,7 @@ def binary_cross_entropy(
 
 
 @refusing
+@one(amp=FULL)
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,

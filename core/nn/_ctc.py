@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
 from ..creation import arange, tensor
 from ..errors import DtypeError, RangeError, ShapeError, UnsupportedError
 from ..modes import no_grad
@@ -24,6 +25,7 @@ _NEVER = -1e30
 
 
 @refusing
+@one()
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..composite import one
 from ..errors import DtypeError, RangeError, ShapeError
+from ..op import WIDEST
 from ..ops.condensed import pair_differences, pair_lengths
 from ..ops.distances import distance
 from ..ops.shape import broadcast_tensors
@@ -79,6 +81,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 
 @refusing
+@one(amp=WIDEST)
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input1 @ weight[k] @ input2`` for each k, plus ``bias`` (``torch.nn.functional.bilinear``).
 

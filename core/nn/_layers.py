@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .. import modes
+from ..composite import one
 from ..dtypes import float32
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..looking import answered
 from ..making import number
+from ..op import FULL
 from ..ops import normalise
 from ..ops.convert import to
 from ..ops.dropping import dropout as _dropout
@@ -147,6 +149,7 @@ def shorten(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) ->
 
 
 @refusing
+@one(amp=FULL)
 def layer_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -170,21 +173,14 @@ def layer_norm(
 
 
 def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
-    """Whether float32 parameters stand beside half precision; raises for any other two types.
-
-    Modes may have the result in float32 (autocast on a GPU), and settle other types.
-    """
+    """Whether float32 parameters stand beside half precision; raises for any other two types."""
     kind = input._data.dtype
     others = [p for p in parameters if p is not None and p._data.dtype is not kind]
     others = [p for p in others if p._data.dtype != kind]
     if not others:
         return False
     given = others[0].dtype
-    half = input.dtype.itemsize == 2 and given is float32
-    active = modes.current().modes
-    if active:
-        return half and not any(m.norms_in_float32(input.device.type) for m in active)
-    if half:
+    if input.dtype.itemsize == 2 and given is float32:
         return True
     wanted = (
         "all inputs must share same datatype"

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from .. import sites
+from ..composite import one
 from ..creation import ones_like
 from ..dtypes import is_number
 from ..errors import DtypeError
+from ..op import FULL
 from ..ops.arithmetic import where
 from ..ops.elementwise import exp, log
 from ..refusals import refusing
@@ -17,6 +19,7 @@ from ._losses import reduced, reduction_of
 
 
 @refusing
+@one(amp=FULL)
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -65,6 +68,7 @@ def kl_div(
 
 
 @refusing
+@one(amp=FULL)
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,

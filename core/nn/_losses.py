@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import sites
+from ..composite import one
 from ..errors import DtypeError, NoDerivativeError, ShapeError
 from ..modes import current, is_grad_enabled
 from ..ops import losses as ops
@@ -192,6 +193,7 @@ def huber_loss(
 
 # -- classes ------------------------------------------------------------------------------------
 @refusing
+@one("cross_entropy_loss")
 def cross_entropy(
     input: Tensor,
     target: Tensor,

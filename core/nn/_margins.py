@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..composite import one
 from ..creation import arange
 from ..errors import DtypeError, RangeError, ShapeError
 from ..modes import no_grad
+from ..op import FULL
 from ..ops.activation import floating, logsigmoid, relu, softplus
 from ..ops.arithmetic import minimum, where
 from ..ops.elementwise import sqrt
@@ -19,6 +21,7 @@ from ._losses import reduced, reduction_of, same_size
 
 
 @refusing
+@one(amp=FULL)
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -42,6 +45,7 @@ def hinge_embedding_loss(
 
 
 @refusing
+@one(amp=FULL)
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -70,6 +74,7 @@ def margin_ranking_loss(
 
 
 @refusing
+@one(amp=FULL)
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -111,6 +116,7 @@ def multilabel_soft_margin_loss(
 
 
 @refusing
+@one(amp=FULL)
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -168,6 +174,7 @@ def multi_margin_loss(
 
 
 @refusing
+@one(amp=FULL)
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -224,6 +231,7 @@ def _in_range(target: Tensor, low: int, high: int, text: str) -> None:
 
 
 @refusing
+@one(amp=FULL)
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -253,6 +261,7 @@ def cosine_embedding_loss(
 
 
 @refusing
+@one(amp=FULL)
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

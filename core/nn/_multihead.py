@@ -100,7 +100,9 @@ def multi_head_attention_forward(
     weights_out = None
     if need_weights:
         scores = (q * (q.shape[-1] ** -0.5)) @ k.transpose(-2, -1)
-        shares = F.softmax(scores if mask is None else scores + mask, -1)
+        if mask is not None:  # of the product's type, which a mode may have chosen
+            scores = scores + mask.to(scores.dtype)
+        shares = F.softmax(scores, -1)
         if dropout_p > 0.0:
             shares = F.dropout(shares, dropout_p)
         mixed = shares @ v

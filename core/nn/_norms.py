@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
 from ..dtypes import finfo
 from ..errors import ShapeError
-from ..modes import current, no_grad
+from ..modes import no_grad
+from ..op import FULL
 from ..ops import normalise
 from ..ops.activation import floating
 from ..refusals import refusing
@@ -16,6 +18,7 @@ from ._layers import batch_norm, fits, mixed
 
 
 @refusing
+@one(amp=FULL)
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -54,10 +57,10 @@ def group_norm(
             )
     floating("group_norm", input._data)
     both = mixed(input, weight, bias)
-    if not input.numel():
-        return _affine(input * 1.0, weight, bias)
-    rows = input.reshape((shape[0], num_groups, -1))
-    out = normalise.layer_norm(rows, None, None, dims=1, eps=eps)[0].reshape(shape)
+    out = input * 1.0
+    if input.numel():
+        rows = input.reshape((shape[0], num_groups, -1))
+        out = normalise.layer_norm(rows, None, None, dims=1, eps=eps)[0].reshape(shape)
     out = _affine(out, weight, bias)
     return out.to(input.dtype) if both else out
 
@@ -136,6 +139,7 @@ def instance_norm(
 
 
 @refusing
+@one(amp=FULL)
 def rms_norm(
     input: Tensor,
     normalized_shape: Any,
@@ -157,10 +161,7 @@ def rms_norm(
     if eps is None:
         eps = finfo(input.dtype).eps
     out = normalise.rms_norm(input, weight, dims=len(wanted), eps=float(eps))[0]
-    if weight is None or weight.dtype is input.dtype:
-        return out
-    wide = any(m.norms_in_float32(input.device.type) for m in current().modes)
-    return out if wide else out.to(input.dtype)
+    return out if weight is None or weight.dtype is input.dtype else out.to(input.dtype)
 
 
 @refusing
@@ -179,7 +180,13 @@ def local_response_norm(
         )
     if not input.numel():
         return input
-    squares = (input * input).reshape((shape[0], 1, shape[1], -1))
-    padded = F.pad(squares, (0, 0, size // 2, (size - 1) // 2))
-    around = F.avg_pool2d(padded, (size, 1), stride=1).reshape(shape)
+    squares = input * input
+    before, after = size // 2, (size - 1) // 2
+    if len(shape) == 3:
+        rows = squares.reshape((shape[0], 1, shape[1], -1))
+        around = F.avg_pool2d(F.pad(rows, (0, 0, before, after)), (size, 1), stride=1)
+    else:
+        rows = squares.reshape((shape[0], 1, *shape[1:3], -1))
+        around = F.avg_pool3d(F.pad(rows, (0, 0, 0, 0, before, after)), (size, 1, 1), stride=1)
+    around = around.reshape(shape)
     return input / (around * alpha + k) ** beta

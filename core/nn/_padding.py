@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from ..composite import one
 from ..dtypes import is_number
 from ..errors import ShapeError
 from ..ops.resample import Taps, listed, resample
@@ -53,13 +54,34 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
             "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: two "
             f"numbers a spatial dimension, but got {len(sides)} for input {list(input.shape)}"
         )
+    if mode == "replicate":
+        return _replicated(input, each, mode)
+    if mode == "reflect" and len(each) < 3:
+        return _reflected(input, each, mode)
+    return _of_own_values(input, each, mode)
+
+
+def _of_own_values(input: Tensor, each: list[tuple[int, int]], mode: str) -> Tensor:
     maps = []
     for i, (before, after) in enumerate(each):
-        dim = ndim - 1 - i
+        dim = input.ndim - 1 - i
         _check(input, dim, before, after, mode, len(each))
         if before or after:
             maps.append((dim, _around(input.shape[dim], before, after, mode)))
     return resample(input, maps=tuple(maps)) if maps else input.clone()
+
+
+# Each is an operator of its own in PyTorch; reflection of three dimensions is not on its lists.
+@refusing
+@one("reflection_pad")
+def _reflected(input: Tensor, each: list[tuple[int, int]], mode: str) -> Tensor:
+    return _of_own_values(input, each, mode)
+
+
+@refusing
+@one("replication_pad")
+def _replicated(input: Tensor, each: list[tuple[int, int]], mode: str) -> Tensor:
+    return _of_own_values(input, each, mode)
 
 
 def _constant(input: Tensor, each: list[tuple[int, int]], value: float | None) -> Tensor:

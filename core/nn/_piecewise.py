@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from .. import modes
+from ..composite import one
 from ..creation import full_like
 from ..errors import DtypeError, ShapeError
 from ..inplace import inplace_form
 from ..making import number
+from ..op import HALF
 from ..ops import piecewise as ops
 from ..ops.activation import floating
 from ..out import takes_out
@@ -111,6 +113,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
 
 
 @refusing
+@one(amp=HALF)
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``input`` where positive, else ``weight * input`` (``torch.prelu``; arXiv:1502.01852).
 

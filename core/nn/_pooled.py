@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..composite import one
 from ..errors import ShapeError
 from ..making import number
 from ..ops import picking
@@ -12,11 +13,12 @@ from ..ops.convolve import size_of
 from ..placement import at
 from ..refusals import refusing
 from ..tensor import Tensor
-from ._pooling import average, max_pool1d, max_pool2d, max_pool3d
+from ._pooling import average, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from ._spatial import batched, by, ntuple
 
 
 @refusing
+@one()
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -34,6 +36,7 @@ def max_unpool1d(
 
 
 @refusing
+@one()
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -57,6 +60,7 @@ def max_unpool2d(
 
 
 @refusing
+@one()
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,
@@ -159,6 +163,10 @@ def _lp_pool(
         out = pool(x, kernel_size, stride, 0, 1, ceil_mode)
         return out if largest else -out
     norm_type = number(norm_type, "norm_type")
-    mean = average(n, input**norm_type, kernel_size, stride, 0, ceil_mode, True, None)
+    powers = input**norm_type
+    if n == 3:
+        mean = avg_pool3d(powers, kernel_size, stride, 0, ceil_mode)
+    else:
+        mean = average(n, powers, kernel_size, stride, 0, ceil_mode, True, None)
     count = size_of(ntuple(kernel_size, n, "kernel_size"))
     return (mean.sign() * mean.abs().relu() * count) ** (1.0 / norm_type)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
 from ..errors import ShapeError
 from ..ops import pool
 from ..out import takes_out
@@ -64,7 +65,17 @@ def max_pool3d(
 
     ``input``: (N, C, D, H, W) or (C, D, H, W). ``stride``: by default the window's size.
     """
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    if return_indices:  # another operator of PyTorch's, which is on none of its lists
+        return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return _max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@refusing
+@one("max_pool3d")
+def _max_pool3d(
+    input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Any:
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, False)
 
 
 def _max_pool(
@@ -122,6 +133,7 @@ def avg_pool2d(
 
 
 @takes_out
+@one()
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,

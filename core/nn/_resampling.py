@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from ..ops.resample import Taps, listed, maps_of, resample
 from ..refusals import refusing
 from ..tensor import Tensor
-from ._adaptive import mean_of_parts
+from ._adaptive import adaptive_avg_pool3d, mean_of_parts
 
 #: By mode: how many spatial dimensions it is for.
 _DIMS = {
@@ -66,6 +66,8 @@ def interpolate(
             f"Input and output sizes should be greater than 0, but got input {list(input.shape)} "
             f"and output size {list(sizes)}"
         )
+    if mode == "area" and dims == 3:
+        return adaptive_avg_pool3d(input, sizes)
     if mode == "area":
         maps = maps_of(input, sizes, mean_of_parts)
     else:

@@ -6,9 +6,11 @@ import itertools
 from typing import Any
 
 from .. import creation, sites
+from ..composite import one
 from ..creation import ones
 from ..dtypes import bool_, float32, float64
 from ..errors import ShapeError
+from ..op import WIDEST
 from ..ops.arithmetic import where
 from ..ops.embedding import embedding
 from ..ops.joining import stack
@@ -24,6 +26,7 @@ _CHANGED = (
 
 
 @refusing
+@one("grid_sampler", amp=WIDEST)
 def grid_sample(
     input: Tensor,
     grid: Tensor,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
 from ..errors import ShapeError
+from ..op import HALF
 from ..ops.convolve import conv_input
 from ..ops.shape import pad_constant
 from ..refusals import refusing
@@ -14,6 +16,7 @@ from ._spatial import by, ntuple
 
 
 @refusing
+@one(amp=HALF)
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -35,6 +38,7 @@ def conv_transpose1d(
 
 
 @refusing
+@one(amp=HALF)
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -56,6 +60,7 @@ def conv_transpose2d(
 
 
 @refusing
+@one(amp=HALF)
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

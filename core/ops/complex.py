@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from ..backend import by_type
+from ..composite import one
 from ..dtypes import complex64, complex128, float32, float64, from_native
 from ..errors import ArgumentError
 from ..op import FLOAT, KEEP, op
@@ -135,6 +136,7 @@ def _complex(real: Tensor, imag: Tensor) -> Tensor:
 
 
 @takes_out
+@one()
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     """Complex values from length and angle in radians (PyTorch: ``torch.polar``).
 
@@ -232,6 +234,7 @@ def _view_as_real(self: Tensor) -> Tensor:
 
 
 @refusing
+@one("view_as_complex")
 def _view_as_complex(self: Tensor) -> Tensor:
     """A last dimension of two as the parts of complex values (``torch.view_as_complex``).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from ..composite import one
 from ..dtypes import bool_, float32, result_type
 from ..errors import UnsupportedError
 from ..op import EQUAL, HALF, op
@@ -88,6 +89,7 @@ def addmv(
 
 
 @takes_out
+@one()
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *older: Any, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -107,7 +109,7 @@ def addr(
                     f"For integral input tensors, argument {label} must not be a floating point "
                     "number."
                 )
-    kind = result_type([(x.dtype, 2 if x.ndim else 1) for x in (input, vec1, vec2)])
+    kind = result_type([(x.dtype, 2) for x in (input, vec1, vec2)])  # a scalar's counts as well
     input, vec1, vec2 = input.to(kind), vec1.to(kind), vec2.to(kind)
     expandable(input, (vec1.shape[0], vec2.shape[0]))
     if kind is bool_:
@@ -198,6 +200,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     inner = _size([a.shape[d] for d in of_a])
     left = a.permute((*rest_a, *of_a)).reshape((_size(shape_a), inner))
     right = b.permute((*of_b, *rest_b)).reshape((inner, _size(shape_b)))
+    if left.shape[0] == 1 == right.shape[1]:  # PyTorch's is this product, not that of matrices
+        return products.dot(left.reshape(-1), right.reshape(-1)).reshape((*shape_a, *shape_b))
     return products.mm(left, right).reshape((*shape_a, *shape_b))
 
 
@@ -241,6 +245,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 @refusing
+@one()
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix (PyTorch: ``torch.trace``)."""
     if input.ndim != 2:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from ..composite import one
 from ..dtypes import finfo
 from ..errors import DtypeError, UnsupportedError
 from ..making import number
+from ..op import FULL
 from ..refusals import refusing
 from ..tensor import Tensor
 from .arithmetic import where
@@ -22,6 +24,7 @@ _MANY = 25
 
 
 @refusing
+@one(amp=FULL)
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _MODES[0]) -> Tensor:
     """The p-norm distance of each row of ``x1`` from each of ``x2`` (PyTorch: ``torch.cdist``).
 

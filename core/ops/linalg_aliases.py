@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import linalg
+from ..composite import one
 from ..out import takes_out
 from ..refusals import refusing
 from ..returned import returned
@@ -27,6 +28,7 @@ inverse = linalg.inv
 
 
 @takes_out
+@one()
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """``linalg.pinv`` (PyTorch: ``torch.pinverse``)."""
     return linalg.pinv(input, rcond)
@@ -43,12 +45,14 @@ def logdet(input: Tensor) -> Tensor:
 
 
 @takes_out
+@one()
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """``linalg.cholesky`` (PyTorch: ``torch.cholesky``)."""
     return linalg.cholesky(input, upper=upper)
 
 
 @takes_out
+@one()
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """The X of ``A @ X = input``, of the Cholesky factor of A (``torch.cholesky_solve``)."""
     square("cholesky_solve", L, "L")
@@ -63,6 +67,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 
 
 @takes_out
+@one()
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A, of its Cholesky factor (PyTorch: ``torch.cholesky_inverse``)."""
     square("cholesky_inverse", L, "L")
@@ -73,12 +78,14 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
 
 
 @takes_out
+@one()
 def qr(input: Tensor, some: bool = True) -> Any:
     """``linalg.qr`` (PyTorch: ``torch.qr``); complete unless ``some``."""
     return linalg.qr(input, "reduced" if some else "complete")
 
 
 @takes_out
+@one()
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """``linalg.svd`` that gives V, not its adjoint (PyTorch: ``torch.svd``)."""
     u, s, v = linalg.svd(input, full_matrices=not some)
@@ -114,6 +121,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 @takes_out
+@one("_lu_with_info")
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
     """``linalg.lu_factor`` under its old name (PyTorch: ``torch.lu``)."""
     found = lu_factor_ex(A, pivot=pivot)
@@ -121,12 +129,14 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
 
 
 @takes_out
+@one()
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """``linalg.lu_solve`` in its old order (PyTorch: ``torch.lu_solve``)."""
     return solve_factored(LU_data, LU_pivots, b)
 
 
 @takes_out
+@one()
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> Any:

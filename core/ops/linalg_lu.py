@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ..backend import by_type
+from ..composite import one
 from ..dtypes import int32
 from ..op import FLOAT, FULL, KEEP, NONE, op
 from ..out import takes_out
@@ -210,6 +211,7 @@ def lu_unpack(
 
 
 @takes_out
+@one("linalg_lu_solve")
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
 ) -> Tensor:

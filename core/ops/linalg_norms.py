@@ -6,6 +6,7 @@ import math
 import numbers
 from typing import Any
 
+from ..composite import one
 from ..dtypes import as_dtype, float32, is_number
 from ..out import takes_out
 from ..size import is_index
@@ -180,6 +181,7 @@ def norm(
 
 
 @takes_out
+@one("linalg_cond")
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number of matrices in a norm (PyTorch: ``torch.linalg.cond``)."""
     matrices("linalg.cond", A)
@@ -201,6 +203,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
 
 
 @takes_out
+@one("linalg_matrix_rank")
 def matrix_rank(
     A: Tensor,
     tol: Any = None,

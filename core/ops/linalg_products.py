@@ -5,7 +5,9 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
+from ..composite import one
 from ..dtypes import bfloat16, bool_, float16, float32
+from ..op import HALF
 from ..out import takes_out
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -40,8 +42,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
 
         return A.clone().copy_(eye(A.shape[-1], dtype=A.dtype, device=A.device))
     if n < 0:
-        square("linalg.matrix_power", A)
-        A, n = linalg_solve.inv(A), -n
+        A, n = _inverse_of_power(A), -n
     if n == 1:
         return A.clone()
     out: Any = None
@@ -52,6 +53,13 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         if n:
             A = matmul(A, A)
     return out
+
+
+@refusing
+@one("inverse")
+def _inverse_of_power(A: Tensor) -> Tensor:
+    square("linalg.matrix_power", A)
+    return linalg_solve.inv(A)
 
 
 @takes_out
@@ -142,6 +150,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 
 @takes_out
+@one("linalg_vecdot", amp=HALF)
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Products of vectors along a dimension (``torch.linalg.vecdot``); ``x`` is conjugated."""
     if x.dtype.category < float32.category:
@@ -190,6 +199,7 @@ def powers(x: Tensor, N: int | None) -> Tensor:
 
 
 @takes_out
+@one("linalg_tensorinv")
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse for ``tensordot(A, x, ind)`` (PyTorch: ``torch.linalg.tensorinv``)."""
     if not 0 < ind <= max(A.ndim, 1):
@@ -208,6 +218,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
 
 
 @takes_out
+@one("linalg_tensorsolve")
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     """The X of ``tensordot(A, X, X.ndim) = B`` (PyTorch: ``torch.linalg.tensorsolve``)."""
     if dims is not None:

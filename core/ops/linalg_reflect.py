@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import creation, modes
+from ..composite import one
 from ..out import takes_out
 from ..returned import returned
 from ..tensor import Tensor
@@ -60,6 +61,7 @@ def _reflected(x: Tensor, v: Tensor, factor: Tensor) -> Tensor:
 
 
 @takes_out
+@one("linalg_householder_product")
 def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     """The first columns of the product of reflections (``torch.linalg.householder_product``).
 
@@ -81,6 +83,7 @@ def householder_product(input: Tensor, tau: Tensor) -> Tensor:
 
 
 @takes_out
+@one()
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False
 ) -> Tensor:
@@ -106,6 +109,7 @@ def ormqr(
 
 
 @takes_out
+@one()
 def geqrf(input: Tensor) -> Any:
     """QR as reflections: R and, below its diagonal, their columns; and ``tau`` (``torch.geqrf``).
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import by_type
+from ..composite import one
 from ..dtypes import bool_, from_native
 from ..errors import RangeError, UnsupportedError
 from ..looking import answered, met
 from ..modes import current
 from ..op import EQUAL, HALF, WIDEST, op
 from ..out import takes_out
+from ..refusals import refusing
 from ..samples import shapes
 from ..tensor import Tensor
 from .arithmetic import factor
@@ -231,6 +233,7 @@ def checked_mv(name: str, mat: Tensor, vec: Tensor) -> None:
 
 
 @takes_out
+@one("mv")
 def _mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix and a vector (PyTorch: ``torch.mv``)."""
     checked_mv("mv", input, vec)
@@ -311,6 +314,13 @@ def expandable(x: Tensor, shape: tuple[int, ...]) -> None:
             )
 
 
+@refusing
+@one("matmul", amp=HALF)
+def _scalar_product(a: Tensor, b: Tensor) -> Tensor:
+    """``dot`` as a case of ``matmul``, which has another class."""
+    return _dot(a, b)
+
+
 def matmul(a: Any, b: Any) -> Any:
     """Matrix product with PyTorch's rules for every number of dimensions (``torch.matmul``)."""
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
@@ -328,7 +338,7 @@ def matmul(a: Any, b: Any) -> Any:
             f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D; use `*`"
         )
     if m == 1 and n == 1:
-        return _dot(a, b)
+        return _scalar_product(a, b)
     multipliable(a, b)
     if m == 2 and n == 1:
         return mv(a, b)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..composite import one
 from ..dtypes import from_native
 from ..errors import DtypeError, RangeError
 from ..op import op
@@ -123,6 +124,7 @@ _BETWEEN = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @takes_out
+@one()
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",
@@ -140,6 +142,7 @@ def quantile(
 
 
 @takes_out
+@one()
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
     interpolation: str = "linear",

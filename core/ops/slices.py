@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
 from ..errors import ArgumentError, DtypeError, RangeError
 from ..forms import inplace_composite
 from ..inplace import assign
@@ -57,6 +58,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
 
 
 @takes_out
+@one()
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Any:
     """``input`` with the slices of ``source`` in place of those that ``index`` names.
 

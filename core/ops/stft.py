@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import fft, sites
+from ..composite import one
 from ..refusals import refusing
 from ..tensor import Tensor
 from .complex import _view_as_complex, _view_as_real, is_complex
@@ -43,6 +44,7 @@ def _lengths(name: str, n_fft: int, hop: Any, win: Any) -> tuple[int, int]:
 
 
 @refusing
+@one()
 def stft(
     input: Tensor,
     n_fft: int,

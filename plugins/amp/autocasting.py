@@ -12,7 +12,7 @@ from anadrome.border import enclose, enclose_functions
 from anadrome.errors import BackendError
 from anadrome.modes import Scope, State, current, is_grad_enabled
 
-from .lists import AS_GIVEN
+from .lists import LISTS
 
 _HALVES = (ad.bfloat16, ad.float16)
 _CASTABLE = (*_HALVES, ad.float32)
@@ -32,20 +32,36 @@ class Region(Mode):
         self.device_type = device_type
         self.dtype = dtype
         self.casts = casts
-        self.as_given = AS_GIVEN.get(device_type, frozenset())
+        self.ops, self.composites = LISTS.get(device_type, ({}, {}))
 
     def intercept(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the op in the autocast dtype, in float32, in the widest type, or as it comes."""
-        kind = op.op.amp
-        if kind is None or op.op.name in self.as_given:
+        declared = op.op
+        kind = self.ops.get(declared.name, declared.amp)
+        if kind is None:
             return op(*args, **kwargs)
-        if kind is HALF:
-            to = self.dtype
-        elif kind is FULL:
-            to = ad.float32
-        else:
-            to = self._widest(args)
+        to = self._type_of(kind, args)
         return op(*[self._cast(a, to) if isinstance(a, Tensor) else a for a in args], **kwargs)
+
+    def takes(self, composite: Any) -> bool:
+        """Whether PyTorch's list for the device has the function, or none of what is inside."""
+        return composite.amp is not None or composite.name in self.composites
+
+    def taken(self, composite: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """As an op: its Tensors are cast, and what is inside runs in their type."""
+        kind = self.composites.get(composite.name, composite.amp)
+        if kind is None:
+            return composite(*args, **kwargs)
+        to = self._type_of(kind, (*args, *kwargs.values()))
+        return composite(
+            *[self._cast_all(a, to) for a in args],
+            **{name: self._cast_all(a, to) for name, a in kwargs.items()},
+        )
+
+    def _type_of(self, kind: Any, args: tuple[Any, ...]) -> ad.dtype:
+        if kind is HALF:
+            return self.dtype
+        return ad.float32 if kind is FULL else self._widest(args)
 
     def _eligible(self, x: Tensor) -> bool:
         """Whether autocast may change the type: not of float64, integers, or another device."""
@@ -57,9 +73,12 @@ class Region(Mode):
                 return ad.float32
         return self.dtype
 
-    def norms_in_float32(self, device_type: str) -> bool:
-        """As on PyTorch's list for GPUs, and not on that for the CPU."""
-        return device_type == self.device_type and device_type not in AS_GIVEN
+    def _cast_all(self, a: Any, to: ad.dtype) -> Any:
+        if isinstance(a, Tensor):
+            return self._cast(a, to)
+        if a.__class__ is list or a.__class__ is tuple:
+            return a.__class__([self._cast_all(x, to) for x in a])
+        return a
 
     def _cast(self, x: Tensor, to: ad.dtype) -> Tensor:
         if x.dtype is to or not self._eligible(x):
