@@ -73,3 +73,41 @@ def get_device_module(device: Any = None) -> Any:
             f"'{dtypes.shown_as}.{name}'."
         )
     return found
+
+
+def _there() -> None:
+    if not cuda.is_available():
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
+def _of_device(name: str) -> Any:
+    """A function of ``cuda``, which raises RuntimeError where there is no device."""
+
+    def function(device: Any = None) -> Any:
+        _there()
+        return getattr(cuda, name)(device)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``cuda.{name}`` (``torch.accelerator.{name}``)."
+    return function
+
+
+memory_allocated = _of_device("memory_allocated")
+max_memory_allocated = _of_device("max_memory_allocated")
+memory_reserved = _of_device("memory_reserved")
+max_memory_reserved = _of_device("max_memory_reserved")
+memory_stats = _of_device("memory_stats")
+reset_peak_memory_stats = _of_device("reset_peak_memory_stats")
+current_stream = _of_device("current_stream")
+
+
+def get_memory_info(device: Any = None) -> tuple[int, int]:
+    """How many bytes are free, and how many there are (``torch.accelerator.get_memory_info``)."""
+    _there()
+    return cuda.mem_get_info(device)
+
+
+def empty_cache() -> None:
+    """Give back memory that is kept for what comes (``torch.accelerator.empty_cache``)."""
+    _there()
+    cuda.empty_cache()

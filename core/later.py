@@ -23,6 +23,11 @@ _SWITCHES = ("cuda", "cudnn", "mps")
 _LIBRARIES = "cpu mkl mkldnn nnpack openmp opt_einsum quantized xnnpack"
 _DLPACK = ("from_dlpack", "to_dlpack")
 
+_CPU = (
+    "Event Stream StreamContext current_device current_stream device_count is_available "
+    "is_initialized set_device stream synchronize"
+)
+
 #: Functions of lists of Tensors; those of the second list only write.
 _EACH = (
     "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min cos cosh div erf erfc exp "
@@ -74,7 +79,11 @@ _HOMES = {
     "anadrome.nn._forms": (
         "alpha_dropout alpha_dropout_ batch_norm dropout dropout_ embedding feature_alpha_dropout "
         "feature_alpha_dropout_ feature_dropout feature_dropout_ group_norm instance_norm "
-        "layer_norm"
+        "layer_norm affine_grid_generator embedding_bag grid_sampler grid_sampler_2d "
+        "grid_sampler_3d"
+    ),
+    "anadrome.nn._fake_quantize": (
+        "fake_quantize_per_channel_affine fake_quantize_per_tensor_affine"
     ),
     "anadrome.nn._loss_forms": (
         "adaptive_max_pool1d binary_cross_entropy_with_logits constant_pad_nd "
@@ -161,6 +170,8 @@ def homes() -> dict[str, str]:
     out["autograd.forward_ad"] = "anadrome.autograd.forward_ad"
     out["orgqr"] = "anadrome.ops.linalg_reflect:householder_product"
     out["testing"] = "anadrome.testing"
+    out["utils.deterministic"] = "anadrome.utils.deterministic"
+    out.update({f"cpu.{name}": f"anadrome.places.cpu:{name}" for name in _CPU.split()})
     for module, names in _HOMES.items():
         out.update({name: f"{module}:{name}" for name in names.split()})
     return out

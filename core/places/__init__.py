@@ -8,12 +8,12 @@ nothing slower, for whoever does not ask.
 Reading order: ``table`` (which module stands for which), then those that are only places: ``jit``
 and ``annotations``, ``compiler`` and ``compiler_settings``, ``nothing`` (classes without
 instances) with ``fx`` and ``sharding``, ``extensions``, ``quantization``, ``private``,
-``hub``, ``onnx``, ``types``, ``multiprocessing`` and ``rpc``, ``trees``, ``reductions``,
-``flattening``, ``rebuilding`` (what pickles call), ``futures``, ``overrides``,
+``hub``, ``onnx``, ``types``, ``multiprocessing`` and ``rpc``, ``trees``, ``tree_paths``,
+``reductions``, ``flattening``, ``rebuilding`` (what pickles call), ``futures``, ``overrides``,
 ``dispatching``, ``environment``, ``functorch``, ``functorch_levels``, ``helpers``, ``build``,
-``absent`` (devices that cannot be there); ``library`` with ``schemas`` (ops that a program names)
-and ``aten`` (PyTorch's own),
-``scans``; ``missing`` (names that are nowhere, with what to write instead).
+``absent`` (devices that cannot be there), ``cpu``; ``library`` with ``schemas`` (ops that a
+program names) and ``aten`` (PyTorch's own), ``scans``; ``missing`` (names that are nowhere, with
+what to write instead).
 """
 
 from __future__ import annotations

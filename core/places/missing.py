@@ -29,8 +29,6 @@ NAMES = {
     "nn.intrinsic": QUANTIZED,
     "quantize_per_tensor": QUANTIZED,
     "quantize_per_channel": QUANTIZED,
-    "fake_quantize_per_tensor_affine": QUANTIZED,
-    "fake_quantize_per_channel_affine": QUANTIZED,
     "Tensor.dequantize": QUANTIZED,
     "sparse_csc_tensor": _SPARSE,
     "sparse_bsr_tensor": _SPARSE,

@@ -19,6 +19,7 @@ class Kind(NamedTuple):
 
     flatten_fn: Callable[[Any], tuple[list[Any], Context]]
     unflatten_fn: Callable[[Iterable[Any], Context], Any]
+    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Context]] | None = None
 
 
 class SequenceKey(NamedTuple):
@@ -29,6 +30,10 @@ class SequenceKey(NamedTuple):
     def __str__(self) -> str:
         return f"[{self.idx!r}]"
 
+    def get(self, parent: Any) -> Any:
+        """That child of ``parent``."""
+        return parent[self.idx]
+
 
 class MappingKey(NamedTuple):
     """Where a child of a dict is."""
@@ -37,6 +42,10 @@ class MappingKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.key!r}]"
+
+    def get(self, parent: Any) -> Any:
+        """That child of ``parent``."""
+        return parent[self.key]
 
 
 def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], Context]:
@@ -82,6 +91,13 @@ _NAMED = Kind(lambda d: (list(d), type(d)), lambda v, cls: cls(*v))
 SUPPORTED_NODES: dict[Any, Kind] = _KINDS
 _KINDS[namedtuple] = _NAMED
 
+#: The names of types in text, and what makes JSON of their contexts, and back.
+SERIALIZED: dict[Any, str] = {
+    cls: f"{cls.__module__}.{cls.__qualname__}"
+    for cls in (list, tuple, dict, OrderedDict, defaultdict, deque)
+}
+DUMPABLE: dict[Any, tuple[Any, Any]] = {}
+
 
 def _is_named(cls: type) -> bool:
     return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
@@ -104,16 +120,30 @@ def register_pytree_node(
     cls: type,
     flatten_fn: Callable[[Any], tuple[list[Any], Context]],
     unflatten_fn: Callable[[Iterable[Any], Context], Any],
-    **serialization: Any,
+    *,
+    serialized_type_name: str | None = None,
+    to_dumpable_context: Callable[[Context], Any] | None = None,
+    from_dumpable_context: Callable[[Any], Context] | None = None,
+    flatten_with_keys_fn: Callable[[Any], tuple[list[tuple[Any, Any]], Context]] | None = None,
 ) -> None:
     """From now on values of ``cls`` are taken apart.
 
     ``flatten_fn(value)`` returns the children and what else is needed; ``unflatten_fn(children,
-    that)`` the value again. Raises ValueError for a class that is known already.
+    that)`` the value again. ``flatten_with_keys_fn`` returns pairs of a key and a child, for paths;
+    the others are for ``treespec_dumps``. Raises ValueError for a class that is known already.
     """
     if cls in _KINDS:
         raise ValueError(f"{cls} is already registered as pytree node.")
-    _KINDS[cls] = Kind(flatten_fn, unflatten_fn)
+    if (to_dumpable_context is None) != (from_dumpable_context is None):
+        raise ValueError(
+            f"Both to_dumpable_context and from_dumpable_context for {cls} must be None or "
+            "registered."
+        )
+    _KINDS[cls] = Kind(flatten_fn, unflatten_fn, flatten_with_keys_fn)
+    if serialized_type_name is not None:
+        SERIALIZED[cls] = serialized_type_name
+    if to_dumpable_context is not None:
+        DUMPABLE[cls] = to_dumpable_context, from_dumpable_context
 
 
 _register_pytree_node = register_pytree_node
@@ -329,3 +359,22 @@ def tree_any_only(
 ) -> bool:
     """Whether ``pred`` is true of a leaf of these types."""
     return any(pred(x) for x in tree_iter(tree, is_leaf) if isinstance(x, kinds))
+
+
+# At the end: these need what is above, and programs look for all of it in one module.
+from .tree_paths import (  # noqa: F401
+    GetAttrKey,
+    is_namedtuple,
+    is_namedtuple_class,
+    is_namedtuple_instance,
+    key_get,
+    keystr,
+    tree_flatten_with_path,
+    tree_leaves_with_path,
+    tree_map_with_path,
+    treespec_dumps,
+    treespec_loads,
+    treespec_pprint,
+)
+
+PyTreeSpec = TreeSpec
