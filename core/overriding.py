@@ -14,6 +14,7 @@ Which functions are public in this sense, and as what they are reported, is told
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from . import modes
@@ -89,6 +90,34 @@ def relevant(args: Sequence[Any], keywords: dict[str, Any]) -> list[Any]:
 
 
 # -- asking them ----------------------------------------------------------------------------------
+#: The calls that are being asked about, where both libraries may be: a Tensor of PyTorch's, asked,
+#: makes the same call again, and switches off only PyTorch's own asking; and so do ours there.
+_asked: ContextVar[tuple[Any, ...]] = ContextVar("asked", default=())
+
+
+class _asking:
+    """Inside somebody is asked about this call."""
+
+    __slots__ = ("call", "token")
+
+    def __init__(self, public: Any, args: tuple[Any, ...]) -> None:
+        self.call = (public, args)
+
+    def __enter__(self) -> None:
+        self.token = _asked.set((*_asked.get(), self.call))
+
+    def __exit__(self, *exc: object) -> None:
+        _asked.reset(self.token)
+
+
+def _again(public: Any, args: tuple[Any, ...]) -> bool:
+    """Whether somebody is being asked about this call already."""
+    return any(
+        public is p and len(args) == len(a) and all(v is w for v, w in zip(args, a))
+        for p, a in _asked.get()
+    )
+
+
 def ask(
     public: Any, found: list[Any], args: tuple[Any, ...], keywords: dict[str, Any] | None
 ) -> Any:
@@ -110,7 +139,11 @@ def ask(
         if result is not NotImplemented:
             return result
     for value in found:
-        result = value.__torch_function__(*given)
+        if isinstance(value, Tensor):
+            result = value.__torch_function__(*given)
+        else:
+            with _asking(public, args):
+                result = value.__torch_function__(*given)
         if result is not NotImplemented:
             return result
     raise ArgumentError(_unanswered(public, types, active))
@@ -138,7 +171,7 @@ def looked_at(
     """A call of a public function whose arguments are not all of classes known as plain."""
     on, active = current().functions
     found = relevant(args, keywords) if on else []
-    if not (found or active):
+    if not (found or active) or (found and _again(public, args)):
         return original(*args, **keywords)
     return ask(public, found, args, keywords or None)
 
@@ -149,8 +182,13 @@ def operator_looked_at(
     """The same for an operator of two: Python asks the other one where this one cannot."""
     on, active = current().functions
     found = relevant(args, keywords) if on else []
-    if not (found or active):
-        return original(*args, **keywords)
+    if not (found or active) or (found and _again(public, args)):
+        try:
+            return original(*args, **keywords)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise
+            return NotImplemented  # arguments that do not fit it, as in PyTorch
     try:
         return ask(public, found, args, keywords or None)
     except TypeError:
@@ -163,7 +201,7 @@ def making_looked_at(
     """The same for what makes Tensors of numbers: modes see it, and objects that are no Tensors."""
     on, active = current().functions
     found = [v for v in relevant(args, keywords) if not isinstance(v, Tensor)] if on else []
-    if not (found or active):
+    if not (found or active) or (found and _again(public, args)):
         return original(*args, **keywords)
     return ask(public, found, args, keywords or None)
 
@@ -187,9 +225,9 @@ def _of_tensor(
     Classes that override it call it with ``super()``. NotImplemented beside classes from which this
     one is not derived.
     """
-    if not all(issubclass(cls, t) for t in types):
+    if not all(issubclass(cls, t) for t in types) or _again(func, args):
         return NotImplemented
-    with off():
+    with off(), _asking(func, args):
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__self__", None) is _GRADIENT:
             return result

@@ -247,6 +247,12 @@ def test_a_scan_with_a_function(length: int, reverse: bool, mode: str) -> None:
         assert ours.tolist() == [pytest.approx(row, abs=1e-12) for row in theirs.tolist()]
 
 
+def test_the_package_of_the_scan_keeps_its_function() -> None:
+    for L in (ad, torch):
+        of(L, "_higher_order_ops.associative_scan")
+        assert callable(of(L, "_higher_order_ops").associative_scan)
+
+
 def test_a_scan_over_different_lengths_is_refused() -> None:
     scan = of(ad, "_higher_order_ops.associative_scan").associative_scan
     with pytest.raises(ValueError, match="same length along dim 0"):

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .missing import advice
-from .table import FILES, MODULES
+from .table import FILES, HIDDEN, MODULES
 
 __all__ = ["FILES", "MODULES", "package_of"]
 
@@ -50,6 +50,11 @@ class Place(types.ModuleType):
             return getattr(target, name)
         except AttributeError:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system sets each submodule behind its import.
+        if not (isinstance(value, Place) and value.__name__.partition(".")[2] in HIDDEN):
+            super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         return dir(self.__dict__["_target"])

@@ -42,6 +42,9 @@ FILES = {
 }
 FILES["functional"] = "anadrome"
 
+#: Modules whose package has a function of that name, and keeps it when the module is imported.
+HIDDEN = {"_higher_order_ops.associative_scan"}
+
 #: Modules that are only places, and the module with their names.
 MODULES = {
     "_C": "anadrome.places.private",
