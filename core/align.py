@@ -35,7 +35,11 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is not None:
             kinds.append((dtypes.of_python(v), 0))
     target = dtypes.result_type(kinds)
-    if op.dtype is EQUAL and any(kind is not target for kind, rank in kinds if rank == 2):
+    if op.dtype is EQUAL and any(
+        kind is not target
+        for name, (kind, rank) in zip(_given(op, values), kinds)
+        if rank == 2 or (rank and name in op.only_tensors)
+    ):
         found = " and ".join(dict.fromkeys(kind.name for kind, rank in kinds if rank))
         raise DtypeError(
             f"{op.name}(): expected all tensors to have the same dtype, but got {found}; cast one "
@@ -63,6 +67,10 @@ def align(op: Op, values: Any) -> list[Any]:
                 )
             out.append(_operand(v, native, cls, [u.dtype for u in values if u.__class__ is cls]))
     return out
+
+
+def _given(op: Op, values: Any) -> list[str]:
+    return [name for name, v in zip(op.inputs, values) if v is not None]
 
 
 def admitted(op: Op, array: Any) -> Any:
@@ -150,6 +158,8 @@ def _moved(op: Op, value: Any, cls: type, values: Any) -> Any:
     if value.__class__ in backend.scalar_types:  # a number, as in PyTorch
         scalar: Any = value
         number = scalar.item()
+        if number.__class__ is bool:  # PyTorch's numbers know no bool of NumPy's
+            return float(number)
         return number if number.__class__ in NUMBERS else float(number)
     other = by_type[value.__class__]  # raises, naming the class, if it is no array
     if value.ndim == 0:

@@ -8,7 +8,7 @@ from . import backend as backends
 from . import dtypes, sites
 from .device import device as Device
 from .errors import DomainError
-from .making import creates, finished, like, number, shape_of, uniform_array, uniform_like
+from .making import creates, finished, like, number, uniform_array, uniform_like
 from .ranges import arange as arange
 from .ranges import linspace as linspace
 from .ranges import logspace as logspace
@@ -206,34 +206,6 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 @refusing
-def asarray(
-    obj: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    copy: bool | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """A Tensor of anything that holds numbers, sharing memory where it can (``torch.asarray``).
-
-    ``copy=True`` copies in any case, ``copy=False`` raises where a copy would be needed.
-    """
-    if not isinstance(obj, Tensor) and hasattr(obj, "__dlpack__") and type(obj) not in (
-        backends.by_type
-    ):  # fmt: skip
-        from .exchange import from_dlpack
-
-        obj = from_dlpack(obj)
-    out = as_tensor(obj, dtype, device)
-    shared = getattr(obj, "_data", obj) is out._data
-    if copy and shared:
-        out = wrap(out._backend.asarray(out._data))
-    if copy is False and not shared:
-        raise ValueError("can't alias the given object: its values would have to be copied")
-    return finished(out, requires_grad and not out.requires_grad)
-
-
-@refusing
 def from_numpy(array: Any) -> Tensor:
     """A Tensor that shares the memory of a NumPy array (``torch.from_numpy``)."""
     backend = backends.get("numpy")
@@ -397,4 +369,3 @@ def _install() -> None:
 
 
 _install()
-_finish, _shape = finished, shape_of

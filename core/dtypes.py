@@ -278,7 +278,8 @@ def of_python(value: Any) -> dtype:
     if isinstance(value, complex):
         return complex128 if _default is float64 else complex64
     if getattr(value, "size", 0) == 1 and hasattr(value, "item"):  # NumPy's
-        return of_python(value.item())
+        number = value.item()  # a bool of NumPy's is a float to PyTorch
+        return _default if isinstance(number, bool) else of_python(number)
     raise TypeError(f"expected a number, got {type(value).__name__}")
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from . import backend as backends
 from . import dtypes
 from .border import enclose_functions
+from .creation import as_tensor
 from .errors import DeviceError
 from .making import creates, finished
 from .refusals import refusing
+from .switches import truth
 from .tensor import Tensor, wrap
 
 #: DLPack's numbers of the device types that backends serve.
@@ -88,6 +90,37 @@ def frombuffer(
     native = backend.dtype(dtypes.as_dtype(dtype))
     array = backend.xp.frombuffer(buffer, dtype=native, count=count, offset=offset)
     return finished(wrap(array), requires_grad)
+
+
+@refusing
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool | None = None,
+) -> Tensor:
+    """A Tensor of anything that holds numbers, sharing memory where it can (``torch.asarray``).
+
+    ``copy=True`` copies in any case, ``copy=False`` raises where a copy would be needed. A Tensor
+    keeps its gradient, unless ``requires_grad=False`` is given.
+    """
+    if not isinstance(obj, Tensor) and hasattr(obj, "__dlpack__") and type(obj) not in (
+        backends.by_type
+    ):  # fmt: skip
+        obj = from_dlpack(obj)
+    out = as_tensor(obj, dtype, device)
+    shared = getattr(obj, "_data", obj) is out._data
+    if copy and shared:
+        out = out.clone()
+    if copy is False and not shared:
+        raise ValueError("can't alias the given object: its values would have to be copied")
+    if requires_grad is None or out.requires_grad is truth(
+        requires_grad, "asarray", "requires_grad"
+    ):
+        return out
+    return out.detach() if out.requires_grad else out.requires_grad_()
 
 
 @refusing

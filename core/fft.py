@@ -15,7 +15,7 @@ from . import creation
 from .composite import one
 from .dtypes import as_dtype, bfloat16, float16, float32, get_default_dtype
 from .errors import ArgumentError, DtypeError
-from .making import creates, number
+from .making import creates, finished, number
 from .ops import spectral
 from .ops.arranging import roll
 from .ops.reduce import as_dim, axis_of, whole
@@ -340,7 +340,7 @@ def fftfreq(
     kind, step = _steps("fftfreq", n, d, dtype)
     rising = creation.arange(n, dtype=kind, device=device)
     out = rising.where(rising < (n + 1) // 2, rising - n) * step
-    return out.requires_grad_(requires_grad)
+    return finished(out, requires_grad)
 
 
 @creates
@@ -350,7 +350,7 @@ def rfftfreq(
     """The frequencies of ``rfft``'s values (PyTorch: ``torch.fft.rfftfreq``)."""
     kind, step = _steps("rfftfreq", n, d, dtype)
     out = creation.arange(n // 2 + 1, dtype=kind, device=device) * step
-    return out.requires_grad_(requires_grad)
+    return finished(out, requires_grad)
 
 
 @refusing

@@ -169,6 +169,8 @@ def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 of probability ``p`` (a number, or a Tensor of each one's), else 0."""
     if isinstance(p, Tensor):
+        if not self.numel():
+            return self
         values = bernoulli(p.detach().expand(tuple(self.shape)), generator=generator)
         return _filled(self, values)
     if not 0 <= p <= 1:

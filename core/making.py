@@ -18,6 +18,7 @@ from .layouts import accept
 from .looking import met
 from .modes import current
 from .out import into
+from .switches import truth
 from .tensor import Tensor, wrap
 
 
@@ -62,7 +63,9 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def finished(out: Tensor, requires_grad: bool) -> Tensor:
     """A new Tensor, asked for a gradient or not."""
-    return out.requires_grad_() if requires_grad else out
+    if requires_grad is False or not truth(requires_grad, "requires_grad_", "requires_grad"):
+        return out
+    return out.requires_grad_()
 
 
 def shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -139,7 +142,8 @@ def number(value: Any, name: str) -> Any:
             )
         return value.item()
     if hasattr(value, "item") and not isinstance(value, type):  # a number of NumPy's
-        return value.item()
+        found = value.item()
+        return float(found) if found.__class__ is bool else found  # as in an op's operands
     return value
 
 

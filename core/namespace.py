@@ -12,7 +12,6 @@ from . import filling
 from .creation import (
     arange,
     as_tensor,
-    asarray,
     empty,
     empty_like,
     eye,
@@ -29,7 +28,7 @@ from .creation import (
     zeros_like,
 )
 from .dtypes import can_cast, cdouble, cfloat
-from .exchange import from_dlpack
+from .exchange import asarray, from_dlpack
 from .facts import (
     get_device,
     is_floating_point,

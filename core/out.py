@@ -8,6 +8,7 @@ given the result's shape.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,9 @@ _EXACT = """
 """
 EXACT = frozenset(_EXACT.split())
 
+#: PyTorch's types of masks; ``any`` and ``all`` write either.
+_MASKS = {"bool", "uint8"}
+
 
 def into(out: Any, result: Any, name: str) -> Any:
     """Write ``result`` into ``out`` (or a tuple of them into a tuple) and return ``out``.
@@ -58,6 +62,8 @@ def into(out: Any, result: Any, name: str) -> Any:
             "but one of the arguments requires grad; leave out= away, or write under "
             "`with anadrome.no_grad():`"
         )
+    if name in ("any", "all") and {result.dtype.name, out.dtype.name} <= _MASKS:
+        result = result.to(out.dtype)
     if result.dtype is not out.dtype and name in EXACT:
         raise DtypeError(
             f"Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} "
@@ -106,12 +112,12 @@ def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
         function.__name__, function.__name__.removesuffix("_form").lstrip("_")
     )
     takes = function.__code__.co_varnames[: function.__code__.co_argcount]
-    in_place = takes.index("inplace") if "inplace" in takes else len(takes)
+    in_place = takes.index("inplace") if "inplace" in takes else sys.maxsize
     composite = announced(function)
 
     @functools.wraps(function)
     def call(*args: Any, out: Any = None, **keywords: Any) -> Any:
-        if out is not None and (keywords.get("inplace") or any(args[in_place : in_place + 1])):
+        if out is not None and (keywords.get("inplace") or any(args[in_place:][:1])):
             raise TypeError(f"{name}(): give `inplace=True` or `out=`, not both")
         if out is not None and isinstance(out, Tensor) and name in _COMPUTED_IN_TYPE_OF_OUT:
             if keywords.get("dtype") is None:

@@ -11,6 +11,7 @@ from .calls import as_operator
 from .errors import ArgumentError, DtypeError
 from .forms import inplace_composite
 from .inplace import inplace_form
+from .making import number
 from .op import table
 from .operators import declining
 from .ops import arithmetic, elementary, elementwise, pairs, special
@@ -31,7 +32,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     """
     low, high = isinstance(min, Tensor), isinstance(max, Tensor)
     if min.__class__ not in _BOUNDS or max.__class__ not in _BOUNDS:
-        _check_bounds(min=min, max=max)
+        min, max = _bound("min", min), _bound("max", max)
     if not (low or high):
         return arithmetic.clamp(input, min=min, max=max, out=out)
     if low and not high and max is not None:
@@ -48,13 +49,15 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
 _BOUNDS = frozenset((type(None), Tensor, *NUMBERS))
 
 
-def _check_bounds(**bounds: Any) -> None:
-    """Bounds of further classes: an array library's numbers, and subclasses of Tensor."""
-    for name, bound in bounds.items():
-        if not (bound is None or isinstance(bound, (Tensor, *NUMBERS)) or hasattr(bound, "dtype")):
-            raise ArgumentError(
-                f"clamp(): argument '{name}' must be Tensor or Number, not {type(bound).__name__}"
-            )
+def _bound(name: str, bound: Any) -> Any:
+    """A bound of further classes: an array library's number, or a subclass of Tensor."""
+    if bound is None or isinstance(bound, (Tensor, *NUMBERS)):
+        return bound
+    if not hasattr(bound, "dtype"):
+        raise ArgumentError(
+            f"clamp(): argument '{name}' must be Tensor or Number, not {type(bound).__name__}"
+        )
+    return bound if getattr(bound, "ndim", 0) else number(bound, name)
 
 
 @refusing

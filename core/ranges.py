@@ -9,7 +9,7 @@ from typing import Any
 from . import backend as backends
 from . import dtypes
 from .device import device as Device
-from .errors import DomainError
+from .errors import DomainError, UnsupportedError
 from .making import creates, finished, number
 from .refusals import refusing
 from .tensor import Tensor, wrap
@@ -53,6 +53,12 @@ def arange(
             f"upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}"
         )
     backend = backends.for_device(device)
+    if kind.is_complex:
+        place = "cpu" if device is None else Device(device).type
+        raise UnsupportedError(
+            f"\"arange_{place}\" not implemented for '{dtypes.LEGACY[kind.name]}'; write a real "
+            "dtype, and `.to(...)` behind it"
+        )
     native = backend.dtype(kind)
     with backend.placed(None if device is None else Device(device)):
         if kind.is_floating_point:

@@ -16,10 +16,12 @@ from .border import enclose_functions
 from .creation import as_tensor, zeros
 from .layouts import layout
 from .legacy import made
+from .making import finished
 from .namespace import addmm as _addmm
 from .namespace import mm as _mm
 from .namespace import repeat_interleave, stack, where
 from .namespace import sum as _sum
+from .switches import truth
 from .tensor import Tensor
 
 sparse_coo = layout("sparse_coo")
@@ -48,13 +50,14 @@ def sparse_coo_tensor(
     tensor([[0., 0., 3.],
             [9., 0., 0.]])
     """
+    asked = truth(requires_grad, "sparse_coo_tensor", "requires_grad")
     if values is None:  # a size alone: all zeros
         if (indices is None) == (size is None):
             raise TypeError("sparse_coo_tensor() takes indices and values, or a size alone")
         indices = size if indices is None else indices
         if isinstance(indices, Tensor) and indices.dtype.category != 1:
             raise TypeError(f"a size is made of integers, not of {indices.dtype.name}")
-        return zeros(indices, dtype=dtype, device=device, requires_grad=requires_grad)
+        return zeros(indices, dtype=dtype, device=device, requires_grad=asked)
     held = as_tensor(values, dtype=dtype, device=device)
     places = as_tensor(indices, dtype=dtypes.int64, device=held.device)
     if places.ndim != 2:
@@ -79,7 +82,7 @@ def sparse_coo_tensor(
     )
     empty = zeros(tuple(size), dtype=held.dtype, device=held.device)
     out = empty.index_put(tuple(places.unbind(0)), held, accumulate=True)
-    return out.detach().requires_grad_() if requires_grad else out
+    return finished(out.detach() if asked else out, asked)
 
 
 def sparse_csr_tensor(

@@ -61,7 +61,9 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
         return kept
 
     def writing(self, tensor: Tensor) -> None:
-        """Copy what was saved of this memory, and is not a copy yet."""
+        """Copy what was saved of this memory, and is not a copy yet; TypeError for no Tensor."""
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"writing() takes a Tensor, not {type(tensor).__name__}")
         for kept in self._kept.pop(id(tensor._shared_writes()), ()):
             data = kept.value._data
             kept.value = wrap(kept.value._backend.asarray(data))

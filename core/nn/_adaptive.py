@@ -8,7 +8,7 @@ from typing import Any
 from .. import creation
 from ..composite import one
 from ..dtypes import int64
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..ops import picking, pool
 from ..ops.convolve import size_of
 from ..ops.reduce import whole as whole_number
@@ -115,7 +115,12 @@ def _prepared(
     n: int, what: str, input: Tensor, output_size: Any
 ) -> tuple[Tensor, bool, tuple[int, ...]]:
     x, whole = batched(n, what, input)
-    values = (output_size,) * n if is_index(output_size) or output_size is None else None
+    if output_size is None or (n == 1 and not is_index(output_size) and None in output_size):
+        raise ArgumentError(
+            f"{what}(): argument 'output_size' must be numbers, not None; of several dimensions "
+            "each may be None, which keeps it"
+        )
+    values = (output_size,) * n if is_index(output_size) else None
     values = tuple(output_size) if values is None else values
     values = tuple(v if v is None else whole_number(v, "output_size") for v in values)
     if len(values) != n:

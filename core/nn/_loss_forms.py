@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..ops.shape import broadcast_shapes
 from ..refusals import refusing
 from ..tensor import Tensor
 from . import functional as F
@@ -34,6 +35,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """``nn.functional.binary_cross_entropy_with_logits``."""
     how = _reduction("binary_cross_entropy_with_logits", reduction)
+    if input.shape != target.shape == broadcast_shapes(input.shape, target.shape):
+        input = input.expand(target.shape)  # which the form with words refuses
     return F.binary_cross_entropy_with_logits(
         input, target, weight, reduction=how, pos_weight=pos_weight
     )

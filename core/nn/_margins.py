@@ -7,7 +7,7 @@ from typing import Any
 
 from ..composite import one
 from ..creation import arange
-from ..errors import DtypeError, RangeError, ShapeError
+from ..errors import ArgumentError, DtypeError, RangeError, ShapeError
 from ..modes import no_grad
 from ..op import FULL
 from ..ops.activation import floating, logsigmoid, relu, softplus
@@ -39,6 +39,10 @@ def hinge_embedding_loss(
     >>> ad.nn.functional.hinge_embedding_loss(apart, pair, reduction="none")
     tensor([0.5000, 0.7500])
     """
+    if not isinstance(target, Tensor):
+        raise ArgumentError(
+            f"hinge_embedding_loss(): argument 'target' must be Tensor, not {type(target).__name__}"
+        )
     reduction = reduction_of(size_average, reduce, reduction)
     apart = where(target != 1, (margin - input).clamp(min=0), 0)
     return reduced(apart + where(target != -1, input, 0), reduction)

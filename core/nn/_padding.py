@@ -8,6 +8,7 @@ from typing import Any
 from ..composite import one
 from ..dtypes import is_number
 from ..errors import ShapeError
+from ..ops.reduce import whole
 from ..ops.resample import Taps, listed, resample
 from ..ops.shape import pad_constant
 from ..refusals import refusing
@@ -27,7 +28,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     >>> ad.nn.functional.pad(ad.ones(2), (1, 2))
     tensor([0., 1., 1., 0., 0.])
     """
-    sides = tuple(int(n) for n in pad)
+    sides = tuple(n if n.__class__ is int else whole(n, "pad") for n in pad)
     ndim = input.ndim
     if len(sides) % 2:
         raise ShapeError(

@@ -64,8 +64,10 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
         raise RuntimeError(f"range of [{low}, {high}] is not finite")
     if low > high:
         raise RuntimeError("max must be larger than min")
-    inside = (x >= low) & (x <= high)
-    place = where(inside, (x - low) / (high - low) * bins, 0.0).long().clamp(0, bins - 1)
+    # In the element type and in this order, as PyTorch: rounding decides at the parts' borders.
+    first, last = (x.new_full((), edge) for edge in (low, high))
+    inside = (x >= first) & (x <= last)
+    place = where(inside, (x - first) * bins / (last - first), 0.0).long().clamp(0, bins - 1)
     if not x.numel():
         return x.new_zeros((bins,))
     return scatter_into(inside.to(input.dtype), place, dim=0, shape=(bins,))

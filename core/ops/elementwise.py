@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from ..dtypes import bool_, finfo, from_native, is_number
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DomainError
 from ..numerics.errorfunction import erf_composed
 from ..op import FLOAT, FULL, KEEP, NONE, ZERO, op
 from ..samples import Arr, call, unary
@@ -115,6 +115,8 @@ def _sign(xp: Any, x: Any) -> Any:
 
 
 def _rounded(xp: Any, x: Any, decimals: int) -> Any:
+    if not -(2**63) <= decimals < 2**63:
+        raise DomainError(f"round(): decimals is a number of 64 bits, not {decimals}")
     step = 10.0**decimals if decimals < 309 else math.inf
     return xp.round(x * step) / step
 

@@ -19,6 +19,11 @@ from .sorting import searchsorted
 Histogram = returned("histogram", "hist", "bin_edges")
 Histogramdd = returned("histogramdd", "hist", "bin_edges")
 
+_WEIGHT = (
+    "torch.histogramdd: if weight tensor is provided it should have the same shape as the input "
+    "tensor excluding its innermost dimension, not {}"
+)
+
 
 @takes_out
 def histogram(
@@ -41,10 +46,7 @@ def histogram(
         None if weight is None else weight.reshape((-1,)), density,
     )  # fmt: skip
     if weight is not None and weight.shape != input.shape:
-        raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
-            f"input tensor excluding its innermost dimension, not {tuple(weight.shape)}"
-        )
+        raise ShapeError(_WEIGHT.format(tuple(weight.shape)))
     return Histogram(found[0], found[1][0])
 
 
@@ -69,6 +71,8 @@ def histogramdd(
             f"{len(parts)} and {n}"
         )
     edges = None if range is None else [float(v) for v in range]
+    if weight is not None and weight.shape != input.shape[:-1]:
+        raise ShapeError(_WEIGHT.format(tuple(weight.shape)))
     flat = None if weight is None else weight.reshape((-1,))
     hist, found = _counted("histogramdd", input.reshape((-1, n)), parts, edges, flat, density)
     return Histogramdd(hist, tuple(found))

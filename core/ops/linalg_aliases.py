@@ -13,6 +13,7 @@ from ..returned import returned
 from ..tensor import Tensor
 from . import linalg_factor, linalg_solve
 from .complex import _conj, is_complex
+from .convert import fill
 from .linalg_checks import matrices, square
 from .linalg_lu import lu_factor_ex
 from .linalg_lu import lu_solve as solve_factored
@@ -145,4 +146,7 @@ def triangular_solve(
     out = linalg.solve_triangular(
         given, b, upper=upper is not transpose, unitriangular=unitriangular
     )
-    return TriangularSolve(out, A.expand(*out.shape[:-2], *A.shape[-2:]).clone())
+    copied = A.expand(*out.shape[:-2], *A.shape[-2:]).clone()
+    if b.requires_grad and not copied.requires_grad:  # one node of PyTorch's makes both
+        copied = copied + fill(b.sum(), value=0.0)
+    return TriangularSolve(out, copied)

@@ -101,7 +101,7 @@ def pinv(
         raise TypeError("linalg.pinv takes rcond alone, or atol and rtol")
     rtol = rcond if rtol is None else rtol
     for name, least in (("atol", atol), ("rtol", rtol)):
-        if least is not None and not is_number(least):
+        if least is not None and (isinstance(least, complex) or not is_number(least)):
             raise TypeError(
                 f"linalg_pinv(): argument '{name}' must be float, not {type(least).__name__}"
             )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..forms import inplace_composite
 from ..numerics.errorfunction import erfc_composed, erfcx_composed, erfinv_composed, ndtri_composed
 from ..numerics.gamma import digamma_composed, lgamma_composed, polygamma_composed, zeta_composed
 from ..op import FLOAT, FULL, MISSING, op
+from ..out import takes_out
 from ..samples import Arr, call, each, unary
+from ..tensor import Tensor
 from .arithmetic import where
 from .reduce import whole
 
@@ -61,11 +64,11 @@ entr = op("entr", lambda xp, x: _entropy(xp, x),
           samples=unary(0.2, 3))
 sinc = op("sinc", lambda xp, x: _sinc(xp, x), x=lambda g, x: _sinc_rule(g, x),
           dtype=FLOAT, samples=unary(0.1, 2), inplace=True)
-logit = op("logit", lambda xp, x, *, eps=None: _logit(xp, x, eps),
-           x=lambda g, x, eps: _logit_rule(g, x, eps),
-           dtype=FLOAT, inplace=True,
-           refuses=("complex",),
-           samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
+logit_op = op("logit", lambda xp, x, *, eps=None: _logit(xp, x, eps),
+              x=lambda g, x, eps: _logit_rule(g, x, eps),
+              dtype=FLOAT, method=False,
+              refuses=("complex",),
+              samples=unary(0.1, 0.9) + each("3", {"eps": 0.2}))
 xlogy = op("xlogy", lambda xp, a, b: _xlogy(xp, xp.log, *_arrays(xp, a, b)),
            a=lambda g, a, b: where((a == 0.0) & (b <= 0.0), 0.0, xlogy(g, b)),
            b=lambda g, a, b: g * a / b, dtype=FLOAT, inplace=True,
@@ -107,19 +110,41 @@ def _sinc_rule(g: Any, x: Any) -> Any:
     return where(flat, 0.0, g * slope)
 
 
-def _logit(xp: Any, x: Any, eps: float | None) -> Any:
+@takes_out
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(input / (1 - input))`` (PyTorch: ``torch.logit``).
+
+    ``eps``: values are brought to [eps, 1 - eps] first; both bounds are numbers of the type.
+
+    >>> import anadrome as ad
+    >>> ad.logit(ad.tensor([0.5, 2.0]), eps=0.25)
+    tensor([0.0000, 1.0986])
+    """
+    bounds: Any = eps
+    if eps is not None and isinstance(input, Tensor) and input.dtype.itemsize == 2:
+        low = input.new_tensor(float(eps)).item()  # the op itself is computed in float32
+        bounds = (low, input.new_tensor(1.0 - low).item())
+    return logit_op(input, eps=bounds)
+
+
+def _bounds(eps: Any) -> tuple[float, float]:
+    return eps if isinstance(eps, tuple) else (float(eps), 1.0 - float(eps))
+
+
+def _logit(xp: Any, x: Any, eps: Any) -> Any:
     if eps is not None:
-        low = float(eps)
-        high = 1.0 - low  # of a half and more the lower bound comes first; NaN bounds nothing
+        low, high = _bounds(eps)
+        # Of a half and more the lower bound comes first; NaN bounds nothing.
         x = xp.where(x < low, low, xp.where(x > high, high, x))
     return xp.log(x / (1.0 - x))
 
 
-def _logit_rule(g: Any, x: Any, eps: float | None) -> Any:
+def _logit_rule(g: Any, x: Any, eps: Any) -> Any:
     slope = g / ((x + 0.0) * (1.0 - x))  # of minus zero as of zero
-    if eps is None or eps < 0.0:
+    if eps is None or _bounds(eps)[0] < 0.0:
         return where((x >= 0.0) & (x <= 1.0), slope, math.nan)
-    return where((x < eps) | (x > 1.0 - eps), 0.0, slope)
+    low, high = _bounds(eps)
+    return where((x < low) | (x > high), 0.0, slope)
 
 
 def _arrays(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
@@ -133,6 +158,9 @@ def _xlogy(xp: Any, log: Any, a: Any, b: Any) -> Any:
     out = xp.where(a == 0.0, 0.0, a * log(b))
     return xp.where(xp.isnan(b), b + a, out)
 
+
+Tensor.logit = logit  # type: ignore[attr-defined]
+Tensor.logit_ = inplace_composite(logit)  # type: ignore[attr-defined]
 
 # At the end: these need `where`, whose module needs others of them.
 from .elementwise import cos, exp, log, sin

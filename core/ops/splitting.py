@@ -143,8 +143,16 @@ def tensor_split(
     return _pieces(input, list(zip([0, *cuts], [*cuts, n])), axis)
 
 
-def _split_along(name: str, x: Tensor, what: Any, axis: int, least: int) -> tuple[Tensor, ...]:
-    if isinstance(what, (str, bytes, dict, set)):
+def _split_along(
+    name: str, x: Tensor, given: tuple[Any, ...], sections: Any, indices: Any, axis: int, least: int
+) -> tuple[Tensor, ...]:
+    named = [v for v in (sections, indices) if v is not None]
+    if bool(given) + len(named) != 1:
+        raise TypeError(f"{name}() takes a number of sections, or indices")
+    what: Any = given if len(given) > 1 else given[0] if given else named[0]
+    several = isinstance(what, (list, tuple)) or getattr(what, "ndim", 0) > 0
+    misnamed = bool(named) and several is (sections is not None)
+    if misnamed or isinstance(what, (bool, str, bytes, dict, set)):
         kind = type(what).__name__
         raise TypeError(f"{name}() takes a number of sections, or indices, not {kind}")
     if x.ndim < least:
@@ -161,22 +169,35 @@ def _split_along(name: str, x: Tensor, what: Any, axis: int, least: int) -> tupl
 
 
 @refusing
-def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
-    """Split along the second dimension, or the only one (PyTorch: ``torch.hsplit``)."""
+def hsplit(
+    input: Tensor, *indices_or_sections: Any, sections: Any = None, indices: Any = None
+) -> tuple[Tensor, ...]:
+    """Split along the second dimension, or the only one (PyTorch: ``torch.hsplit``).
+
+    ``indices`` may be given one by one, too.
+
+    >>> import anadrome as ad
+    >>> [p.tolist() for p in ad.arange(4).hsplit(1, 2)]
+    [[0], [1], [2, 3]]
+    """
     axis = 0 if input.ndim == 1 else 1
-    return _split_along("hsplit", input, indices_or_sections, axis, 1)
+    return _split_along("hsplit", input, indices_or_sections, sections, indices, axis, 1)
 
 
 @refusing
-def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def vsplit(
+    input: Tensor, *indices_or_sections: Any, sections: Any = None, indices: Any = None
+) -> tuple[Tensor, ...]:
     """Split along the first dimension of two or more (PyTorch: ``torch.vsplit``)."""
-    return _split_along("vsplit", input, indices_or_sections, 0, 2)
+    return _split_along("vsplit", input, indices_or_sections, sections, indices, 0, 2)
 
 
 @refusing
-def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def dsplit(
+    input: Tensor, *indices_or_sections: Any, sections: Any = None, indices: Any = None
+) -> tuple[Tensor, ...]:
     """Split along the third dimension (PyTorch: ``torch.dsplit``)."""
-    return _split_along("dsplit", input, indices_or_sections, 2, 3)
+    return _split_along("dsplit", input, indices_or_sections, sections, indices, 2, 3)
 
 
 def _install() -> None:

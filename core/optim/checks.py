@@ -8,8 +8,8 @@ from ..errors import DomainError
 from ..tensor import Tensor
 from .optimizer import check_flags, check_one_element
 
-__all__ = ["check_betas", "check_flags", "check_not_negative", "check_one_element", "check_rate",
-           "check_real"]  # fmt: skip
+__all__ = ["check_betas", "check_flags", "check_not_negative", "check_one_element", "check_pair",
+           "check_rate", "check_real"]  # fmt: skip
 
 
 def check_rate(lr: Any, foreach: Any = False, capturable: Any = False) -> None:
@@ -28,9 +28,16 @@ def check_not_negative(name: str, value: Any) -> None:
 
 def check_betas(betas: Any) -> None:
     """Both in [0, 1)."""
-    for i, beta in enumerate(betas):
+    check_pair("betas", betas)
+    for i, beta in enumerate(betas[:2]):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def check_pair(name: str, values: Any) -> None:
+    """Two numbers, or more, of which the first two count."""
+    if len(values) < 2:
+        raise IndexError(f"{name} are two numbers, not {values!r}")
 
 
 def check_real(optimizer: Any, p: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from anadrome import Tensor
 from anadrome.optim import FlatOptimizer
-from anadrome.optim.optimizer import check_flags, check_one_element
+from anadrome.optim.checks import check_flags, check_one_element, check_pair
 
 from .rule import adam_update
 
@@ -165,6 +165,7 @@ def _check(lr: Any, betas: tuple[Any, Any], eps: float, weight_decay: float, eac
         raise ValueError(f"Invalid learning rate: {lr}")
     if not eps >= 0.0:
         raise ValueError(f"Invalid epsilon value: {eps}")
+    check_pair("betas", betas)
     for i, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")

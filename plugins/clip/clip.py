@@ -76,6 +76,8 @@ def clip_grads_with_norm_(
     ``torch.nn.utils.clip_grads_with_norm_``.)
     """
     grads = _gradients(_listed(parameters))
+    if not grads:
+        return
     _refuse_scaled(grads, "clip_grads_with_norm_")
     total_norm = ad.as_tensor(total_norm)
     _shrink(grads, max_norm, total_norm)

@@ -241,7 +241,7 @@ class Pareto(Distribution):
         return self.scale.square() * a / ((a - 1).square() * (a - 2))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        u = uniform_like(self._extended_shape(sample_shape), self.scale)
+        u = uniform_like(self._extended_shape(sample_shape), self.alpha)
         return self.scale * ad.exp(-u.log() / self.alpha)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -82,6 +82,9 @@ class LBFGS(Optimizer):
                 "LBFGS.step() needs a closure that clears the gradients, computes the loss, calls "
                 "backward() and returns it"
             )
+        count = len(self.param_groups)
+        if count != 1:
+            raise AssertionError(f"Expected exactly one param_group, but got {count}")
         group = self.param_groups[0]
         search = group["line_search_fn"]
         closure = ad.enable_grad()(closure)

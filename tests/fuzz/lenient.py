@@ -106,11 +106,6 @@ LENIENT = (
     Reason(
         "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
     ),
-    Reason(
-        "None is the size that there is, in one dimension too",
-        r"'output_size'.* found element of type NoneType",
-        r"adaptive_\w+_pool1d$",
-    ),
     Reason("Python's types are element types", r"invalid type: '(int|float|bool)'"),
     # other names and places of arguments
     Reason(

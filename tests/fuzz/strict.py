@@ -118,7 +118,8 @@ STRICT = (
         r"of no integers|is out of bounds for dimension|not implemented for|"
         r"Dimension out of range|indices should be Long|has no dimensions|same dtype, but got|"
         r"iinfo\(\) takes an integer dtype|at least 2 dimensions, not the shape|"
-        r"number of sizes provided|requires square matrices",
+        r"number of sizes provided|requires square matrices|weight type .* should be the same|"
+        r"a dimension of \d+ is made here",
         r"",
         r"<\w+ \((\d+, )*0[,)]",
     ),
@@ -157,7 +158,9 @@ STRICT = (
         r"split|jacrev",
     ),
     Reason(
-        "complex numbers are not cut to real ones", r"not 'complex'", r"__(float|int)__|manual_seed"
+        "complex numbers are not cut to real ones",
+        r"not 'complex'|expected an int, but got (tensor|\()",
+        r"__(float|int)__|manual_seed",
     ),
     Reason("out= is a Tensor", r"'out' must be Tensor"),
     Reason(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import creation, modes
+from ...sites import warn
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
@@ -110,6 +111,9 @@ class TransformerEncoderLayer(_Layer):
             src_key_padding_mask, "src_key_padding_mask", src, src_mask, "src_mask"
         )
         mask = canonical_mask(src_mask, "src_mask", src)
+        if is_causal and mask is None and _takes_fast_path(self, src):
+            warn("is_causal is a hint that the mask is causal; without a mask nothing is masked")
+            is_causal = False
 
         def attend(x: Tensor) -> Tensor:
             return self._sa_block(x, mask, padding, is_causal=is_causal)
@@ -214,22 +218,30 @@ class TransformerEncoder(Module):
 
     def _nested(self, src: Tensor, padding: Tensor) -> bool:
         """Whether PyTorch would drop the padding before the layers, and give zeros for it."""
-        first = self.layers[0]
-        if not self.use_nested_tensor or first.training or src.ndim != 3:
-            return False
-        tensors = (src, *first.parameters())
-        if modes.current().modes or (
-            modes.is_grad_enabled() and any(t.requires_grad for t in tensors)
-        ):
+        if not self.use_nested_tensor or not _is_inference(self.layers[0], src):
             return False
         hidden = (padding != 0).long()
         # All of a row's padding is at its end.
         return bool((hidden[:, 1:] >= hidden[:, :-1]).all())
 
 
+def _is_inference(layer: Module, src: Tensor) -> bool:
+    """Whether nothing of a batch is recorded, under no mode."""
+    recorded = modes.is_grad_enabled() and any(t.requires_grad for t in (src, *layer.parameters()))
+    return not (layer.training or src.ndim != 3 or modes.current().modes or recorded)
+
+
+def _takes_fast_path(layer: Module, src: Tensor) -> bool:
+    """Whether PyTorch computes the layer by its inference kernel, which knows no hint."""
+    return _has_fast_path(layer) and _is_inference(layer, src)
+
+
 def _may_be_nested(layer: Module) -> bool:
-    if not isinstance(layer, TransformerEncoderLayer) or layer.norm_first:
-        return False
+    kind = isinstance(layer, TransformerEncoderLayer)
+    return kind and not layer.norm_first and _has_fast_path(layer)
+
+
+def _has_fast_path(layer: Any) -> bool:
     attention = layer.self_attn
     known = layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU))
     return bool(

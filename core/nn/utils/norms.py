@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import modes
 from ...border import enclose_functions
+from ...sites import warn
 from ...tensor import Tensor
 from .. import functional as F
 from ..modules.module import Module
@@ -99,8 +100,13 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     """A weight as magnitude ``<name>_g`` and direction ``<name>_v``; returns the module.
 
     ``dim``: the dimension that has magnitudes of its own; None for one magnitude.
-    PyTorch: ``torch.nn.utils.weight_norm``; paper: arXiv:1602.07868.
+    PyTorch: ``torch.nn.utils.weight_norm``, deprecated there, with a FutureWarning; paper:
+    arXiv:1602.07868.
     """
+    warn(
+        "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
+        FutureWarning,
+    )
     _refuse_twice(module, WeightNorm, name, "weight_norm")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
