@@ -361,20 +361,19 @@ def tree_any_only(
     return any(pred(x) for x in tree_iter(tree, is_leaf) if isinstance(x, kinds))
 
 
-# At the end: these need what is above, and programs look for all of it in one module.
-from .tree_paths import (  # noqa: F401
-    GetAttrKey,
-    is_namedtuple,
-    is_namedtuple_class,
-    is_namedtuple_instance,
-    key_get,
-    keystr,
-    tree_flatten_with_path,
-    tree_leaves_with_path,
-    tree_map_with_path,
-    treespec_dumps,
-    treespec_loads,
-    treespec_pprint,
-)
-
 PyTreeSpec = TreeSpec
+
+
+def __getattr__(name: str) -> Any:
+    """What else programs look for in this module."""
+    from . import tree_paths
+
+    if name.startswith("__") or name not in vars(tree_paths):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(tree_paths, name)
+
+
+def __dir__() -> list[str]:
+    from . import tree_paths
+
+    return sorted({*globals(), *vars(tree_paths)})
