@@ -24,7 +24,8 @@ Read it in this order; each file is one idea:
    say it in a table
 9. ``engine``: plays the nodes in reverse; ``patch``: what a slice sends; ``hooking``: calls their
    hooks; ``unfinished``: what is left of a backward that raised; ``conjugate``: the gradients of
-   complex values; ``tangents``: derivatives in a direction
+   complex values; ``halves``: how rules over half precision round; ``tangents``:
+   derivatives in a direction
 10. ``ops/`` with ``samples``: the table, a file a family; ``numerics/``: functions of mathematics
     that array libraries lack
 11. ``functional``, ``pointwise``, ``returned``, ``foreach``, ``namespace``: what is made of ops,

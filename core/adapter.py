@@ -48,6 +48,9 @@ class Backend:
     kernels: dict[str, Callable[..., Any]] = {}
     #: Kernels that can write their result into an operand: ``(a, b, out=a)``.
     out_kernels: dict[str, Callable[..., Any]] = {}
+    #: Forwards on half precision, where not all is computed in float32 and rounded once. What
+    #: returns None leaves its arguments to that.
+    half_kernels: dict[str, Callable[..., Any]] = {}
     #: Where C functions lie that compiled kernels may call, by name: ``cblas_sgemm64``, whose sizes
     #: have 64 bits; ``blas_cpu_number``: the int that says in how many threads it works.
     addresses: Mapping[str, int] = {}
@@ -59,6 +62,9 @@ class Backend:
     unsupported_dtypes: frozenset[str] = frozenset()
     #: Whether what ``number`` returns may be kept, and be an operand again and again.
     lasting_numbers = True
+    #: Whether rules over arrays of half precision are played op by op (``halves``): where the
+    #: library's operators round numbers beside them otherwise than its kernels of the ops.
+    halves_by_ops = False
     #: Whether its arrays have values; without, what is asked for is shapes and dtypes.
     holds_values = True
 
@@ -100,6 +106,10 @@ class Backend:
     def number(self, value: Any, dtype: Any) -> Any:
         """A Python number as operand beside arrays of a native dtype: a zero-dimensional array."""
         return self.xp.asarray(value, dtype=dtype)
+
+    def factor(self, value: Any, dtype: Any) -> Any:
+        """The same as factor or divisor: beside half precision it should stay exact."""
+        return self.number(value, dtype)
 
     def owns(self, array: Any) -> bool:
         """Whether the array's memory is its own, not a view of another's."""
@@ -257,6 +267,7 @@ class Backend:
         xp = self.xp
         wide = self.dtypes[float32]
         forward = op.forward
+        stepwise = self.half_kernels.get(op.name)
 
         def run(*arrays: Any, **keywords: Any) -> Any:
             kind = getattr(arrays[0], "dtype", None)
@@ -264,6 +275,10 @@ class Backend:
                 return forward(xp, *arrays, **keywords)
             if op.special[from_native[kind].kind]:
                 admitted(op, arrays[0])
+            if stepwise is not None and from_native[kind].itemsize == 2:
+                out = stepwise(*arrays, **keywords)
+                if out is not None:
+                    return out
             lifted = [
                 xp.astype(a, wide) if getattr(a, "dtype", None) in narrow else a for a in arrays
             ]

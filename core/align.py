@@ -54,7 +54,7 @@ def align(op: Op, values: Any) -> list[Any]:
     backend = by_type[cls]
     native = backend.dtype(target)
     out: list[Any] = []
-    for v in values:
+    for i, v in enumerate(values):
         if v.__class__ is cls:
             out.append(v if v.dtype == native else backend.xp.astype(v, native))
         elif v is None:
@@ -65,7 +65,11 @@ def align(op: Op, values: Any) -> list[Any]:
                     f"{op.name}(): the number {v} cannot be converted to type {target.name} "
                     "without overflow; write a float, or cast the Tensor with `.double()`"
                 )
-            out.append(_operand(v, native, cls, [u.dtype for u in values if u.__class__ is cls]))
+            beside = [u.dtype for u in values if u.__class__ is cls]
+            if op.factors and op.inputs[i] in op.factors:
+                out.append(_operand(v, native, cls, beside, backend.factor, factors))
+            else:
+                out.append(_operand(v, native, cls, beside, backend.number, operands))
     return out
 
 
@@ -102,24 +106,30 @@ _INSTEAD = {
 #: Numbers that have been operands, as the backend likes them best, by value, class, and the dtype
 #: and class of the array beside them.
 operands: dict[tuple[Any, type, Any, type], Any] = {}
+#: The same of those that are factors (``Op.factors``).
+factors: dict[tuple[Any, type, Any, type], Any] = {}
 
 
-def _operand(value: Any, native: Any, cls: type, beside: list[Any]) -> Any:
+def _operand(
+    value: Any, native: Any, cls: type, beside: list[Any], made: Callable[..., Any], known: Any
+) -> Any:
     backend = by_type[cls]
-    out = backend.number(value, native)
+    out = made(value, native)
     beyond = value.__class__ is int and not -(2**63) <= value < 2**63  # bfloat16 compares with none
     # One known beside floats of 8 bits would spare ops that refuse them the way through `align`.
     if beyond or not backend.lasting_numbers or from_native[native].kind == dtypes.FLOAT8:
         return out
     # Only where the array keeps its type. Not 0.0, which is one key with -0.0, and not NaN, which
     # is a new key each time.
+    if not all(b == native for b in beside) or value != value:
+        return out
     # Nor -1 beside uint8, which has wrapped round and is no operand of a division.
-    if not all(b == native for b in beside) or value != value or out != value:
+    if from_native[native].category < FLOATING and out != value:
         return out
     if value or value.__class__ is int:
-        if len(operands) > 4096:
-            operands.clear()
-        operands[value, value.__class__, native, cls] = out
+        if len(known) > 4096:
+            known.clear()
+        known[value, value.__class__, native, cls] = out
     return out
 
 

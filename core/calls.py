@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .align import NUMBERS, admitted, align, arraying, operands
+from .align import NUMBERS, admitted, align, arraying, factors, operands
 from .binding import bind
 from .dtypes import from_native
 from .general import general
@@ -140,7 +140,8 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
     both = rule_a and rule_b
     # Where a number is refused there is none known, and `align` says so.
     numbers_a, numbers_b = (
-        _NO_NUMBERS if name in op.only_tensors else operands for name in op.inputs
+        _NO_NUMBERS if name in op.only_tensors else factors if name in op.factors else operands
+        for name in op.inputs
     )
     # Rules that save nothing, and pairs like a product's, each saving the other input.
     saves_nothing = op.saved_names == [(), ()]
@@ -235,9 +236,11 @@ def _binary(op: Op, operator: bool = False) -> Callable[..., Any]:
         )
         if saves_nothing:
             return record(op, data, edges, _NOTHING_TWICE, state)
+        # A number as its array, unless that is of a class of its own (a factor of halves).
         if not isinstance(a, Tensor):
-            a = x
-        if not isinstance(b, Tensor):
+            if x.__class__ is y.__class__:
+                a = x
+        elif not isinstance(b, Tensor) and x.__class__ is y.__class__:
             b = y
         if saves_other:
             saved = (

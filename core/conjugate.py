@@ -11,21 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .dtypes import from_native
 from .graph import Node, PackedRows
 from .op import table
 
 _OURS = __name__.rpartition(".")[0] + ".ops."
-
-
-def is_complex(dtype: Any) -> bool:
-    """Whether a node's (native) dtype is complex; of several outputs, whether any is.
-
-    One that is no Tensor, which a Function may have, is None there.
-    """
-    if dtype.__class__ is list:
-        return any(d is not None and from_native[d].is_complex for d in dtype)
-    return from_native[dtype].is_complex
 
 
 def apply(node: Node, grad: Any, create_graph: bool) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
-from . import conjugate, hooking, sites, unfinished
+from . import conjugate, halves, hooking, sites, unfinished
 from .align import as_array
 from .backend import by_type
 from .dtypes import float32, from_native
@@ -66,8 +66,8 @@ def run(
     given: list[tuple[Tensor, Tensor | None]] = []
     node: Any = None
     last: Any = None
-    kind: Any = None  # the dtype of the last node, and whether it is complex
-    is_complex = False
+    kind: Any = None  # the dtype of the last node, and how nodes of it are applied, if not plainly
+    apply: Any = None
     try:
         for edge, gradient in roots:
             if needed is None or edge[0] in needed:
@@ -108,14 +108,14 @@ def run(
                     g = hooking.before(node, g, create_graph)
             if node.dtype is not kind:
                 kind = node.dtype
-                is_complex = conjugate.is_complex(kind)
+                apply = _applied(kind)
                 if several:
                     follow(g)
                     kind = None  # each node comes by here
-            if is_complex:
-                grads = conjugate.apply(node, g, create_graph)
-            else:
+            if apply is None:
                 grads = node.apply(g, create_graph)
+            else:
+                grads = apply(node, g, create_graph)
             if hooks is not None:
                 grads = hooking.after(node, g, grads, create_graph)
             if node.frees and not keep:
@@ -158,6 +158,17 @@ def run(
         node = last = target = edge = g = grads = gradient = None
         unfinished.undo(error, at, freed, given)
         raise
+
+
+def _applied(dtype: Any) -> Any:
+    """What applies nodes of a (native) dtype, or of several; None: they do so themselves.
+
+    An output that is no Tensor, which a Function may have, is None there.
+    """
+    each = [d for d in dtype if d is not None] if dtype.__class__ is list else [dtype]
+    if any(from_native[d].is_complex for d in each):
+        return conjugate.apply
+    return halves.apply if any(map(halves.is_half, each)) else None
 
 
 def fit(gradient: Any, shape: Any, dtype: Any) -> Any:
@@ -232,8 +243,7 @@ def _deliver(
 
 def _widened(array: Any) -> Any:
     """Sums of half precision are kept in float32 until they are handed on."""
-    kind = from_native[array.dtype]
-    if kind.is_floating_point and kind.itemsize == 2:
+    if halves.is_half(array.dtype):
         backend = by_type[array.__class__]
         return backend.xp.astype(array, backend.dtype(float32))
     return array

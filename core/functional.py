@@ -8,9 +8,9 @@ from . import dtypes, modes
 from .errors import DtypeError, ShapeError
 from .facts import result_type
 from .forms import inplace_composite
-from .inplace import assign, check_writable, write
+from .inplace import assign, check_writable, inplace_form, write
 from .looking import answered
-from .ops import arithmetic, convert
+from .ops import arithmetic, convert, pairs
 from .out import takes_out
 from .refusals import BOOLEAN, refusing
 from .tensor import Tensor
@@ -22,6 +22,8 @@ def add(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
         other, alpha = _reordered("add", other, older)
     try:
         if alpha.__class__ is not int or alpha != 1:
+            if _of_halves(input, other, alpha):
+                return pairs.add_scaled(input, other, alpha=alpha, out=out)
             other = _scaled("add", input, other, alpha)
         return arithmetic.add(input, other, out=out)
     except Exception as error:
@@ -34,6 +36,8 @@ def sub(input: Any, other: Any, *older: Any, alpha: Any = 1, out: Any = None) ->
         other, alpha = _reordered("sub", other, older)
     try:
         if alpha.__class__ is not int or alpha != 1:
+            if _of_halves(input, other, alpha):
+                return pairs.sub_scaled(input, other, alpha=alpha, out=out)
             other = _scaled("sub", input, other, alpha)
         return arithmetic.sub(input, other, out=out)
     except Exception as error:
@@ -53,6 +57,14 @@ def _reordered(name: str, alpha: Any, older: tuple[Any, ...]) -> tuple[Any, Any]
             f"{name}(input, other, alpha=alpha)"
         )
     return older[0], alpha
+
+
+def _of_halves(input: Any, other: Any, alpha: Any) -> bool:
+    """Whether the sum is of half precision: it is rounded once then, and not after the product."""
+    if alpha.__class__ is not float and alpha.__class__ is not int:
+        return False
+    kind = result_type(input, other)
+    return kind.is_floating_point and kind.itemsize == 2
 
 
 @refusing
@@ -217,11 +229,13 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, 0)
 
 
-def _with_alpha(plain: Any) -> Any:
+def _with_alpha(plain: Any, scaled: Any) -> Any:
     def inplace(self: Tensor, other: Any, *older: Any, alpha: Any = 1) -> Tensor:
         if older:
             other, alpha = _reordered(plain.__name__, other, older)
         if alpha.__class__ is not int or alpha != 1:
+            if _of_halves(self, other, alpha):
+                return scaled(self, other, alpha=alpha)
             other = _scaled(plain.__name__[:3], self, other, alpha)
         return plain(self, other)
 
@@ -245,7 +259,8 @@ def _div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tens
 def _install() -> None:
     for function in (add, sub, subtract, div, allclose, isclose, equal, dist, copy_, fill_, zero_):
         setattr(Tensor, function.__name__, function)
-    Tensor.add_, Tensor.sub_ = _with_alpha(Tensor.add_), _with_alpha(Tensor.sub_)
+    Tensor.add_ = _with_alpha(Tensor.add_, inplace_form(pairs.add_scaled.op))
+    Tensor.sub_ = _with_alpha(Tensor.sub_, inplace_form(pairs.sub_scaled.op))
     Tensor.div_ = _div_
     Tensor.multiply, Tensor.multiply_ = arithmetic.mul, Tensor.mul_
     Tensor.subtract_ = _subtract_

@@ -194,7 +194,7 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
     if kernel is None:
         return False
     others = []
-    for a in args:
+    for name, a in zip(op.inputs[1:], args):
         if isinstance(a, Tensor):
             if a._data.__class__ is not data.__class__ or a._data.dtype != data.dtype:
                 return False
@@ -204,7 +204,8 @@ def _written_directly(op: Any, target: Tensor, args: Any, keywords: Any) -> bool
             if not isinstance(a, (int, float)) or not kind.is_floating_point:
                 return False
             if kind.itemsize == 2:
-                a = backend.number(a, data.dtype)
+                made = backend.factor if name in op.factors else backend.number
+                a = made(a, data.dtype)
         others.append(a)
     try:
         kernel(data, *others, out=data)

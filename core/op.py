@@ -16,13 +16,12 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from . import naming
 from .errors import AnadromeError, DeclarationError
 from .refusals import BOOLEAN, CLASSES, describe_argument, mismatch, of_op
-from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, play_word, player
+from .rules import MISSING, NONE, ZERO, OpNode, Word, node_type, nothing, picker, play_word, player
 from .tensor import Tensor
 
 __all__ = [
@@ -79,6 +78,8 @@ class Op:
         spread: str | None,
         holomorphic: bool,
         only_tensors: tuple[str, ...],
+        factors: tuple[str, ...],
+        at_once: bool,
         refuses: Mapping[str, str],
         samples: Any,
         node: str | None,
@@ -95,6 +96,8 @@ class Op:
         self.spread = spread
         self.holomorphic = holomorphic
         self.only_tensors = only_tensors
+        self.factors = factors
+        self.at_once = at_once
         self.refuses = refuses
         #: By kind of element type: whether arrays of it are cast or refused. For floats of 8 bits
         #: alone nobody looks, but ``Backend.composed``.
@@ -180,13 +183,13 @@ class Op:
         self.saved_names: list[tuple[str, ...]] = []
         for i, rule in enumerate(self.rules):
             if isinstance(rule, Word):
-                self.picks.append(_nothing)
+                self.picks.append(nothing)
                 self.plays.append(play_word(rule, self, i))
                 self.saved_names.append(())
                 continue
             names = self._names_of(rule, self.inputs[i])
             self.wants_shapes |= any(n.endswith("_shape") for n in names)
-            self.picks.append(_picker([self.environment.index(n) for n in names]))
+            self.picks.append(picker([self.environment.index(n) for n in names]))
             self.plays.append(player(rule, names, self))
             self.saved_names.append(names)
         every = {n for names in self.saved_names for n in names}
@@ -284,19 +287,6 @@ def _array_among(operands: Any) -> type:
     return class_of(operands)
 
 
-def _nothing(environment: Any) -> tuple[()]:
-    return ()
-
-
-def _picker(indices: list[int]) -> Callable[[Any], tuple[Any, ...]]:
-    """A C function from the call's environment to a rule's arguments."""
-    if not indices:
-        return _nothing
-    if len(indices) == 1:
-        return itemgetter(slice(indices[0], indices[0] + 1))
-    return itemgetter(*indices)
-
-
 def op(
     name: str,
     forward: Callable[..., Any],
@@ -312,6 +302,8 @@ def op(
     spread: str | None = None,
     holomorphic: bool = True,
     only_tensors: tuple[str, ...] = (),
+    factors: tuple[str, ...] = (),
+    at_once: bool = False,
     refuses: Mapping[str, str] | Sequence[str] = (),
     float8: bool = False,
     samples: Any = None,
@@ -336,6 +328,8 @@ def op(
     ``holomorphic=False``: not complex differentiable; the rules give PyTorch's gradient of complex
     values themselves (``abs``), where else it is made of what they give.
     ``only_tensors``: inputs that may not be Python numbers.
+    ``factors``: inputs that as numbers stay exact beside half precision, where others are rounded.
+    ``at_once``: of half precision the rules are computed in float32 and rounded once (``halves``).
     ``refuses``: categories of element types (``"bool"``, ``"int"``, ``"complex"``) that it does not
     take, nor, with ``"any bool"``, beside others; as a mapping, with PyTorch's words for it.
     ``float8``: it takes floats of 8 bits, as with KEEP.
@@ -370,6 +364,8 @@ def op(
         spread=spread,
         holomorphic=holomorphic,
         only_tensors=only_tensors,
+        factors=factors,
+        at_once=at_once,
         refuses=told if float8 or dtype is KEEP else {**told, "float8": ""},
         samples=samples,
         node=node,

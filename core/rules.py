@@ -10,6 +10,7 @@ rule itself is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from .backend import by_type
@@ -291,6 +292,19 @@ def array_of(value: Any, node: Node) -> Any:
     if value.__class__ is tuple and value and isinstance(value[0], Tensor):
         return tuple([array_of(v, node) for v in value])
     return value
+
+
+def nothing(environment: Any) -> tuple[()]:
+    return ()
+
+
+def picker(indices: list[int]) -> Callable[[Any], tuple[Any, ...]]:
+    """A C function from the call's environment to a rule's arguments."""
+    if not indices:
+        return nothing
+    if len(indices) == 1:
+        return itemgetter(slice(indices[0], indices[0] + 1))
+    return itemgetter(*indices)
 
 
 def player(rule: Any, names: tuple[str, ...], op: Op) -> Play:

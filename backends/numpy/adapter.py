@@ -13,9 +13,9 @@ import numpy as np
 from anadrome import Backend, device
 from anadrome.dtypes import dtype
 
-from . import blas, memory, namespace, parallel, scatter
-from .kernels import KERNELS, OUT_KERNELS, strided
-from .kernels.common import WIDE_BLOCK
+from . import blas, halves, memory, namespace, parallel, scatter
+from .kernels import HALF_KERNELS, KERNELS, OUT_KERNELS, strided
+from .kernels.common import HALVES, WIDE_BLOCK
 
 _CPU = device("cpu")
 
@@ -39,13 +39,15 @@ class NumpyBackend(Backend):
         np.float32, np.float64, np.float16, np.bool_, np.int64, np.int32, np.int16, np.int8,
         np.uint8, np.uint16, np.uint32, np.uint64, np.complex64, np.complex128,
         ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz,
-        ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz,
+        ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, halves.Factor,
     )  # fmt: skip
     xp = namespace
     kernels = KERNELS
     out_kernels = OUT_KERNELS
+    half_kernels = HALF_KERNELS
     block = WIDE_BLOCK
     gathered_below = 16384
+    halves_by_ops = True
     # Each zero-dimensional result pays for it.
     from_scalar = staticmethod(np.asarray)  # type: ignore[assignment]
 
@@ -79,6 +81,10 @@ class NumpyBackend(Backend):
             out = np.array(value % 2**64, np.uint64).astype(dtype)
         out.flags.writeable = False
         return out
+
+    def factor(self, value: Any, dtype: Any) -> Any:
+        out = self.number(value, dtype)
+        return halves.factor(out, value) if dtype in HALVES else out
 
     def owns(self, array: Any) -> bool:
         return array.base is None

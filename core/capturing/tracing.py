@@ -76,6 +76,7 @@ class TracingBackend(Backend):
         self.name = real.name
         self.device_types = real.device_types
         self.unsupported_dtypes = real.unsupported_dtypes
+        self.halves_by_ops = real.halves_by_ops
         self.block = real.block
         space = {"__slots__": (), "backend": self}
         self.array_type = type("TracedArray", (Traced,), space)
@@ -84,6 +85,7 @@ class TracingBackend(Backend):
         self.native_dtype = real.native_dtype  # type: ignore[method-assign]
         # Once each, so that all calls of one are calls of the same object.
         self._asarray, self._number = real.asarray, real.number
+        self._factor = real.factor
         self._scatter_add = real.scatter_add
         self._assign = real.assign
         self.placed = real.placed  # type: ignore[method-assign]
@@ -100,6 +102,9 @@ class TracingBackend(Backend):
 
     def number(self, value: Any, dtype: Any) -> Any:
         return apply(self._number, (value, dtype), name="number")
+
+    def factor(self, value: Any, dtype: Any) -> Any:
+        return apply(self._factor, (value, dtype), name="factor")
 
     def settled(self, array: Any) -> Any:
         return lower(array)

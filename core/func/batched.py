@@ -202,6 +202,7 @@ class BatchedBackend(Backend):
         self.name = inner.name
         self.device_types = inner.device_types
         self.unsupported_dtypes = inner.unsupported_dtypes
+        self.halves_by_ops = inner.halves_by_ops
         space = {"__slots__": (), "backend": self, "level": level}
         self.array_type = type(f"Batched{level}", (Batched,), space)
         self.scalar_types = ()
@@ -238,6 +239,9 @@ class BatchedBackend(Backend):
 
     def number(self, value: Any, dtype: Any) -> Any:
         return self.array_type(self.inner.number(value, dtype), False)
+
+    def factor(self, value: Any, dtype: Any) -> Any:
+        return self.array_type(self.inner.factor(value, dtype), False)
 
     def require(self, holds: Any, error: Callable[[], Exception]) -> None:
         self.inner.require(holds.array if isinstance(holds, Batched) else holds, error)

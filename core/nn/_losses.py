@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import sites
+from ..backend import by_type
 from ..composite import one
 from ..errors import DtypeError, NoDerivativeError, ShapeError
+from ..halves import is_half
 from ..modes import current, is_grad_enabled
 from ..ops import losses as ops
 from ..ops.activation import log_softmax
@@ -239,6 +241,9 @@ def cross_entropy(
         )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
     if label_smoothing == 0.0:
+        if x and is_half(input._data.dtype) and by_type[input._data.__class__].halves_by_ops:
+            rows = log_softmax(input, dim=1)  # rounded in between, as PyTorch's
+            return ops.nll(rows, target, weight, reduction=reduction, ignore_index=ignore_index)
         return ops.cross_entropy(
             input, target, weight, ignore_index=ignore_index, reduction=reduction
         )[0]

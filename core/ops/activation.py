@@ -33,13 +33,13 @@ sigmoid_backward = op("sigmoid_backward", lambda xp, grad, y: grad * (1.0 - y) *
 logsigmoid = op("logsigmoid", lambda xp, x:
                     xp.minimum(floating("logsigmoid", x), 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
                 x=lambda g, x: g * sigmoid(-x), method=False,
-                node="LogSigmoidBackward0",
+                node="LogSigmoidBackward0", at_once=True,
                 refuses=("complex",),
                 samples=unary(-4, 4))
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
                   _softplus(xp, x, beta, threshold),
               x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
-              amp=FULL, method=False,
+              amp=FULL, at_once=True, method=False,
               refuses=("complex",),
               samples=unary(-4, 4) + each("3", {"beta": 2.0}))
 relu = op("relu", lambda xp, x: _relu(xp, x), x=lambda g, out: threshold_backward(g, out),
@@ -70,7 +70,7 @@ leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
 elu = op("elu", lambda xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0:
              _elu(xp, x, alpha, scale, input_scale),
          x=lambda g, x, alpha, scale, input_scale: _elu_rule(g, x, alpha, scale, input_scale),
-         method=False, refuses=("complex",),
+         at_once=True, method=False, refuses=("complex",),
          samples=unary(0.1, 2) + unary(-2, -0.1)
          + unary(-2, -0.1, alpha=0.7, scale=1.5, input_scale=0.4))
 silu = op("silu", lambda xp, x: floating("silu", x) / (xp.exp(-x) + 1.0),

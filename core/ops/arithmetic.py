@@ -29,19 +29,19 @@ sub = op("sub", lambda xp, a, b: a - b, a=lambda g: g, b=lambda g: -g,
          refuses={"any bool": BOOLEAN["boolean subtract"]}, inplace=True, method=False,
          samples=binary())
 mul = op("mul", lambda xp, a, b: a * b, a=lambda g, b: g * b, b=lambda g, a: g * a,
-         samples=binary(), inplace=True)
-div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b) / b,
-         dtype=FLOAT, samples=binary(0.4, 2), inplace=True, method=False)
+         factors=("a", "b"), samples=binary(), inplace=True)
+div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: -g * (a / b / b),
+         dtype=FLOAT, factors=("a", "b"), samples=binary(0.4, 2), inplace=True, method=False)
 #: ``//``; PyTorch has no gradient of it, but one that is zero of ``div(rounding_mode=...)``.
 floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)),
                   a=MISSING, b=MISSING, inplace=True,
                   refuses=("bool",),
                   samples=call(Arr((4,), -9, 9, "int"), Arr((4,), 1, 4, "int")))
 div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)), a=ZERO, b=ZERO,
-               method=False, node="DivBackward2", refuses=("bool",),
+               method=False, node="DivBackward2", refuses=("bool",), factors=("b",),
                samples=binary(1.1, 1.9))
 div_trunc = op("div_trunc", lambda xp, a, b: _truncated(xp, a, b), a=ZERO, b=ZERO,
-               method=False, node="DivBackward2", refuses=("bool",),
+               method=False, node="DivBackward2", refuses=("bool",), factors=("b",),
                samples=binary(1.1, 1.9))
 remainder = op("remainder", lambda xp, a, b: xp.remainder(a, divisor(a, b)),
                a=lambda g: g, b=lambda g, a, b: -g * div_floor(a, b),
@@ -71,7 +71,8 @@ minimum = op("minimum", lambda xp, a, b: xp.minimum(a, b),
              refuses={"complex": "minimum not implemented for complex tensors"},
              samples=binary())
 atan2 = op("atan2", lambda xp, a, b: xp.atan2(a, b),
-           a=lambda g, a, b: g * b / _squares(a, b), b=lambda g, a, b: -g * a / _squares(a, b),
+           a=lambda g, a, b: g * b * reciprocal(_squares(a, b)),
+           b=lambda g, a, b: -a * g * reciprocal(_squares(a, b)),
            dtype=FLOAT, amp=WIDEST, only_tensors=("a", "b"),
            samples=binary(0.3, 2))
 logaddexp = op("logaddexp", lambda xp, a, b: log_of_sum(xp, a, b),
@@ -96,7 +97,7 @@ clamp = op("clamp", lambda xp, x, *, min=None, max=None: _clamped(xp, x, min, ma
            samples=[Sample((Arr((3, 4)),), kw)
                     for kw in ({"min": -1.0}, {"max": 0.5}, {"min": -1.0, "max": 1.0})])
 lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight), dtype=EQUAL,
-          only_tensors=("input", "end"),
+          only_tensors=("input", "end"), factors=("weight",),
           input=lambda g, weight: g * (1.0 - weight), end=lambda g, weight: g * weight,
           weight=lambda g, input, end: g * (end - input), inplace=True,
           named=lambda weight=True: f"LerpBackward{int(was_tensor(weight))}",
@@ -104,16 +105,16 @@ lerp = op("lerp", lambda xp, input, end, weight: _between(xp, input, end, weight
           + call(Arr((3, 4)), Arr((4,)), 0.25))
 addcmul = op("addcmul", lambda xp, input, tensor1, tensor2, *, value=1:
                  input + tensor1 * tensor2 * factor(input, value),
-             input=lambda g: g, tensor1=lambda g, tensor2, value: g * tensor2 * value,
-             tensor2=lambda g, tensor1, value: g * tensor1 * value,
+             input=lambda g: g, tensor1=lambda g, tensor2, value: g * (tensor2 * value),
+             tensor2=lambda g, tensor1, value: g * (tensor1 * value),
              amp=WIDEST, inplace=True,
              only_tensors=("input", "tensor1", "tensor2"), refuses=("bool",),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,)), value=0.5))
 addcdiv = op("addcdiv", lambda xp, input, tensor1, tensor2, *, value=1:
                  input + _quotient(tensor1, tensor2) * plain(value),
-             input=lambda g: g, tensor1=lambda g, tensor2, value: g / tensor2 * value,
+             input=lambda g: g, tensor1=lambda g, tensor2, value: g * (value / tensor2),
              tensor2=lambda g, tensor1, tensor2, value:
-                 -g * tensor1 / (tensor2 * tensor2) * value,
+                 -g * (tensor1 * value / (tensor2 * tensor2)),
              amp=WIDEST, inplace=True,
              only_tensors=("input", "tensor1", "tensor2"),
              samples=call(Arr((3, 4)), Arr((3, 4)), Arr((4,), 0.5, 2), value=0.5))
@@ -209,7 +210,7 @@ def _base_rule(g: Any, a: Any, b: Any) -> Any:
     still = b == 0.0
     if transposing():  # a tangent's zero would meet the infinite power of zero
         a = where(still, 1.0, a)
-    return where(still, 0.0, g * b * pow_tensor(a, b - 1.0))
+    return where(still, 0.0, g * (b * pow_tensor(a, b - 1.0)))
 
 
 def _exponent_rule(g: Any, a: Any, b: Any, out: Any) -> Any:
@@ -298,7 +299,7 @@ def _power_rule(g: Any, x: Any, exponent: float) -> Any:
         return zeros(g)
     if exponent == 2:
         return g * x * 2.0
-    return g * pow_number(x, exponent=exponent - 1) * float(exponent)
+    return g * (pow_number(x, exponent=exponent - 1) * float(exponent))
 
 
 def log_of_sum(xp: Any, a: Any, b: Any) -> Any:
@@ -378,6 +379,6 @@ _install_operators()
 
 # At the end: elementwise functions are needed by rules above, and need `where` from here.
 from .activation import sigmoid
-from .elementwise import log, neg
+from .elementwise import log, neg, reciprocal
 
 Tensor.__neg__ = neg

@@ -39,11 +39,11 @@ log10 = op("log10", lambda xp, x: xp.log10(x), x=lambda g, x: g / (x * math.log(
 
 sqrt = op("sqrt", lambda xp, x: xp.sqrt(x), x=lambda g, out: g / (out * 2.0),
           dtype=FLOAT, samples=unary(0.2, 4), inplace=True)
-rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * out * out * out * -0.5,
+rsqrt = op("rsqrt", lambda xp, x: 1.0 / xp.sqrt(x), x=lambda g, out: g * -0.5 * (out * out * out),
            dtype=FLOAT, amp=FULL, samples=unary(0.2, 4), inplace=True)
 square = op("square", lambda xp, x: _power(xp, x, 2), x=lambda g, x: g * x * 2.0,
             node="PowBackward0", amp=FULL, samples=unary(), inplace=True)
-reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * out * out,
+reciprocal = op("reciprocal", lambda xp, x: 1.0 / x, x=lambda g, out: -g * (out * out),
                 dtype=FLOAT, amp=FULL, samples=unary(0.3, 3), inplace=True)
 
 sin = op("sin", lambda xp, x: xp.sin(x), x=lambda g, x: g * cos(x),
@@ -68,7 +68,7 @@ tanh_backward = op("tanh_backward", lambda xp, grad, y: grad * (1.0 - y * y),
                    grad=lambda g, y: tanh_backward(g, y),
                    y=lambda g, grad, y: g * grad * y * -2.0,
                    dtype=FLOAT, method=False, samples=call(Arr((3, 4)), Arr((3, 4), -0.9, 0.9)))
-erf = op("erf", erf_composed, x=lambda g, x: g * exp(x * x * -1.0) * (2.0 / math.sqrt(math.pi)),
+erf = op("erf", erf_composed, x=lambda g, x: exp(-(x * x)) * (2.0 / math.sqrt(math.pi)) * g,
          dtype=FLOAT, refuses=("complex",),
          samples=unary(-3, 3), inplace=True)
 

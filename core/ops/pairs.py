@@ -13,6 +13,13 @@ from .arithmetic import div_trunc, divisor, where
 _BITS = {"uint8": 8, "int8": 8, "int16": 16, "int32": 32, "int64": 64}
 
 # fmt: off
+#: ``add`` with an ``alpha``, of half precision: the sum is rounded once.
+add_scaled = op("add_scaled", lambda xp, a, b, *, alpha: a + b * alpha,
+                a=lambda g: g, b=lambda g, alpha: g * alpha,
+                node="AddBackward0", method=False, samples=binary(alpha=2))
+sub_scaled = op("sub_scaled", lambda xp, a, b, *, alpha: a - b * alpha,
+                a=lambda g: g, b=lambda g, alpha: -g * alpha,
+                node="SubBackward0", method=False, samples=binary(alpha=2))
 fmod = op("fmod", lambda xp, a, b: _fmod(xp, a, b),
           a=lambda g: g, b=lambda g, a, b: -g * div_trunc(a, b), inplace=True,
           named=lambda b=None: f"FmodBackward{int(b is not None)}",
@@ -30,7 +37,7 @@ fmin = op("fmin", lambda xp, a, b: _ignoring_nan(xp, xp.minimum, a, b),
           refuses={"complex": "fmin not implemented for complex tensors"},
           samples=binary())
 hypot = op("hypot", lambda xp, a, b: xp.hypot(a, b),
-           a=lambda g, a, out: g * (a / out), b=lambda g, b, out: g * (b / out),
+           a=lambda g, a, out: g * a / out, b=lambda g, b, out: g * b / out,
            dtype=FLOAT, inplace=True, only_tensors=("a", "b"),
            refuses=("bool", "int",),
            samples=binary(0.3, 2))

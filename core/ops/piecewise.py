@@ -34,7 +34,7 @@ hardswish = op("hardswish", lambda xp, x:
                    xp.clip(floating("hardswish", x) + 3.0, 0.0, 6.0) * x / 6.0,
                x=lambda g, x: where(
                    x <= -3.0, 0.0, where(x < 3.0, g * (x * (1.0 / 3.0) + 0.5), g)),
-               method=False, refuses=("complex",),
+               at_once=True, method=False, refuses=("complex",),
                samples=unary(-2.9, 2.9) + unary(3.1, 4))
 hardshrink = op("hardshrink", lambda xp, x, *, lambd=0.5:
                     xp.where(xp.abs(floating("hardshrink", x)) <= lambd, 0.0, x),
@@ -51,7 +51,7 @@ threshold = op("threshold", lambda xp, x, *, threshold, value: _threshold(xp, x,
                samples=unary(0.6, 2, threshold=0.5, value=3.0)
                + unary(-1, 0.4, threshold=0.5, value=3.0))
 mish = op("mish", lambda xp, x: floating("mish", x) * xp.tanh(_soft(xp, x)),
-          x=lambda g, x: _mish_rule(g, x), method=False, refuses=("complex",),
+          x=lambda g, x: _mish_rule(g, x), at_once=True, method=False, refuses=("complex",),
           samples=unary(-4, 4))
 #: ``weight`` is broadcast: its caller has put it along the channels.
 prelu = op("prelu", lambda xp, x, weight: xp.where(x > 0, x, x * weight),

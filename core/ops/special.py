@@ -19,11 +19,11 @@ _SLOPE = 2.0 / math.sqrt(math.pi)
 
 # fmt: off
 erfc = op("erfc", lambda xp, x: erfc_composed(xp, x),
-          x=lambda g, x: g * exp(x * x * -1.0) * -_SLOPE,
+          x=lambda g, x: exp(-(x * x)) * -_SLOPE * g,
           dtype=FLOAT, refuses=("complex",),
           samples=unary(-3, 3), inplace=True)
 erfinv = op("erfinv", lambda xp, x: erfinv_composed(xp, x),
-            x=lambda g, out: g * exp(out * out) / _SLOPE,
+            x=lambda g, out: exp(out * out) * (1.0 / _SLOPE) * g,
             dtype=FLOAT, amp=FULL, refuses=("complex",),
             samples=unary(-0.9, 0.9), inplace=True)
 erfcx = op("erfcx", lambda xp, x: erfcx_composed(xp, x),
@@ -106,7 +106,7 @@ def _sinc_rule(g: Any, x: Any) -> Any:
     flat = x * x == 0.0  # also where only the square is too small for the type
     away = where(flat, 1.0, x)
     scaled = away * math.pi
-    slope = (scaled * cos(scaled) - sin(scaled)) / (scaled * away)
+    slope = (scaled * cos(scaled) - sin(scaled)) / (away * away * math.pi)
     return where(flat, 0.0, g * slope)
 
 

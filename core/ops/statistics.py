@@ -57,7 +57,7 @@ def _var_rule(g: Any, x: Any, dim: Any, correction: float, keepdim: bool) -> Any
     centred = x - mean(x, dim=dim, keepdim=True)
     g = spread(g, x.shape, dim, keepdim)
     if left > 0:
-        return g * centred * (2.0 / left)
+        return g * (2.0 / left) * centred
     return g * where(centred == 0.0, centred * math.nan, centred * 0.0 + math.inf)
 
 

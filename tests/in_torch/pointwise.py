@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 AS_IN_TORCH: dict[str, Callable[..., Any]] = {
+    "add_scaled": lambda a, b, alpha: torch.add(a, b, alpha=alpha),
+    "sub_scaled": lambda a, b, alpha: torch.sub(a, b, alpha=alpha),
     "polygamma": lambda x, n: torch.polygamma(n, x),
     "igamma": lambda a, x: torch.igamma(torch.tensor(a, dtype=x.dtype), x),
     "igammac": lambda a, x: torch.igammac(torch.tensor(a, dtype=x.dtype), x),

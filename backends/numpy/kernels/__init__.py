@@ -34,6 +34,7 @@ from . import (
     scattering,
     selection,
     shape,
+    stepwise,
     strided,
     triangular,
 )
@@ -66,3 +67,4 @@ KERNELS: dict[str, Callable[..., Any]] = {
     **triangular.KERNELS,
 }
 OUT_KERNELS: dict[str, Callable[..., Any]] = {**elementwise.OUT_KERNELS}
+HALF_KERNELS = stepwise.HALF_KERNELS

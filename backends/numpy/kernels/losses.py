@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .activation import log_softmax_rows
-from .common import BLAS, HALVES, declared, in_float32
+from .common import BLAS, declared
 
 
 def _plain(x: Any, target: Any, weight: Any, ignore_index: int) -> bool:
@@ -80,8 +80,6 @@ def nll_backward(
 def mse_loss(x: Any, y: Any, *, reduction: str) -> Any:
     """The squares of the differences, or their sum or mean."""
     if x.dtype not in BLAS or x.dtype is not y.dtype:
-        if x.dtype in HALVES:
-            return in_float32(mse_loss, x, y, reduction=reduction)
         return declared("mse_loss")(x, y, reduction=reduction)
     difference = x - y
     if reduction == "none" or not difference.ndim or not difference.size:
