@@ -179,7 +179,7 @@ def homes() -> dict[str, str]:
 
 def everything() -> None:
     """Import all of it, so that the op table is whole."""
-    for name in (*_MODULES, "ops.condensed", "ops.floats"):
+    for name in (*_MODULES, "ops.alignments", "ops.condensed", "ops.floats"):
         importlib.import_module(f"anadrome.{name}")
 
 

@@ -300,6 +300,15 @@ def test_ctc_of_one_sample_and_in_float32() -> None:
           rtol=1e-5, atol=1e-6)  # fmt: skip
 
 
+def test_ctc_of_long_samples_and_of_what_is_behind_their_ends() -> None:
+    x = numbers(90, 3, 6)
+    x = x - np.log(np.exp(x).sum(2, keepdims=True))
+    x[50:, 1] = np.nan
+    target = np.array([[1, 2, 2, 5, 3] * 4] * 3)
+    agree(lambda L, x, t: L.nn.functional.ctc_loss(x, t, (90, 50, 70), (20, 17, 0)), x, target,
+          second=False)  # fmt: skip
+
+
 def test_ctc_twice_differentiated() -> None:
     """PyTorch has no second derivative of it; finite differences do."""
     x = ad.tensor(numbers(5, 2, 4), requires_grad=True)

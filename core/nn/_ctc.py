@@ -1,8 +1,7 @@
 """_ctc: connectionist temporal classification, over batch and target at once.
 
 Graves et al., "Connectionist temporal classification", ICML 2006, equations 5 to 8: the forward
-variables over the target with blanks around its labels, one step in time after the other. Every
-step is made of ops, so backward (and the derivative of that) comes from them.
+variables over the target with blanks around its labels, one step in time after the other.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ from ..composite import one
 from ..creation import arange, tensor
 from ..errors import DtypeError, RangeError, ShapeError, UnsupportedError
 from ..modes import no_grad
+from ..ops.alignments import NEVER, ctc_paths
 from ..ops.arithmetic import logaddexp, where
 from ..ops.elementwise import exp
 from ..ops.joining import cat
 from ..refusals import refusing
 from ..tensor import Tensor
 from ._losses import reduced, reduction_of
-
-#: Stands for log(0): infinity would make NaN of differences. Sums of many are still finite.
-_NEVER = -1e30
 
 
 @refusing
@@ -141,32 +138,30 @@ def _losses(
         extended = table.new_zeros((count, width)) + blank
         extended[:, 1::2] = table
         # Over a blank between two unequal labels: from two places before.
-        impassable = log_probs.detach().new_zeros((count, width)) + _NEVER
+        impassable = log_probs.detach().new_zeros((count, width)) + NEVER
         skips = impassable.clone()
         skips[:, 3::2] = where(table[:, 1:] != table[:, :-1], 0.0, skips[:, 3::2])
-        never = skips.new_zeros((count, 2)) + _NEVER
         places = arange(width, device=table.device)
         begins = (places < 1) | ((places == 1) & (sizes.unsqueeze(1) > 0))
         start = impassable.masked_fill(begins, 0.0)
         silent = impassable.masked_fill(places == 0, 0.0)
-        ragged = bool((ends != length).any())
-    bounded = log_probs.clamp(min=_NEVER)
-    steps = bounded.gather(2, extended.unsqueeze(0).expand((length, count, width))).unbind(0)
-    alpha = start + steps[0] if steps else silent
-    if ragged:
-        alpha = where((ends > 0).unsqueeze(1), alpha, silent)
-    for t in range(1, length):
-        wide = cat([never, alpha], 1)
-        reached = logaddexp(logaddexp(alpha, wide[:, 1:-1]), wide[:, :-2] + skips) + steps[t]
-        alpha = where((ends > t).unsqueeze(1), reached, alpha) if ragged else reached
+        times = arange(length, device=table.device).unsqueeze(1)
+        within = times < ends
+        ended = (ends - 1).clamp(min=0).reshape((1, count, 1)).expand((1, count, width))
+    alpha = silent
+    if length:
+        steps = log_probs.clamp(min=NEVER)
+        steps = steps.gather(2, extended.unsqueeze(0).expand((length, count, width)))
+        steps = where(within.unsqueeze(2), steps, 0.0)  # beyond a sample's end is anything
+        paths = ctc_paths(cat([steps[:1] + start, steps[1:]]), skips)
+        alpha = where((ends > 0).unsqueeze(1), paths.gather(0, ended).squeeze(0), silent)
     last = (sizes * 2).unsqueeze(1)
     whole = alpha.gather(1, last)
     label = alpha.gather(1, (last - 1).clamp(min=0))
-    total = logaddexp(whole, where(last > 0, label, _NEVER)).squeeze(1)
-    impossible = total.detach() < _NEVER / 10
+    total = logaddexp(whole, where(last > 0, label, NEVER)).squeeze(1)
+    impossible = total.detach() < NEVER / 10
     losses = where(impossible, 0.0 if zero_infinity else float("inf"), -total)
     # The gradient of the scores behind `log_probs`, as PyTorch's: probabilities less posteriors.
-    within = arange(length, device=table.device).unsqueeze(1) < ends
-    mass = where(within, exp(log_probs).sum(2), 0.0).sum(0)
+    mass = exp(log_probs.masked_fill(~within.unsqueeze(2), float("-inf"))).sum((0, 2))
     rest = mass - mass.detach()
     return losses + (where(impossible, 0.0, rest) if zero_infinity else rest)

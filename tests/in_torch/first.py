@@ -78,6 +78,8 @@ OURS = {
             "to_device",
             "flat_gather",
             "dropout",
+            "ctc_paths",
+            "ctc_paths_backward",
         ),
         "only rules or the framework call it; through the op it belongs to",
     ),
