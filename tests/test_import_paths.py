@@ -14,7 +14,7 @@ from anadrome.places import missing
 #: Modules of PyTorch's, and names that programs import from them.
 PATHS = {
     "_C": "DispatchKey DispatchKeySet DisableTorchFunctionSubclass _get_tracing_state "
-    "_log_api_usage_once",
+    "_log_api_usage_once Generator Size Value device dtype memory_format",
     "_higher_order_ops.associative_scan": "associative_scan",
     "_dynamo.utils": "is_compile_supported",
     "ao.quantization": "DeQuantStub FakeQuantizeBase ObserverBase QuantStub QuantWrapper",

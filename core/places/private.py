@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import types
-from typing import Any, NoReturn
+from typing import Any
 
 from ..accelerator import current_accelerator
 from ..device import device as Device
@@ -74,6 +75,9 @@ _TensorMeta = type(Tensor)
 
 PyTorchFileReader = nothing("PyTorchFileReader", "read the file with load")
 TensorType = nothing("TensorType", "it is a type of PyTorch's compiler; annotate with Tensor")
+_OF_GRAPHS = "it is a part of TorchScript's graphs; a graph of a program is made with torch.fx"
+#: What editors import for one of these words, also where nothing is done with it.
+Block, Graph, Node, Value = (nothing(n, _OF_GRAPHS) for n in ("Block", "Graph", "Node", "Value"))
 
 
 class _Keys(type):
@@ -102,10 +106,11 @@ class DispatchKeySet:
 
 
 def __getattr__(name: str) -> Any:
+    """What ``torch`` shows again of its compiled module: `Size`, `dtype`, `Generator`, ..."""
     if name.startswith("__"):
         raise AttributeError(name)
-    _missing(name)
-
-
-def _missing(name: str) -> NoReturn:
+    if not name.startswith("_"):
+        found = getattr(sys.modules[__name__.partition(".")[0]], name, None)
+        if found is not None and not isinstance(found, types.ModuleType):
+            return found
     raise AttributeError(f"torch._C has no {name} here: {PRIVATE}")
