@@ -6,6 +6,7 @@ How one would be laid out can be said; whatever would lay one out raises Runtime
 from __future__ import annotations
 
 import contextlib
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from .nothing import nothing
 
 #: What programs import to ask about it; a program of one process is told no.
 _NAMES = (
-    "DTensor DeviceMesh distribute_module distribute_tensor init_device_mesh "
+    "DTensor distribute_module distribute_tensor "
     "compute_local_shape_and_global_offset all_to_all_single_autograd wait_tensor "
     "HuggingFaceStorageReader HuggingFaceStorageWriter FullyShardedDataParallel FSDPModule "
     "CPUOffloadPolicy MixedPrecisionPolicy fully_shard "
@@ -29,6 +30,17 @@ _NAMES = (
 )
 
 globals().update({name: nothing(name, ONE_PROCESS) for name in _NAMES.split()})
+
+#: These are there, for a mesh of one process.
+_OF_DISTRIBUTED = ("DeviceMesh", "init_device_mesh")
+
+
+def __getattr__(name: str) -> Any:
+    """What ``distributed`` itself has."""
+    if name not in _OF_DISTRIBUTED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("anadrome.distributed"), name)
+
 
 implicit_replication = contextlib.nullcontext
 

@@ -2,7 +2,8 @@
 
 A program written for many processes runs as the only one of them; more than one is refused.
 Reading order: ``groups`` (starting and asking), ``collectives`` (what processes do together),
-``differentiable`` (the same with gradients), ``wrappers`` and ``functions`` (``nn.parallel``).
+``differentiable`` (the same with gradients), ``exchanging`` (sends and receipts), ``stores``,
+``meshes``, ``elastic``, ``wrappers`` and ``functions`` (``nn.parallel``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _COLLECTIVES = (
     "monitored_barrier recv reduce reduce_op reduce_scatter reduce_scatter_tensor scatter "
     "scatter_object_list send"
 )
+_STORES = "FileStore HashStore PrefixStore Store TCPStore"
 _FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
 
 _DIFFERENTIABLE = (
@@ -49,5 +51,10 @@ def register_exports() -> Mapping[str, Any]:
     for name in _DIFFERENTIABLE.split():
         for place in ("distributed.nn", "distributed.nn.functional"):
             found[f"{place}.{name}"] = f"{__name__}.differentiable:{name}"
+    files = {"stores": _STORES, "exchanging": "P2POp batch_isend_irecv",
+             "meshes": "DeviceMesh init_device_mesh"}  # fmt: skip
+    for file, names in files.items():
+        found.update({f"distributed.{name}": f"{__name__}.{file}:{name}" for name in names.split()})
+    found["distributed.elastic.multiprocessing.errors.record"] = f"{__name__}.elastic:record"
     found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
     return found
