@@ -67,6 +67,7 @@ CALLS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "softplus(beta)": ((R,), lambda L, x: functional(L).softplus(x, 1.3, 5.0)),
     "clamp": ((R,), lambda L, x: x.clamp(-0.7, 0.3)),
     "logit": (((0.05, 0.95),), lambda L, x: L.logit(x)),
+    "logit(eps)": (((0.0, 1.0),), lambda L, x: L.logit(x, 0.1)),
     "a number * x / a number": ((R,), lambda L, x: 0.1 * x / 3.3 - 0.7),
     "beyond the largest": ((R,), lambda L, x: x * 1e5 / 1e5),
     "x ** 3": ((P,), lambda L, x: x**3),

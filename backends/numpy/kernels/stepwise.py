@@ -64,11 +64,12 @@ def _times_log(log: Callable[[Any], Any]) -> Callable[..., Any]:
     return kernel
 
 
-def logit(x: Any, *, eps: float | None = None) -> Any:
+def logit(x: Any, *, eps: Any = None) -> Any:
     kind = x.dtype
     x = x.astype(F32)
     if eps is not None:
-        low, high = _near(eps, kind), _near(1.0 - float(eps), kind)
+        bounds = eps if eps.__class__ is tuple else (float(eps), 1.0 - float(eps))
+        low, high = (_near(bound, kind) for bound in bounds)
         x = np.where(x < low, low, np.where(x > high, high, x))
     return np.log(_rounded(x / _rounded(1 - x, kind), kind)).astype(kind)
 
