@@ -57,10 +57,11 @@ def group_norm(
             )
     floating("group_norm", input._data)
     both = mixed(input, weight, bias)
-    out = input * 1.0
     if input.numel():
         rows = input.reshape((shape[0], num_groups, -1))
         out = normalise.layer_norm(rows, None, None, dims=1, eps=eps)[0].reshape(shape)
+    else:
+        out = input * 1.0
     out = _affine(out, weight, bias)
     return out.to(input.dtype) if both else out
 
