@@ -37,8 +37,9 @@ def test_regions_nest_and_end() -> None:
             with ad.autocast("cpu", enabled=False):
                 assert not ad.is_autocast_enabled("cpu")
                 assert x.mm(w).dtype is ad.float32
+                assert ad.get_autocast_dtype("cpu") is ad.float16
                 with ad.autocast("cpu"):
-                    assert x.mm(w).dtype is ad.bfloat16
+                    assert x.mm(w).dtype is ad.float16
             assert x.mm(w).dtype is ad.float16
         assert x.mm(w).dtype is ad.bfloat16
     assert x.mm(w).dtype is ad.float32

@@ -133,8 +133,8 @@ def same(a, b):
 
 
 def settings():
-    """Every context variable, but the notes of a mixed-precision backward."""
-    passing = {"scaled_backward", "autocast_cache"}
+    """Every context variable, but the notes of a mixed-precision region and backward."""
+    passing = {"scaled_backward", "autocast"}
     return {v.name: x for v, x in contextvars.copy_context().items() if v.name not in passing}
 
 

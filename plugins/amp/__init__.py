@@ -1,9 +1,10 @@
 """Automatic mixed precision: each op in the precision that suits it, and a scale for the loss.
 
-Reading order: `lists` (what PyTorch leaves out on the CPU), `autocasting` (the mode), `functions`
-(custom autograd Functions); `ops`, `settings` and `scaler` (loss scaling), `legacy` (its older
-names); `iteration` (what is known between two updates), `result` (of a step), `history` and
-`summary` (of all), `underflow`; `guard` (gradients that are still scaled).
+Reading order: `devices`, `around` (what is set), `lists` (what is other on the CPU), `autocasting`
+(the mode), `switching` (asked and set without it), `functions` (custom autograd Functions); `ops`,
+`settings` and `scaler` (loss scaling), `legacy` (its older names); `iteration` (what is known
+between two updates), `result` (of a step), `history` and `summary` (of all), `underflow`; `guard`
+(gradients that are still scaled).
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ ANADROME_API = (1, 1)
 _AUTOCASTING = f"{__name__}.autocasting"
 _FUNCTIONS = f"{__name__}.functions"
 _SCALER = f"{__name__}.scaler"
-_OLDER = (
-    "clear_autocast_cache",
-    "get_autocast_cpu_dtype",
-    "get_autocast_gpu_dtype",
-    "is_autocast_cache_enabled",
-    "is_autocast_cpu_enabled",
+_SWITCHING = f"{__name__}.switching"
+_SWITCHES = (
+    "autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache "
+    "get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype "
+    "get_autocast_xla_dtype is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
+    "is_autocast_ipu_enabled is_autocast_xla_enabled set_autocast_cache_enabled "
+    "set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled "
+    "set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype "
+    "set_autocast_xla_enabled"
 )
 
 
@@ -41,11 +45,9 @@ def register_exports() -> Mapping[str, Any]:
     """PyTorch's names, the older ones below `cuda.amp` and `cpu.amp` among them."""
     return {
         "autocast": f"{_AUTOCASTING}:autocast",
-        "is_autocast_enabled": f"{_AUTOCASTING}:is_autocast_enabled",
-        "get_autocast_dtype": f"{_AUTOCASTING}:get_autocast_dtype",
-        **{name: f"{_AUTOCASTING}:{name}" for name in _OLDER},
+        **{name: f"{_SWITCHING}:{name}" for name in _SWITCHES.split()},
         "amp.autocast": f"{_AUTOCASTING}:autocast",
-        "amp.is_autocast_available": f"{_AUTOCASTING}:is_autocast_available",
+        "amp.is_autocast_available": f"{__name__}.devices:is_autocast_available",
         "amp.custom_fwd": f"{_FUNCTIONS}:custom_fwd",
         "amp.custom_bwd": f"{_FUNCTIONS}:custom_bwd",
         "amp.OptState": f"{__name__}.iteration:OptState",

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable
 from typing import Any
 
 import anadrome as ad
-from anadrome import FULL, HALF, Mode, Tensor, backend, sites
-from anadrome.border import enclose, enclose_functions
-from anadrome.errors import BackendError
+from anadrome import FULL, HALF, Mode, Tensor, sites
+from anadrome.border import enclose
 from anadrome.modes import Scope, State, current, is_grad_enabled
 
+from .around import Around, around
+from .devices import check_device_type, default_dtype, is_available
 from .lists import LISTS
 
 _HALVES = (ad.bfloat16, ad.float16)
 _CASTABLE = (*_HALVES, ad.float32)
-
-#: The casts of weights in the outermost region that is open here; None outside of any.
-_casts: contextvars.ContextVar[dict[Any, Any] | None] = contextvars.ContextVar(
-    "autocast_cache", default=None
-)
 
 
 class Region(Mode):
@@ -95,6 +90,30 @@ class Region(Mode):
         return cast
 
 
+def region_of(device_type: str) -> Region | None:
+    """What is active here for a device type."""
+    for mode in current().modes:
+        if isinstance(mode, Region) and mode.device_type == device_type:
+            return mode
+    return None
+
+
+def half_of(device_type: str) -> ad.dtype:
+    """The half precision that is active or set here, or the default one."""
+    region = region_of(device_type)
+    if region is not None:  # also in a checkpoint's second run, where nothing else is set
+        return region.dtype
+    return around.get().dtypes.get(device_type) or default_dtype(device_type)
+
+
+def replaced(state: State, device_type: str, region: Region | None) -> State:
+    """One region a device type: ``region`` in the place of that which is there, if any."""
+    modes = tuple(
+        m for m in state.modes if not (isinstance(m, Region) and m.device_type == device_type)
+    )
+    return state.but(modes=modes if region is None else (*modes, region))
+
+
 @enclose
 class autocast(Scope):
     """Mixed precision in a region of code (PyTorch: ``torch.autocast``, ``torch.amp.autocast``).
@@ -134,66 +153,61 @@ class autocast(Scope):
         enabled: bool = True,
         cache_enabled: bool | None = None,
     ) -> None:
-        _check_device_type(device_type)
-        self.device_type = device_type
-        self.dtype = get_autocast_dtype(device_type) if dtype is None else dtype
-        self.enabled = bool(enabled) and self._possible()
-        self.cache_enabled = True if cache_enabled is None else bool(cache_enabled)
-        self._outermost: list[bool] = []
+        check_device_type(device_type)
+        self.device = device_type
+        self.fast_dtype = half_of(device_type) if dtype is None else dtype
+        self._enabled = bool(enabled) and self._possible()
+        caching = around.get().caching
+        self._cache_enabled = caching if cache_enabled is None else bool(cache_enabled)
+        self._outside: list[Around] = []
 
     def _possible(self) -> bool:
-        if not is_available(self.device_type):
+        if not is_available(self.device):
             sites.warn(
-                f"{self.device_type.upper()} is not available. Disabling autocast; write "
+                f"{self.device.upper()} is not available. Disabling autocast; write "
                 'device_type="cpu" to use half precision on the CPU.'
             )
             return False
-        if self.dtype not in _HALVES:
-            name = self.device_type.upper()
+        if self.fast_dtype not in _HALVES:
+            name = self.device.upper()
             sites.warn(
                 f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
                 f"{name} Autocast only supports dtypes of {', '.join(map(repr, _HALVES))} "
-                f"currently, not {self.dtype!r}."
+                f"currently, not {self.fast_dtype!r}."
             )
             return False
         return True
 
     def change(self, state: State) -> State:
         """One region a device: the innermost replaces those around it."""
-        modes = tuple(
-            m
-            for m in state.modes
-            if not (isinstance(m, Region) and m.device_type == self.device_type)
-        )
-        if self.enabled:
-            casts = _casts.get() if self.cache_enabled else None
-            modes = (*modes, Region(self.device_type, self.dtype, casts))
-        return state.but(modes=modes)
+        region = None
+        if self._enabled:
+            casts = around.get().casts if self._cache_enabled else None
+            region = Region(self.device, self.fast_dtype, casts)
+        return replaced(state, self.device, region)
 
     def __enter__(self) -> autocast:
-        before = _casts.get()
-        self._outermost.append(before is None)
+        before = around.get()
+        self._outside.append(before)
         try:
-            if before is None:
-                _casts.set({})
+            around.set(before.inside(self.device, self.fast_dtype, self._cache_enabled))
             return super().__enter__()
         except BaseException:  # a Ctrl-C just here
-            _casts.set(before)
+            around.set(before)
             raise
 
     def __exit__(self, *exc: object) -> None:
         try:
             super().__exit__(*exc)
         finally:
-            if self._outermost.pop():
-                casts = _casts.get()
-                if casts is not None:
-                    casts.clear()
-                _casts.set(None)
+            before = self._outside.pop()
+            if not before.nesting:
+                around.get().clear()
+            around.set(before)
 
     def clone(self) -> Scope:
         fresh = super().clone()
-        fresh.__dict__["_outermost"] = []
+        fresh.__dict__["_outside"] = []
         return fresh
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -222,106 +236,3 @@ class cpu_autocast(autocast):
         self, enabled: bool = True, dtype: ad.dtype = ad.bfloat16, cache_enabled: bool = True
     ) -> None:
         super().__init__("cpu", dtype, enabled, cache_enabled)
-
-
-def is_autocast_available(device_type: str) -> bool:
-    """Whether ``autocast`` knows the device type (PyTorch: ``torch.amp.is_autocast_available``)."""
-    if not isinstance(device_type, str):
-        raise TypeError(
-            "is_autocast_available(): argument 'device_type' (position 1) must be str, not "
-            f"{type(device_type).__name__}"
-        )
-    return device_type in _device_types()
-
-
-#: Device types of PyTorch's that programs ask about, whatever there is.
-_NOWHERE = ("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xla", "xpu")
-
-
-def is_autocast_enabled(device_type: str = "cuda") -> bool:
-    """Whether ops on the device type are being autocast here (``torch.is_autocast_enabled``).
-
-    False for those of PyTorch's that no backend serves (``"mps"``); RuntimeError for no device.
-    """
-    if device_type in _NOWHERE and device_type not in _device_types():
-        return False
-    return _region(device_type) is not None
-
-
-def get_autocast_dtype(device_type: str) -> ad.dtype:
-    """The half precision that is active here, or the default one (``torch.get_autocast_dtype``).
-
-    >>> import anadrome as ad
-    >>> ad.get_autocast_dtype("cpu")
-    anadrome.bfloat16
-    """
-    region = _region(device_type)
-    if region is not None:
-        return region.dtype
-    return ad.bfloat16 if device_type == "cpu" else ad.float16
-
-
-def get_autocast_gpu_dtype() -> ad.dtype:
-    """``get_autocast_dtype("cuda")``, its older name (``torch.get_autocast_gpu_dtype``)."""
-    return get_autocast_dtype("cuda")
-
-
-def get_autocast_cpu_dtype() -> ad.dtype:
-    """``get_autocast_dtype("cpu")``, its older name (``torch.get_autocast_cpu_dtype``)."""
-    return get_autocast_dtype("cpu")
-
-
-def is_autocast_cpu_enabled() -> bool:
-    """``is_autocast_enabled("cpu")``, its older name (``torch.is_autocast_cpu_enabled``)."""
-    return is_autocast_enabled("cpu")
-
-
-def is_autocast_cache_enabled() -> bool:
-    """False: no cast is kept for later calls (``torch.is_autocast_cache_enabled``)."""
-    return False
-
-
-def clear_autocast_cache() -> None:
-    """Nothing to clear (``torch.clear_autocast_cache``)."""
-
-
-def is_available(device_type: str) -> bool:
-    """Whether the machine has such a device."""
-    if device_type == "cuda":
-        ask = getattr(getattr(ad, "cuda", None), "is_available", None)
-        if ask is not None:
-            return bool(ask())
-    try:
-        backend.for_device(device_type)
-    except (BackendError, ImportError):
-        return False
-    return True
-
-
-def _region(device_type: str) -> Region | None:
-    _check_device_type(device_type)
-    for mode in current().modes:
-        if isinstance(mode, Region) and mode.device_type == device_type:
-            return mode
-    return None
-
-
-def _device_types() -> list[str]:
-    """PyTorch's two, which scripts name also where there is no GPU, and those of other backends."""
-    return sorted({"cpu", "cuda", *backend.device_types()})
-
-
-def _check_device_type(device_type: Any) -> None:
-    if not isinstance(device_type, str):
-        raise ValueError(
-            f"Expected `device_type` of type `str`, got: `{type(device_type).__name__}`; write "
-            '"cpu" or "cuda"'
-        )
-    if not is_autocast_available(device_type):
-        raise RuntimeError(
-            f"User specified an unsupported autocast device_type {device_type!r}; there are "
-            f"{', '.join(_device_types())}"
-        )
-
-
-enclose_functions(globals())

@@ -9,7 +9,9 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 
-from .autocasting import _check_device_type, autocast, get_autocast_dtype, is_autocast_enabled
+from .autocasting import autocast
+from .devices import check_device_type
+from .switching import get_autocast_dtype, is_autocast_enabled
 
 
 def custom_fwd(
@@ -40,7 +42,7 @@ def custom_fwd(
     ...     Product.apply(ad.ones(2, 3), ad.ones(3, 2)).dtype
     anadrome.float32
     """
-    _check_device_type(device_type)
+    check_device_type(device_type)
     if fwd is None:
         return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
 
@@ -66,7 +68,7 @@ def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str) -> An
 
     PyTorch: ``torch.amp.custom_bwd``.
     """
-    _check_device_type(device_type)
+    check_device_type(device_type)
     if bwd is None:
         return functools.partial(custom_bwd, device_type=device_type)
 

@@ -271,7 +271,6 @@ DIFFERING = (
     # what there is none of
     Difference("NaN is what is looked for, when anything is", r"^False, PyTorch's True$",
                r"is_anomaly_check_nan_enabled$"),
-    Difference("there is no such cache", r"^False, PyTorch's True$", r"is_autocast_cache_enabled$"),
     Difference("a sparse Tensor is a dense one here", r"^\d+, PyTorch's \d+$",
                r"(dense|sparse)_dim$"),
 )  # fmt: skip
