@@ -15,31 +15,34 @@ from .nothing import nothing
 
 #: What programs import to ask about it; a program of one process is told no.
 _NAMES = (
-    "DTensor distribute_module distribute_tensor "
-    "compute_local_shape_and_global_offset all_to_all_single_autograd wait_tensor "
-    "HuggingFaceStorageReader HuggingFaceStorageWriter FullyShardedDataParallel FSDPModule "
-    "CPUOffloadPolicy MixedPrecisionPolicy fully_shard "
-    "BackwardPrefetch CPUOffload CheckpointImpl CheckpointWrapper FullOptimStateDictConfig "
-    "FullStateDictConfig MixedPrecision ModelAverager ModuleWrapPolicy OffloadPolicy "
-    "OptimStateKeyType PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState "
-    "PowerSGDState ShardedGradScaler ShardedOptimStateDictConfig ShardedStateDictConfig "
-    "ShardingStrategy StateDictType ZeroRedundancyOptimizer apply_activation_checkpointing "
-    "batched_powerSGD_hook bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper enable_wrap "
-    "fp16_compress_hook fp16_compress_wrapper powerSGD_hook size_based_auto_wrap_policy "
-    "transformer_auto_wrap_policy"
+    "DTensor distribute_module distribute_tensor compute_local_shape_and_global_offset "
+    "all_to_all_single_autograd wait_tensor HuggingFaceStorageReader "
+    "HuggingFaceStorageWriter CheckpointImpl CheckpointWrapper ModelAverager "
+    "PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState PowerSGDState "
+    "ShardedGradScaler ZeroRedundancyOptimizer apply_activation_checkpointing "
+    "batched_powerSGD_hook bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper "
+    "fp16_compress_hook fp16_compress_wrapper powerSGD_hook"
 )
 
 globals().update({name: nothing(name, ONE_PROCESS) for name in _NAMES.split()})
 
-#: These are there, for a mesh of one process.
-_OF_DISTRIBUTED = ("DeviceMesh", "init_device_mesh")
+#: These are there, for one process, and the module that has them.
+_THERE = {
+    "DeviceMesh": "anadrome.distributed",
+    "init_device_mesh": "anadrome.distributed",
+    "FSDPModule": "anadrome.distributed.fsdp",
+    "MixedPrecisionPolicy": "anadrome.distributed.fsdp",
+    "OffloadPolicy": "anadrome.distributed.fsdp",
+    "CPUOffloadPolicy": "anadrome.distributed.fsdp",
+    "fully_shard": "anadrome.distributed.fsdp",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """What ``distributed`` itself has."""
-    if name not in _OF_DISTRIBUTED:
+    """What is there."""
+    if name not in _THERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("anadrome.distributed"), name)
+    return getattr(importlib.import_module(_THERE[name]), name)
 
 
 implicit_replication = contextlib.nullcontext

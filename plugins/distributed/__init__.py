@@ -3,7 +3,8 @@
 A program written for many processes runs as the only one of them; more than one is refused.
 Reading order: ``groups`` (starting and asking), ``collectives`` (what processes do together),
 ``differentiable`` (the same with gradients), ``exchanging`` (sends and receipts), ``stores``,
-``meshes``, ``elastic``, ``wrappers`` and ``functions`` (``nn.parallel``).
+``meshes``, ``elastic``, ``sharded`` and ``wrapping`` (``distributed.fsdp``), ``wrappers`` and
+``functions`` (``nn.parallel``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ _COLLECTIVES = (
     "all_to_all_single barrier broadcast broadcast_object_list gather gather_object irecv isend "
     "monitored_barrier recv reduce reduce_op reduce_scatter reduce_scatter_tensor scatter "
     "scatter_object_list send"
+)
+_SHARDED = (
+    "BackwardPrefetch CPUOffload CPUOffloadPolicy FSDPModule FullOptimStateDictConfig "
+    "FullStateDictConfig FullyShardedDataParallel LocalOptimStateDictConfig LocalStateDictConfig "
+    "MixedPrecision MixedPrecisionPolicy OffloadPolicy OptimStateDictConfig OptimStateKeyType "
+    "ShardedOptimStateDictConfig ShardedStateDictConfig ShardingStrategy StateDictConfig "
+    "StateDictSettings StateDictType fully_shard"
+)
+_WRAPPING = (
+    "CustomPolicy ModuleWrapPolicy always_wrap_policy enable_wrap lambda_auto_wrap_policy "
+    "size_based_auto_wrap_policy transformer_auto_wrap_policy wrap"
 )
 _STORES = "FileStore HashStore PrefixStore Store TCPStore"
 _FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
@@ -55,6 +67,11 @@ def register_exports() -> Mapping[str, Any]:
              "meshes": "DeviceMesh init_device_mesh"}  # fmt: skip
     for file, names in files.items():
         found.update({f"distributed.{name}": f"{__name__}.{file}:{name}" for name in names.split()})
+    for place in ("", ".api", ".fully_sharded_data_parallel"):
+        for name in _SHARDED.split():
+            found[f"distributed.fsdp{place}.{name}"] = f"{__name__}.sharded:{name}"
+    for name in _WRAPPING.split():
+        found[f"distributed.fsdp.wrap.{name}"] = f"{__name__}.wrapping:{name}"
     found["distributed.elastic.multiprocessing.errors.record"] = f"{__name__}.elastic:record"
     found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
     return found
