@@ -31,6 +31,8 @@ BESIDE_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
     "mul of a part": lambda x, s: x[:, ::2].mul(s),
     "fmod": lambda x, s: x.fmod(s),
     "remainder": lambda x, s: x % s,
+    "x // s": lambda x, s: x // s,
+    "floor_divide_": lambda x, s: x.clone().floor_divide_(s),
     "rounded down": lambda x, s: x.div(s, rounding_mode="floor"),
     "rounded to zero": lambda x, s: x.div(s, rounding_mode="trunc"),
 }

@@ -35,7 +35,7 @@ div = op("div", lambda xp, a, b: a / b, a=lambda g, b: g / b, b=lambda g, a, b: 
 #: ``//``; PyTorch has no gradient of it, but one that is zero of ``div(rounding_mode=...)``.
 floor_divide = op("floor_divide", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)),
                   a=MISSING, b=MISSING, inplace=True,
-                  refuses=("bool",),
+                  refuses=("bool",), factors=("b",),
                   samples=call(Arr((4,), -9, 9, "int"), Arr((4,), 1, 4, "int")))
 div_floor = op("div_floor", lambda xp, a, b: xp.floor_divide(a, divisor(a, b)), a=ZERO, b=ZERO,
                method=False, node="DivBackward2", refuses=("bool",), factors=("b",),
