@@ -144,7 +144,8 @@ _OF_SPARSE = {
     "to_sparse_csr": "to_sparse_csr",
     "to_dense": "to_dense", "coalesce": "coalesce", "is_coalesced": "is_coalesced",
     "indices": "indices", "_indices": "indices", "values": "values", "_values": "values",
-    "_nnz": "nnz", "sparse_dim": "sparse_dim", "dense_dim": "dense_dim",
+    "crow_indices": "crow_indices", "col_indices": "col_indices", "_nnz": "nnz",
+    "sparse_dim": "sparse_dim", "dense_dim": "dense_dim",
     "sparse_mask": "sparse_mask", "smm": "mm",
 }  # fmt: skip
 

@@ -18,8 +18,8 @@ from .layouts import layout
 from .legacy import made
 from .making import finished
 from .namespace import addmm as _addmm
+from .namespace import cat, repeat_interleave, stack, where
 from .namespace import mm as _mm
-from .namespace import repeat_interleave, stack, where
 from .namespace import sum as _sum
 from .switches import truth
 from .tensor import Tensor
@@ -220,6 +220,29 @@ def indices(self: Tensor) -> Tensor:
 def values(self: Tensor) -> Tensor:
     """What is not zero, row by row (``Tensor.values``)."""
     return self[self.detach() != 0]
+
+
+def _rows(self: Tensor, name: str) -> Tensor:
+    if self.ndim != 2:
+        raise RuntimeError(f"{name}() is there for matrices, not for {self.ndim} dimensions")
+    return self.detach() != 0
+
+
+def crow_indices(self: Tensor) -> Tensor:
+    """Where each row begins among ``values()``, and the end (``Tensor.crow_indices``).
+
+    >>> import anadrome as ad
+    >>> x = ad.tensor([[0.0, 5.0], [6.0, 7.0]]).to_sparse_csr()
+    >>> x.crow_indices(), x.col_indices()
+    (tensor([0, 1, 3]), tensor([1, 0, 1]))
+    """
+    counts = _rows(self, "crow_indices").sum(1)
+    return cat([counts.new_zeros((1,)), counts.cumsum(0)])
+
+
+def col_indices(self: Tensor) -> Tensor:
+    """The column of each of ``values()`` (``Tensor.col_indices``)."""
+    return _rows(self, "col_indices").nonzero()[:, 1]
 
 
 def nnz(self: Tensor) -> int:

@@ -100,6 +100,63 @@ class UntypedStorage(StorageBase):
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._bytes().__dlpack_device__()
 
+    def _written(self) -> Tensor:
+        """The elements, for a write into the memory itself."""
+        flat = self._tensor.detach().reshape(-1)
+        if flat.numel() and flat.data_ptr() != self._tensor.data_ptr():
+            raise RuntimeError(
+                "the memory of a Tensor that is not contiguous is not written as a whole; write "
+                "x.copy_(...) or x.fill_(...)"
+            )
+        return flat
+
+    def fill_(self, value: int) -> UntypedStorage:
+        """Set each byte.
+
+        >>> import anadrome as ad
+        >>> x = ad.ones(2)
+        >>> x.untyped_storage().fill_(0).nbytes(), x
+        (8, tensor([0., 0.]))
+        """
+        from .dtypes import uint8
+
+        self._written().view(uint8).fill_(value)
+        return self
+
+    def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> UntypedStorage:
+        """Set all of it to another one's bytes, which may be on another device."""
+        from .dtypes import uint8
+
+        if not isinstance(source, UntypedStorage):
+            raise TypeError(f"copy_() takes a storage, not a {type(source).__name__}")
+        if source.nbytes() != self.nbytes():
+            raise RuntimeError(
+                f"copy_(): the storages have {self.nbytes()} and {source.nbytes()} bytes"
+            )
+        self._written().view(uint8).copy_(source._bytes())
+        return self
+
+    def clone(self) -> UntypedStorage:
+        """Another memory with the same bytes."""
+        return type(self)(self._tensor.detach().clone())
+
+    def cpu(self) -> UntypedStorage:
+        """It, or a copy of it, on the CPU."""
+        return self if self.device.type == "cpu" else type(self)(self._tensor.detach().cpu())
+
+    def tolist(self) -> list[Any]:
+        """The bytes as Python numbers."""
+        return self._bytes().tolist()
+
+    def element_size(self) -> int:
+        """1."""
+        return 1
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is on a GPU."""
+        return bool(self.device.type == "cuda")
+
     def untyped(self) -> UntypedStorage:
         """The memory in bytes."""
         return UntypedStorage._of(self._tensor)
@@ -145,6 +202,15 @@ class TypedStorage(UntypedStorage):
     def dtype(self) -> Any:
         """The type of the elements."""
         return self._tensor.dtype
+
+    def element_size(self) -> int:
+        """The bytes of an element."""
+        return int(self._tensor.dtype.itemsize)
+
+    def fill_(self, value: Any) -> UntypedStorage:
+        """Set each element."""
+        self._written().fill_(value)
+        return self
 
     def tolist(self) -> list[Any]:
         """The elements as Python numbers."""

@@ -118,3 +118,21 @@ def test_a_storage_is_as_large_as_its_memory() -> None:
         few, many = L.zeros(10).untyped_storage(), L.zeros(1010)[1:].untyped_storage()
         assert sys.getsizeof(many) - sys.getsizeof(few) == 4000
         assert sys.getsizeof(few) >= 40
+
+
+def test_bytes_are_written_and_copied() -> None:
+    for L in (ad, torch):
+        x, y = L.tensor([1.0, 2.0, 3.0]), L.tensor([4.0, 5.0, 6.0])
+        view = x[1:]
+        storage = x.untyped_storage()
+        assert storage.copy_(y.untyped_storage()) is storage and view.tolist() == [5.0, 6.0]
+        kept = storage.clone()
+        storage.fill_(0)
+        assert x.tolist() == [0.0] * 3 and view.tolist() == [0.0] * 2
+        assert kept.tolist() == y.untyped_storage().tolist() and kept.cpu().nbytes() == 12
+        assert (storage.element_size(), storage.is_cuda) == (1, False)
+    x = ad.ones(2, 3)
+    with pytest.raises(RuntimeError, match="24 and 4 bytes"):
+        x.untyped_storage().copy_(ad.ones(1).untyped_storage())
+    with pytest.raises(TypeError, match="copy_\\(\\) takes a storage, not a Tensor"):
+        x.untyped_storage().copy_(x)
