@@ -301,7 +301,7 @@ from .pointwise import (
     rsub,
 )
 from .ranges import range
-from .refusals import refusing
+from .refusals import refusing as _refusing
 from .tensor import Tensor
 
 multiply, divide, concat = mul, div, cat
@@ -318,4 +318,4 @@ _IN_PLACE = """abs addmv as_strided acos acosh arccos arccosh arcsin arcsinh arc
     expm1 fill fix floor frac gcd lcm ldexp log log10 log1p log2 logit nan_to_num neg negative
     rad2deg reciprocal round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"""
 globals().update({f"{_name}_": getattr(Tensor, f"{_name}_") for _name in _IN_PLACE.split()})
-detach, detach_ = refusing(Tensor.detach), refusing(Tensor.detach_)
+detach, detach_ = _refusing(Tensor.detach), _refusing(Tensor.detach_)

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import modes
 from ..border import enclose_functions
+from ..errors import DomainError
 from ..tangents import transposed
 from ..tensor import Tensor
 from . import tree
@@ -43,11 +44,11 @@ def jacrev(
 
     if chunk_size is not None and not (hasattr(chunk_size, "__index__") and chunk_size > 0):
         raise ValueError(f"jacrev: `chunk_size` should be greater than 0, not {chunk_size!r:.40}")
-    return _jacobian(func, argnums, has_aux, chunk_size, contextlib.nullcontext)
+    return _jacobian("jacrev", func, argnums, has_aux, chunk_size, contextlib.nullcontext)
 
 
 def _jacobian(
-    func: Callable[..., Any], argnums: Any, has_aux: bool, chunk_size: int | None,
+    name: str, func: Callable[..., Any], argnums: Any, has_aux: bool, chunk_size: int | None,
     around: Callable[[], contextlib.AbstractContextManager[None]],
 ) -> Callable[..., Any]:  # fmt: skip
     """``jacrev`` whose backwards run inside a context manager."""
@@ -59,6 +60,7 @@ def _jacobian(
         given = _chosen(args, argnums)
         at = tree.mapped(_fresh, given)
         fresh = _tensors(at)
+        _check_real(name, "input", fresh)
         outer = modes.current().grad
         maps = count()
         with modes.enable_grad():
@@ -68,11 +70,22 @@ def _jacobian(
         if has_aux:
             out, aux = out
         tree.checked_output("jacrev(f)(*args)", out)
+        _check_real(name, "output", _tensors(out))
         with modes.set_grad_enabled(outer), around():
             result = tree.mapped(lambda o: tree.rebuilt(given, rows(o, at, fresh)), out)
             return (result, _finished(aux, fresh)) if has_aux else result
 
     return transformed
+
+
+def _check_real(name: str, what: str, tensors: list[Tensor]) -> None:
+    """A complex function has one derivative only if it is holomorphic, which nobody can see."""
+    for i, x in enumerate(tensors):
+        if x.dtype.is_complex:
+            raise DomainError(
+                f"{name}: Expected all {what}s to be real but received complex tensor at flattened "
+                f"{what} idx: {i}; write a function of `view_as_real(...)`"
+            )
 
 
 def _rows(out: Tensor, at: Any, fresh: list[Tensor]) -> list[Any]:
@@ -120,7 +133,7 @@ def jacfwd(
 
     There is no forward mode here, so it also costs a row of backwards an element of the output.
     """
-    return _jacobian(func, argnums, has_aux, None, transposed)
+    return _jacobian("jacfwd", func, argnums, has_aux, None, transposed)
 
 
 def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:

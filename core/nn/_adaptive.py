@@ -130,8 +130,13 @@ def _prepared(
         raise ShapeError(
             f"{what}: elements of output_size must be greater than or equal to 0, but got {size}"
         )
-    # PyTorch's means of one and two dimensions ask no channels; the others ask some of a batch.
-    if 0 in input.shape[-n if what in ("adaptive_avg_pool1d", "adaptive_avg_pool2d") else 1 :]:
+    # PyTorch's means of all are means, also of nothing; else those of one and two dimensions ask no
+    # channels, and the others ask some of a batch.
+    mean = what.startswith("adaptive_avg") and size == (1,) * n
+    if (
+        not mean
+        and 0 in input.shape[-n if what in ("adaptive_avg_pool1d", "adaptive_avg_pool2d") else 1 :]
+    ):
         raise ShapeError(
             f"{what}: Expected input to have non-zero size for non-batch dimensions, but input has "
             f"sizes {list(input.shape)}"

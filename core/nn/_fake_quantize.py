@@ -7,6 +7,7 @@ from typing import Any
 from ..autograd import Function
 from ..modes import no_grad
 from ..namespace import where
+from ..ops.reduce import whole
 from ..refusals import refusing
 from ..tensor import Tensor
 
@@ -57,7 +58,8 @@ def fake_quantize_per_tensor_affine(
     >>> x.grad
     tensor([1., 0.])
     """
-    return _rounded(input, scale, zero_point, quant_min, quant_max)
+    bounds = whole(quant_min, "quant_min"), whole(quant_max, "quant_max")
+    return _rounded(input, scale, zero_point, *bounds)
 
 
 @refusing

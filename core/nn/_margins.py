@@ -95,7 +95,9 @@ def soft_margin_loss(
             f"soft_margin_loss: a target of shape {list(target.shape)} does not broadcast to the "
             f"input's {list(input.shape)}"
         )
-    return reduced(softplus(-input * target, threshold=float("inf")), reduction)
+    away = -input * target
+    each = away.exp().log1p() if away.dtype.is_complex else softplus(away, threshold=float("inf"))
+    return reduced(each, reduction)
 
 
 @refusing

@@ -120,11 +120,14 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     >>> ad.logit(ad.tensor([0.5, 2.0]), eps=0.25)
     tensor([0.0000, 1.0986])
     """
-    bounds: Any = eps
-    if eps is not None and isinstance(input, Tensor) and input.dtype.itemsize == 2:
-        low = input.new_tensor(float(eps)).item()  # the op itself is computed in float32
-        bounds = (low, input.new_tensor(1.0 - low).item())
-    return logit_op(input, eps=bounds)
+    if eps is None:
+        return logit_op(input, eps=None)
+    low = float(eps)
+    high = 1.0 - low
+    if isinstance(input, Tensor) and input.dtype.itemsize == 2:  # the op is computed in float32
+        low = input.new_tensor(low).item()
+        high = input.new_tensor(1.0 - low).item()
+    return logit_op(input, eps=(low, high))
 
 
 def _bounds(eps: Any) -> tuple[float, float]:

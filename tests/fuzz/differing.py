@@ -221,6 +221,8 @@ DIFFERING = (
     Difference("the signs of vectors", r"", r"(svd|eigh|pca_lowrank)$", "", other_signs),
     Difference("the order of eigenvalues", r"", r"(eig|eigvals)$", "", other_order),
     Difference("where the boundaries are not in order", r"", r"searchsorted$", "", unordered),
+    Difference("where the boundaries are not in order", r"", r"bucketize$", "",
+               lambda args, ours, theirs: unordered(args[1:], ours, theirs)),
     # what is beyond numbers
     Difference("below 1, and near infinity, it goes on here, and is NaN in PyTorch", r"", r"zeta$",
                "", below_one),

@@ -81,7 +81,8 @@ LENIENT = (
         r"must be int, not (Index|bool|numpy\.\w+)|(dim|[ar]tol)=(bool|Index)|"
         r"element of type bool|"
         r"must be tuple of ints, not (bool|Index|numpy)|got \(Tensor, (bool|Index)\)|"
-        r"'Index' object is not iterable|must be Number, not Index|got \(Index\)",
+        r"'Index' object is not iterable|must be (Number|float), not Index|got \(Index\)|"
+        r"'int' and 'Index'",
     ),
     Reason(
         "a list or a range stands for a tuple, and one number for a tuple of one",
@@ -106,6 +107,11 @@ LENIENT = (
     Reason(
         "True is 1 beside numbers", r"`-` operator, (with|on) a bool", r"", r"\b(True|False|bool)\b"
     ),
+    Reason(
+        "a gradient may be a number",
+        r"'(bool|int|float)' object is not iterable",
+        r"autograd\.(grad|backward)$",
+    ),
     Reason("Python's types are element types", r"invalid type: '(int|float|bool)'"),
     # other names and places of arguments
     Reason(
@@ -114,8 +120,8 @@ LENIENT = (
         r"|split_size_or_sections|return_indices|function|a|b|pin_memory|dtype|input|other)'|"
         r"unrecognized keyword arguments: out|out=\w+|"
         r"missing 1 required positional arguments: .(size|dims?|mean|stable).$|"
-        r"(as_tensor|selu|no_grad\.__init__|threshold|scaled_dot_product_attention|round)\(\) takes"
-        r" .* but|"
+        r"(as_tensor|selu|tile|no_grad\.__init__|threshold|scaled_dot_product_attention|round)\(\) "
+        r"takes .* but|"
         r"got multiple values for argument 'input'|got \((low|a|b)=|got \((Tensor|"
         r"Tensor, Tensor), device=",
     ),
@@ -152,6 +158,7 @@ LENIENT = (
         r"only one element tensors",
         r"Tensor(\.new)?$|Variable$",
     ),
+    Reason("a factor before a Tensor, as in PyTorch's older signature", r"addr\(\) takes", "addr$"),
     # kernels, checks and machines of theirs
     Reason(
         "PyTorch has no kernel for the element type",

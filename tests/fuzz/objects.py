@@ -78,6 +78,12 @@ STRICT = (
         "",
         r"reshape\(\((\d+,)*0,",
     ),
+    Reason(
+        "of no draws PyTorch looks at no type",
+        r"must be a floating point Tensor",
+        "",
+        r"sample\(\(0,",
+    ),
     Reason("the common type of both arguments", r"^o: ", "", r"SoftMarginLoss|half\(\)|bfloat16"),
     Reason("beyond what the type holds", r"(?s)^o_p: .*(nan|inf)", "", r"1e30"),
     Reason("PyTorch has no kernel for two real and complex arguments", r"softplus_cpu"),

@@ -54,7 +54,8 @@ STRICT = (
         r"cannot be converted to (an index|Scalar)|iteration over a 0-d|slice indices must be|"
         r"(float|int)\(\) argument must be|not supported between instances of|"
         r"unsupported operand type|has no len|could not convert|did not contain a loop|"
-        r"Boolean value of Tensor with|must be Tensor or Number, not dtype",
+        r"Boolean value of Tensor with|must be Tensor or Number, not dtype|"
+        r"truth value of an array with",
         rf"{_CLASS}|autocast$",
     ),
     Reason("a device is a name or a number", r"device\(\) takes a name", rf"{_CLASS}|^Generator$"),
@@ -213,7 +214,9 @@ STRICT = (
     Reason("an argument twice", r"multiple values for argument 'other'"),
     Reason("a shape is one", r"'NoneType' object is not iterable", r"broadcast_shapes"),
     Reason("pivots of another matrix", r"list index out of range", r"lu_unpack"),
-    Reason("a number of frequencies is not negative", r"inconsistent with step sign"),
+    Reason(
+        "a number of frequencies is not negative", r"inconsistent with step sign|of values is not"
+    ),
     Reason(
         "in place a Tensor keeps its shape; PyTorch's addbmm_ alone makes it larger, and so writes "
         "over what lies behind a view",
