@@ -187,6 +187,55 @@ def test_a_function_that_says_only_its_jvp():
     assert ad.allclose(x.grad, x.exp())
 
 
+def test_what_is_saved_for_forward_is_what_jvp_sees():
+    def program(L, fw):
+        class OnlyJvp(L.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save_for_forward(None, x.cos())
+                ctx.save_for_backward(x)
+                return x.sin()
+
+            @staticmethod
+            def jvp(ctx, tangent):
+                nothing, slope = ctx.saved_tensors
+                assert nothing is None
+                return tangent * slope
+
+        class Exp(L.autograd.Function):
+            generate_vmap_rule = True
+
+            @staticmethod
+            def forward(x):
+                return x.exp()
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                ctx.save_for_backward(output)
+                ctx.save_for_forward(output, inputs[0])
+
+            @staticmethod
+            def backward(ctx, g):
+                (out,) = ctx.saved_tensors
+                return g * out
+
+            @staticmethod
+            def jvp(ctx, tangent):
+                out, _ = ctx.saved_tensors
+                return tangent * out
+
+        with fw.dual_level():
+            x = fw.make_dual(L.tensor(X), L.tensor(V))
+            tangents = [fw.unpack_dual(f.apply(x)).tangent for f in (OnlyJvp, Exp)]
+        leaf = L.tensor(X, requires_grad=True)
+        Exp.apply(leaf).sum().backward()
+        return [*tangents, leaf.grad]
+
+    both(program)
+    with pytest.raises(TypeError, match="save_for_forward can only save Tensors"):
+        ad.autograd.function.FunctionCtx.save_for_forward(None, 1.0)
+
+
 def test_gradcheck_takes_pytorchs_arguments():
     def program(L, fw):
         class Half(L.autograd.Function):

@@ -19,6 +19,15 @@ from ..tensor import LEAF, Tensor, wrap
 _BOTH = ("shape", "dtype", "edges")
 
 
+def _check_tensors(method: str, values: tuple[Any, ...]) -> None:
+    for t in values:
+        if t is not None and not isinstance(t, Tensor):
+            raise TypeError(
+                f"{method} can only save Tensors, but argument is of type "
+                f"{type(t).__name__}; keep other values as attributes of ctx"
+            )
+
+
 class FunctionCtx(Node):
     """What ``forward`` and ``backward`` share; it is also the node of the call."""
 
@@ -31,13 +40,14 @@ class FunctionCtx(Node):
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs for ``backward``; checked there for later writes in place."""
-        for t in tensors:
-            if t is not None and not isinstance(t, Tensor):
-                raise TypeError(
-                    "save_for_backward can only save Tensors, but argument is of type "
-                    f"{type(t).__name__}; keep other values as attributes of ctx"
-                )
+        _check_tensors("save_for_backward", tensors)
         self.__dict__["_to_save"] = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keep inputs or outputs for ``jvp``: it is asked only where there is no ``backward``."""
+        _check_tensors("save_for_forward", tensors)
+        if self.function.backward is Function.backward:
+            self.__dict__["_to_save_for_jvp"] = tensors
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
@@ -310,7 +320,8 @@ class Function(metaclass=_FunctionMeta):
         """Turn what was saved into entries that know about writes, outputs and hooks."""
         entries: list[Any] = []
         data_of = {id(f._data): nr for nr, f in enumerate(finished) if isinstance(f, Tensor)}
-        for t in node.__dict__.pop("_to_save", ()):
+        for_backward = node.__dict__.pop("_to_save", ())
+        for t in node.__dict__.pop("_to_save_for_jvp", for_backward):
             if t is None:
                 entries.append(None)
                 continue
