@@ -267,3 +267,11 @@ def test_what_knows_the_exact_number_does_not_get_out() -> None:
     for out in (x * 0.1, 0.1 * x, 0.1 / x, x / 3, x.lerp(x, 0.3), x[0, 0] * 0.1, 0.1 / x[0, 0]):
         assert type(out._data) is np.ndarray
         assert out._data.dtype == x._data.dtype
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_rms_norm_adds_what_float32_holds_beside_one(dtype: str) -> None:
+    (x, w), (t, v) = both(dtype, (-0.2, 0.2), P)
+    same(functional(ad).rms_norm(x, (64,)), functional(torch).rms_norm(t, (64,)))
+    same(functional(ad).rms_norm(x, (64,), w[0]), functional(torch).rms_norm(t, (64,), v[0]))
+    same(ad.nn.RMSNorm(64).to(x.dtype)(x), torch.nn.RMSNorm(64).to(t.dtype)(t))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..composite import one
-from ..dtypes import finfo
+from ..dtypes import finfo, float32
 from ..errors import ShapeError
 from ..modes import no_grad
 from ..op import FULL
@@ -150,7 +150,8 @@ def rms_norm(
     """Divided by the root of the mean square over the last dimensions, times ``weight``.
 
     ``normalized_shape``: the lengths of those dimensions. ``eps``: by default the machine epsilon
-    of the input. PyTorch: ``torch.nn.functional.rms_norm``; paper: arXiv:1910.07467.
+    of the input, of half precision that of float32. PyTorch: ``torch.nn.functional.rms_norm``;
+    paper: arXiv:1910.07467.
 
     >>> import anadrome as ad
     >>> ad.nn.functional.rms_norm(ad.tensor([3.0, 4.0, 0.0, 0.0]), [4])
@@ -160,7 +161,7 @@ def rms_norm(
     fits("rms_norm", input, wanted, weight=weight)
     floating("rms_norm", input._data)
     if eps is None:
-        eps = finfo(input.dtype).eps
+        eps = finfo(float32 if input.dtype.itemsize == 2 else input.dtype).eps
     out = normalise.rms_norm(input, weight, dims=len(wanted), eps=float(eps))[0]
     return out if weight is None or weight.dtype is input.dtype else out.to(input.dtype)
 
