@@ -339,3 +339,28 @@ def test_what_is_written_into_a_given_tensor_is_computed_in_the_types_given(half
     same_types(*results)
     for x, y in zip(*results, strict=True):
         np.testing.assert_allclose(plain(x), plain(y), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["float32", "half"])
+@pytest.mark.parametrize("name", ["GRU", "GRUCell", "RNN"])
+def test_recurrent_modules(name: str, kind: str, half: str) -> None:
+    """A GRU's state stays as wide as it was given."""
+    torch = pytest.importorskip("torch")
+    results = []
+    for L in (ad, torch):
+        layer = getattr(L.nn, name)(3, 4)
+        for i, p in enumerate(layer.parameters()):
+            p.data = L.tensor(numbers(*p.shape, seed=i, low=-0.5, high=0.5).tolist()).float()
+        x = L.tensor(numbers(5, 2, 3).tolist()).to(
+            L.float32 if kind == "float32" else getattr(L, half)
+        )
+        x = (x[0] if name == "GRUCell" else x).detach().requires_grad_()
+        with L.autocast("cpu", dtype=getattr(L, half)):
+            out = layer(x)
+        out = out[0] if isinstance(out, tuple) else out
+        leaves = [x, *layer.parameters()]
+        results.append([out, *L.autograd.grad(out.float().square().sum(), leaves)])
+    same_types(*results)
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(plain(a), plain(b), rtol=5e-2, atol=5e-2)

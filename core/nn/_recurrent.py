@@ -67,7 +67,7 @@ def _directed(
     how: dict[str, Any] = {"sizes": sizes, "reverse": reverse}
     if mode == "GRU":  # the reset gate takes the second bias too, so it cannot join the first
         gates = linear(rows, given["weight_ih"], bias)
-        out, _ = ops.gru(gates, *first, w_hh, b_hh, **how)
+        out = gru(gates, first[0], w_hh, b_hh, **how)
         return out, (out,)
     if b_hh is not None:
         bias = b_hh if bias is None else bias + b_hh
@@ -80,6 +80,13 @@ def _directed(
         return out, (out, cell)
     out = ops.rnn(gates, *first, w_hh, act="relu" if mode == "RNN_RELU" else "tanh", **how)
     return out, (out,)
+
+
+def gru(gates: Tensor, h0: Tensor, w: Tensor, b: Tensor | None, **how: Any) -> Tensor:
+    """All states, in the type of gates and first state, which weights may be wider than."""
+    out = ops.gru(gates, h0, w, b, **how)[0]
+    kind = gates.dtype
+    return out.to(kind) if out.dtype is not kind and h0.dtype is kind else out
 
 
 def _projected(

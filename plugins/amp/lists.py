@@ -24,7 +24,7 @@ OPS_ON_CPU = _classes(
         acos acosh asin asinh atanh cosh erfinv exp expm1 log log10 log1p log2 reciprocal rsqrt
         sinh square tan pow_number pow_tensor softmax log_softmax softplus layer_norm rms_norm sum
         cumprod cumsum logcumsumexp logsumexp matrix_exp norm2 norm_p addcdiv addcmul addmv addr
-        atan2 dot index_put index_put_accumulate
+        atan2 dot gru index_put index_put_accumulate
     """,
 )
 

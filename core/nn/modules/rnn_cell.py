@@ -12,6 +12,7 @@ from ...overriding import overrides
 from ...tensor import Tensor
 from .. import _rnn_functions, init
 from .. import functional as F
+from .._recurrent import gru
 from ..parameter import Parameter
 from .module import Module
 
@@ -196,5 +197,5 @@ class GRUCell(RNNCellBase):
             out = _rnn_functions.gru_cell(rows, h, *self._weights)
             return out if input.ndim == 2 else out.squeeze(0)
         gates = F.linear(rows, self.weight_ih, self.bias_ih)
-        out, _ = ops.gru(gates, h, self.weight_hh, self.bias_hh, sizes=(len(rows),), reverse=False)
+        out = gru(gates, h, self.weight_hh, self.bias_hh, sizes=(len(rows),), reverse=False)
         return out if input.ndim == 2 else out.squeeze(0)
