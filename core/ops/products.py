@@ -338,7 +338,7 @@ def matmul(a: Any, b: Any) -> Any:
             f"both arguments to matmul need to be at least 1D, but they are {m}D and {n}D; use `*`"
         )
     if m == 1 and n == 1:
-        return _scalar_product(a, b)
+        return _scalar_product(a, b) if current().modes else _dot(a, b)
     multipliable(a, b)
     if m == 2 and n == 1:
         return mv(a, b)
