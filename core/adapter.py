@@ -67,6 +67,8 @@ class Backend:
     halves_by_ops = False
     #: Whether its arrays have values; without, what is asked for is shapes and dtypes.
     holds_values = True
+    #: Whether asking for a value waits for nothing, so that what no value needs can be left out.
+    at_hand = False
 
     def native_dtype(self, d: dtype) -> Any:
         """The library's own object for one of our dtypes."""

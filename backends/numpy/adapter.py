@@ -34,6 +34,7 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     device_types = ("cpu",)
+    at_hand = True
     array_type = np.ndarray
     scalar_types = (
         np.float32, np.float64, np.float16, np.bool_, np.int64, np.int32, np.int16, np.int8,

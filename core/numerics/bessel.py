@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .series import chebyshev, in_double
+from .series import chebyshev, in_double, needed
 
 _NEAR_0 = (
     3.3839763720473803e-01, -3.0468267234319846e-01, 1.7162090152220871e-01,
@@ -58,19 +58,24 @@ _FAR_1 = (
 def i0e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I0(x)``."""
     size = xp.abs(x)
-    near = chebyshev(xp.where(size < 8.0, size, 8.0) * 0.25 - 1.0, _NEAR_0)
-    far = xp.where(size < 8.0, 8.0, size)
-    return xp.where(size < 8.0, near, chebyshev(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
+    close = size < 8.0
+    near = chebyshev(xp.where(close, size, 8.0) * 0.25 - 1.0, _NEAR_0)
+    if not needed(xp, ~close):
+        return near
+    far = xp.where(close, 8.0, size)
+    return xp.where(close, near, chebyshev(16.0 / far - 1.0, _FAR_0) / xp.sqrt(far))
 
 
 @in_double
 def i1e_composed(xp: Any, x: Any) -> Any:
     """``exp(-|x|) I1(x)``."""
     size = xp.abs(x)
-    inside = xp.where(size < 8.0, size, 8.0)
-    near = chebyshev(inside * 0.25 - 1.0, _NEAR_1) * inside
-    far = xp.where(size < 8.0, 8.0, size)
-    out = xp.where(size < 8.0, near, chebyshev(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
+    close = size < 8.0
+    inside = xp.where(close, size, 8.0)
+    out = chebyshev(inside * 0.25 - 1.0, _NEAR_1) * inside
+    if needed(xp, ~close):
+        far = xp.where(close, 8.0, size)
+        out = xp.where(close, out, chebyshev(16.0 / far - 1.0, _FAR_1) / xp.sqrt(far))
     return xp.where(x < 0, -out, out)
 
 

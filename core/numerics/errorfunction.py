@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .series import in_double, polynomial
+from .series import in_double, needed, polynomial
 
 # Rational approximations of erf and erfc from the Cephes library (S. L. Moshier, ndtr.c),
 # accurate to double precision: erf on |x| < 1, erfc on 1 <= |x| < 8 and beyond.
@@ -124,8 +124,9 @@ def _quantile(xp: Any, q: Any, tail: Any) -> Any:
     center = q * polynomial(r, _CENTER) / polynomial(r, _CENTER_BELOW)
     depth = xp.sqrt(-xp.log(tail))
     near = xp.where(depth <= 5.0, depth, 5.0) - 1.6
-    side = polynomial(near, _SIDE) / polynomial(near, _SIDE_BELOW)
-    far = xp.where(depth <= 5.0, 5.0, depth) - 5.0
-    far = polynomial(far, _TAIL) / polynomial(far, _TAIL_BELOW)
-    outer = xp.where(depth <= 5.0, side, far)
+    outer = polynomial(near, _SIDE) / polynomial(near, _SIDE_BELOW)
+    if needed(xp, depth > 5.0):
+        far = xp.where(depth <= 5.0, 5.0, depth) - 5.0
+        far = polynomial(far, _TAIL) / polynomial(far, _TAIL_BELOW)
+        outer = xp.where(depth <= 5.0, outer, far)
     return xp.where(central, center, xp.where(q < 0, -outer, outer))

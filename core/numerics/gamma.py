@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .series import in_double, polynomial
+from .series import in_double, needed, polynomial
 
 # log gamma on [2, 3): x - 2 times a rational function (Cephes, S. L. Moshier, gamma.c).
 _B = (-1.37825152569120859100e3, -3.88016315134637840924e4, -3.31612992738871184744e5,
@@ -26,15 +26,21 @@ _SHIFT = 10
 def lgamma_composed(xp: Any, x: Any) -> Any:
     """log |Γ(x)|; infinite at the integers up to zero."""
     reflected = x < 0.5
-    y = xp.where(reflected, 1.0 - x, x)
-    out = xp.where(y < 3.0, _lgamma_small(xp, y), _lgamma_large(xp, y))
-    sine = xp.abs(xp.sin(_from_nearest(xp, x) * math.pi))
-    mirror = -xp.log(xp.where(reflected, sine, 1.0) * (1.0 / math.pi)) - out
-    # Close to zero Γ(x) is 1/x, and the sine would be as exact, but not 1 - x.
-    out = xp.where(reflected, mirror, out)
-    tiny = xp.abs(x) < 1e-9
-    near = -xp.log(xp.abs(xp.where(tiny, x, 1.0))) - x * 0.5772156649015329
-    return xp.where(xp.isinf(x), math.inf, xp.where(tiny, near, out))
+    mirrored = needed(xp, reflected)
+    y = xp.where(reflected, 1.0 - x, x) if mirrored else x
+    small = y < 3.0
+    out = _lgamma_large(xp, y) if needed(xp, ~small) else y
+    if needed(xp, small):
+        out = xp.where(small, _lgamma_small(xp, y), out)
+    if mirrored:
+        sine = xp.abs(xp.sin(_from_nearest(xp, x) * math.pi))
+        mirror = -xp.log(xp.where(reflected, sine, 1.0) * (1.0 / math.pi)) - out
+        # Close to zero Γ(x) is 1/x, and the sine would be as exact, but not 1 - x.
+        out = xp.where(reflected, mirror, out)
+        tiny = xp.abs(x) < 1e-9
+        near = -xp.log(xp.abs(xp.where(tiny, x, 1.0))) - x * 0.5772156649015329
+        out = xp.where(tiny, near, out)
+    return xp.where(xp.isinf(x), math.inf, out)
 
 
 def _lgamma_small(xp: Any, x: Any) -> Any:
@@ -65,8 +71,10 @@ def _lgamma_large(xp: Any, x: Any) -> Any:
 @in_double
 def digamma_composed(xp: Any, x: Any) -> Any:
     """The derivative of log Γ; NaN at the negative integers, infinite at zero."""
-    reflected = x < 0.0
-    y = xp.where(reflected, 1.0 - x, xp.where(x == 0.0, 1.0, x))
+    mirrored = needed(xp, x <= 0.0)
+    y = x
+    if mirrored:
+        y = xp.where(x < 0.0, 1.0 - x, xp.where(x == 0.0, 1.0, x))
     total = 1.0 / y
     for k in range(1, _SHIFT):
         total = total + 1.0 / (y + k)
@@ -76,6 +84,9 @@ def digamma_composed(xp: Any, x: Any) -> Any:
         r, tuple(b / (2 * j) for j, b in reversed(list(enumerate(_BERNOULLI[:7], 1))))
     )
     out = xp.log(u) - 0.5 / u - r * series - total
+    if not mirrored:
+        return out
+    reflected = x < 0.0
     part = xp.where(reflected, _from_nearest(xp, x), 0.25)
     out = xp.where(reflected, out - math.pi / xp.tan(part * math.pi), out)
     out = xp.where(reflected & (part == 0.0), math.nan, out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend import by_type
+
 
 def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
     """Horner's rule; coefficients from the highest power."""
@@ -11,6 +13,12 @@ def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
     for c in coefficients[2:]:
         total = total * x + c
     return total
+
+
+def needed(xp: Any, mask: Any) -> bool:
+    """Whether the mask holds anywhere, as far as that is known without waiting for a device."""
+    backend = by_type.get(mask.__class__)
+    return backend is None or not backend.at_hand or bool(xp.any(mask))
 
 
 def in_double(function: Any) -> Any:
@@ -26,7 +34,8 @@ def in_double(function: Any) -> Any:
 
 def chebyshev(t: Any, coefficients: tuple[float, ...]) -> Any:
     """A Chebyshev series, by Clenshaw's recurrence."""
-    a, b = t * 0.0, t * 0.0
-    for c in coefficients[:0:-1]:
-        a, b = t * 2.0 * a - b + c, a
+    twice, b = t * 2.0, t * 0.0
+    a = b + coefficients[-1]
+    for c in coefficients[-2:0:-1]:
+        a, b = twice * a - b + c, a
     return t * a - b + coefficients[0]
