@@ -280,3 +280,26 @@ def test_divergences_where_a_support_is_left() -> None:
     found, wanted = call(ad), call(torch)
     for f, w in zip(found, wanted):
         np.testing.assert_allclose(f.numpy(), w.numpy(), rtol=1e-4)
+
+
+def test_a_subclass_that_has_its_factor_when_it_is_asked_for_it() -> None:
+    """As gpytorch's, whose covariance is decomposed late: by PyTorch's name of the attribute."""
+
+    def call(L: Any, loc: Any, root: Any, x: Any) -> Any:
+        Normal = L.distributions.MultivariateNormal
+
+        class Late(Normal):  # type: ignore[misc, valid-type]
+            def __init__(self, loc: Any, covariance: Any) -> None:
+                self.loc, self.late = loc, covariance
+                super(Normal, self).__init__(loc.shape[:-1], loc.shape[-1:], validate_args=False)
+
+            @property
+            def _unbroadcasted_scale_tril(self) -> Any:
+                return L.linalg.cholesky(self.late)
+
+        d = Late(loc, root @ root.mT + L.eye(3, dtype=root.dtype))
+        usual = Normal(loc * 2, L.eye(3, dtype=root.dtype))
+        apart = L.distributions.kl_divergence(d, usual)
+        return [d.log_prob(x), d.entropy(), d.variance, d.scale_tril, apart]
+
+    agree(call, numbers(2, 3), numbers(2, 3, 3, seed=1), numbers(2, 3, seed=2), second=False)

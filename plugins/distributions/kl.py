@@ -137,7 +137,7 @@ def _(p: Any, q: Any) -> Tensor:
         )
     batch = ad.broadcast_shapes(p.batch_shape, q.batch_shape)
     n = p.event_shape[0]
-    mine, other = p._factor.expand((*batch, n, n)), q._factor.expand((*batch, n, n))
+    mine, other = (d._unbroadcasted_scale_tril.expand((*batch, n, n)) for d in (p, q))
     spread = ad.linalg.solve_triangular(other, mine, upper=False).square().sum((-2, -1))
     shift = (q.loc - p.loc).expand((*batch, n)).unsqueeze(-1)
     shift = ad.linalg.solve_triangular(other, shift, upper=False).square().sum((-2, -1))

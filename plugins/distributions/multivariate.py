@@ -60,10 +60,10 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         self.loc = loc.expand((*batch, -1))
         super().__init__(batch, self.loc.shape[-1:], validate_args)
-        self._factor = factor_of(name, matrix)
+        self._unbroadcasted_scale_tril = factor_of(name, matrix)
 
     def _expand_rest(self, new: Any, batch_shape: Size) -> None:
-        new._factor = self._factor
+        new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
 
     def _full(self, matrix: Tensor) -> Tensor:
         return matrix.expand((*self._batch_shape, *self._event_shape, *self._event_shape))
@@ -71,18 +71,22 @@ class MultivariateNormal(Distribution):
     @lazy_property
     def scale_tril(self) -> Tensor:
         """The Cholesky factor of the covariance."""
-        return self._full(self._factor)
+        return self._full(self._unbroadcasted_scale_tril)
 
     @lazy_property
     def covariance_matrix(self) -> Tensor:
         """The expected products of the entries' distances from their means."""
-        return self._full(self._factor @ self._factor.transpose(-2, -1))
+        return self._full(
+            self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.transpose(-2, -1)
+        )
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
         """Its inverse."""
-        eye = ad.eye(self._factor.shape[-1], dtype=self.loc.dtype, device=self.loc.device)
-        inverse = ad.linalg.solve_triangular(self._factor, eye, upper=False)
+        eye = ad.eye(
+            self._unbroadcasted_scale_tril.shape[-1], dtype=self.loc.dtype, device=self.loc.device
+        )
+        inverse = ad.linalg.solve_triangular(self._unbroadcasted_scale_tril, eye, upper=False)
         return self._full(inverse.transpose(-2, -1) @ inverse)
 
     @property
@@ -95,22 +99,22 @@ class MultivariateNormal(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        rows = self._factor.square().sum(-1)
+        rows = self._unbroadcasted_scale_tril.square().sum(-1)
         return rows.expand((*self._batch_shape, *self._event_shape))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         eps = normal_like(self._extended_shape(sample_shape), self.loc)
-        return self.loc + (self._factor @ eps.unsqueeze(-1)).squeeze(-1)
+        return self.loc + (self._unbroadcasted_scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         difference = self._checked(value) - self.loc
-        factor = self._factor.expand((*difference.shape[:-1], -1, -1))
+        factor = self._unbroadcasted_scale_tril.expand((*difference.shape[:-1], -1, -1))
         z = ad.linalg.solve_triangular(factor, difference.unsqueeze(-1), upper=False)
         size = self._event_shape[0] * math.log(2 * math.pi)
         return -0.5 * (size + z.squeeze(-1).square().sum(-1)) - self._half_log_det()
 
     def _half_log_det(self) -> Tensor:
-        return ad.diagonal(self._factor, dim1=-2, dim2=-1).log().sum(-1)
+        return ad.diagonal(self._unbroadcasted_scale_tril, dim1=-2, dim2=-1).log().sum(-1)
 
     def entropy(self) -> Tensor:
         size = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))

@@ -80,10 +80,10 @@ class Wishart(ExponentialFamily):
         self.df = df.expand(batch)
         setattr(self, name, matrix.expand((*batch, -1, -1)))
         super().__init__(batch, matrix.shape[-2:], validate_args)
-        self._factor = factor_of(name, matrix)
+        self._unbroadcasted_scale_tril = factor_of(name, matrix)
 
     def _expand_rest(self, new: Any, batch_shape: Size) -> None:
-        new._factor = self._factor
+        new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
         new._event_shape = self._event_shape
 
     def _full(self, matrix: Tensor) -> Tensor:
@@ -92,18 +92,22 @@ class Wishart(ExponentialFamily):
     @lazy_property
     def scale_tril(self) -> Tensor:
         """The Cholesky factor of the covariance."""
-        return self._full(self._factor)
+        return self._full(self._unbroadcasted_scale_tril)
 
     @lazy_property
     def covariance_matrix(self) -> Tensor:
         """That of the vectors."""
-        return self._full(self._factor @ self._factor.mT)
+        return self._full(self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.mT)
 
     @lazy_property
     def precision_matrix(self) -> Tensor:
         """Its inverse."""
-        eye = ad.eye(self._factor.shape[-1], dtype=self._factor.dtype, device=self.df.device)
-        inverse = ad.linalg.solve_triangular(self._factor, eye, upper=False)
+        eye = ad.eye(
+            self._unbroadcasted_scale_tril.shape[-1],
+            dtype=self._unbroadcasted_scale_tril.dtype,
+            device=self.df.device,
+        )
+        inverse = ad.linalg.solve_triangular(self._unbroadcasted_scale_tril, eye, upper=False)
         return self._full(inverse.mT @ inverse)
 
     @property
@@ -134,17 +138,17 @@ class Wishart(ExponentialFamily):
 
     def _drawn(self, shape: Any) -> Tensor:
         n = self._event_shape[-1]
-        fewer = ad.arange(n, dtype=self._factor.dtype, device=self.df.device)
+        fewer = ad.arange(n, dtype=self._unbroadcasted_scale_tril.dtype, device=self.df.device)
         degrees = self.df[..., None] - fewer
         squares = 2 * standard_gamma((degrees * 0.5).expand(plain((*shape, n))))
-        normal = normal_like((*shape, n, n), self._factor).tril(-1)
-        factor = self._factor @ (normal + squares.sqrt().diag_embed())
+        normal = normal_like((*shape, n, n), self._unbroadcasted_scale_tril).tril(-1)
+        factor = self._unbroadcasted_scale_tril @ (normal + squares.sqrt().diag_embed())
         return factor @ factor.mT
 
     def log_prob(self, value: Tensor) -> Tensor:
         value = self._checked(value)
         nu, n = self.df, self._event_shape[-1]
-        factor = self._factor.expand((*value.shape[:-2], *self._event_shape))
+        factor = self._unbroadcasted_scale_tril.expand((*value.shape[:-2], *self._event_shape))
         trace = value.cholesky_solve(factor)
         trace = trace.diagonal(dim1=-2, dim2=-1).sum(-1)
         return (
@@ -157,7 +161,10 @@ class Wishart(ExponentialFamily):
     def _half_log_det(self) -> Tensor:
         """Of twice the covariance."""
         n = self._event_shape[-1]
-        return self._factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) + n * math.log(2) / 2
+        return (
+            self._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+            + n * math.log(2) / 2
+        )
 
     def entropy(self) -> Tensor:
         nu, n = self.df, self._event_shape[-1]
