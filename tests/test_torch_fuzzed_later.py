@@ -55,7 +55,7 @@ def evaluated(text: str, L: Any) -> Any:
     *(f"L.func.{f}(lambda a: {body})({x})" for f in ("jacrev", "jacfwd", "hessian")
       for body, x in (("a * 2", "x.cfloat()"), ("a * 1j", "x"))),
     "L.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 0.5)",
-    "L.logit(x, (0.2, 0.8))", "L.pinverse(L.eye(2), rcond=1j)", "L.linalg.pinv(L.eye(2), atol=1j)",
+    "L.nn.utils.clip_grads_with_norm_(x, [x], 100)", "L.logit(x, (0.2, 0.8))", "L.pinverse(L.eye(2), rcond=1j)", "L.linalg.pinv(L.eye(2), atol=1j)",
     "L.linalg.slogdet(L.eye(2), np.array([1.0, 2.0]), out=L.eye(2))",
     "F.pad(x, [1.0, 2])", "F.pad(x, (True, 2))", "L.binary_cross_entropy_with_logits(x, x[0])",
     "x.bernoulli_(L.tensor([0.5, 0.4]))", "x.round(decimals=2**63)", "i.round(decimals=-2**63 - 1)",
@@ -121,6 +121,8 @@ def test_several_values_are_no_switch(text: str) -> None:
     "F.adaptive_max_pool3d(L.ones(1, 4, 4, 4), (None, 2, np.int64(2)))",
     *(f"F.adaptive_avg_pool{n}d(L.ones({shape}), 1)" for n, shape in (
         (1, "1, 2, 0"), (1, "2, 0"), (2, "1, 2, 0, 5"), (2, "2, 5, 0"), (3, "1, 0, 2, 5, 5"))),
+    "L.tensor([-2.0, -0.5]).double() ** (2**63 - 1)", "L.tensor([-1.0]).double() ** (2**53 + 1)",
+    "L.tensor([-1.0]).double() ** (2**24 + 1)", "(-x) ** 5", "(-x) ** -5.0",
     "F.soft_margin_loss(x.cfloat() * (1 + 1j), x)",
     "L.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 7)",
     "L.binary_cross_entropy_with_logits(x[0], x)", "F.pad(x, (np.int64(1), 2))",

@@ -76,6 +76,7 @@ def clip_grads_with_norm_(
     ``torch.nn.utils.clip_grads_with_norm_``.)
     """
     grads = _gradients(_listed(parameters))
+    max_norm = float(max_norm)
     if not grads:
         return
     _refuse_scaled(grads, "clip_grads_with_norm_")

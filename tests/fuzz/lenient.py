@@ -30,7 +30,8 @@ LENIENT = (
     # arguments of another kind
     Reason(
         "what is true in Python switches on; settings of the program alone take no other word",
-        r"expects a bool, but got|convert to C long|must be bool, not|must be bool or None|"
+        r"expects a bool, but got|convert to C long|must be bool, not|must be a bool|"
+        r"must be bool or None|"
         r"object cannot be interpreted as an integer|"
         rf"[( ]{_SWITCHES}=(?!bool)\w+|Boolean value of Tensor|"
         r"only integer tensors of a single element",

@@ -77,7 +77,7 @@ def pow_number(x: Any, *, exponent: float) -> Any:
     if not float(exponent).is_integer():
         return np.power(x, exponent)
     out = np.power(np.abs(x), exponent)
-    return np.copysign(out, x) if exponent % 2 else out
+    return np.copysign(out, x) if float(exponent) % 2 else out  # 2**63 - 1 is even there
 
 
 def clamp(x: Any, *, min: Any = None, max: Any = None) -> Any:
