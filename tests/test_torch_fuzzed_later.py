@@ -55,7 +55,8 @@ def evaluated(text: str, L: Any) -> Any:
     *(f"L.func.{f}(lambda a: {body})({x})" for f in ("jacrev", "jacfwd", "hessian")
       for body, x in (("a * 2", "x.cfloat()"), ("a * 1j", "x"))),
     "L.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 0.5)",
-    "L.nn.utils.clip_grads_with_norm_(x, [x], 100)", "L.logit(x, (0.2, 0.8))", "L.pinverse(L.eye(2), rcond=1j)", "L.linalg.pinv(L.eye(2), atol=1j)",
+    "L.nn.utils.clip_grads_with_norm_(x, [x], 100)", "L.logit(x, (0.2, 0.8))",
+    "L.pinverse(L.eye(2), rcond=1j)", "L.linalg.pinv(L.eye(2), atol=1j)",
     "L.linalg.slogdet(L.eye(2), np.array([1.0, 2.0]), out=L.eye(2))",
     "F.pad(x, [1.0, 2])", "F.pad(x, (True, 2))", "L.binary_cross_entropy_with_logits(x, x[0])",
     "x.bernoulli_(L.tensor([0.5, 0.4]))", "x.round(decimals=2**63)", "i.round(decimals=-2**63 - 1)",
