@@ -55,6 +55,10 @@ LEFT_OUT = {
     "linalg.is_vector": "called by the functions beside it",
     "set_default_tensor_type": "changes the process",
     "cuda.set_device": "changes the process",
+    **dict.fromkeys(
+        [n for n in dir(ad) if n.startswith(("set_autocast", "autocast_"))],
+        "switches autocast on for every later call, in both libraries",
+    ),
 }
 
 
