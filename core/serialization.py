@@ -18,7 +18,7 @@ from .atomic import write_atomically
 from .border import enclose_functions
 from .dtypes import complex128
 from .errors import ArgumentError, SerializationError
-from .structures import DAMAGED, describe, rebuild
+from .structures import DAMAGED, check_storable, describe, rebuild
 from .tensor import Tensor
 from .tensor_file import library, on_host, parse, pieces
 from .torch_files.safe import add_safe_globals as add_safe_globals
@@ -93,6 +93,8 @@ def _as_safetensors(obj: Any) -> list[Any]:
     structure = None
     if all(isinstance(k, str) and _has_a_code(v) for k, v in obj.items()):
         tensors = dict(obj)
+        for tensor in tensors.values():
+            check_storable(tensor)
     else:
         structure = describe(obj, tensors, "state")
     arrays = {name: on_host(name, value) for name, value in tensors.items()}

@@ -24,6 +24,20 @@ _DEPTH = 100
 DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
+def check_storable(tensor: Tensor) -> None:
+    """Refuse a Tensor whose values are not all that it is, such as one with a mask: a file would
+    hold them without the rest."""
+    if type(tensor) is Tensor:
+        return
+    from .tabled import Tabled
+
+    if isinstance(tensor, Tabled):
+        raise SerializationError(
+            f"a file cannot hold a {tensor.kind} yet: save the Tensors that it is made of, and "
+            "make it of them again after loading"
+        )
+
+
 def describe(value: Any, arrays: dict[str, Any], where: str) -> Any:
     """JSON for a nested value; its Tensors and NumPy arrays go into ``arrays``, by name.
 
@@ -41,6 +55,7 @@ def _node(value: Any, arrays: dict[str, Any], where: str, depth: int) -> Any:
     depth -= 1
     numpy = backends.get("numpy").xp
     if isinstance(value, Tensor):
+        check_storable(value)
         if value.dtype is dtypes.complex128:  # which the files have no word for
             return {"complex128": _put(arrays, _view_as_real(value.detach()))}
         return {"tensor": _put(arrays, value)}

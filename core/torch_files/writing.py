@@ -16,6 +16,7 @@ from typing import Any
 from .. import dtypes
 from ..device import device
 from ..errors import SerializationError
+from ..structures import check_storable
 from ..tensor import Size, Tensor
 from .allowed import STORAGES
 
@@ -63,6 +64,7 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
     if id(value) in seen:
         return
     if isinstance(value, Tensor):
+        check_storable(value)
         if not _is_ours(type(value)):
             raise _NotPlainError  # of a program's own class
         seen.add(id(value))
