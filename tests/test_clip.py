@@ -173,7 +173,7 @@ def test_one_tensor_a_generator_and_nothing():
         clip_grad_norm_((p for p in []), 1.0)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         clip_grad_norm_([], 1.0)
     clip_grad_value_(x, 0.5)
     np.testing.assert_allclose(x.grad.numpy(), [0.5, 0.5], rtol=1e-6)

@@ -305,7 +305,7 @@ def test_a_copied_optimizer_goes_on_alone():
 
 def test_no_warnings_in_a_plain_loop():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         rng = numbers()
         for make in MAKERS:
             trained(make, 3, rng)

@@ -225,7 +225,7 @@ def test_stepping_before_the_optimizer_warns():
     with pytest.warns(UserWarning, match=r"Detected call of `lr_scheduler.step\(\)` before"):
         scheduler.step()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         scheduler.step()  # once is enough
         other = optimizer_of(ad)
         scheduler = S.StepLR(other, 2)

@@ -170,7 +170,7 @@ def test_the_file_before_it_is_taken_with_a_warning(tmp_path, good):
     path.unlink()  # as when somebody was killed in a file system without links
     (tmp_path / "run.1").unlink()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert ad.load_training(path, **now).step == 3
     (tmp_path / "run.2").write_bytes(b"x")
     path.write_bytes(b"y")

@@ -96,7 +96,7 @@ def goes_on_the_same(tmp_path, make, before=7, after=6):
     parts = make()
     model, optimizer, scheduler = parts["model"], parts["optimizer"], parts.get("scheduler")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         assert ad.load_training(tmp_path / "run", **parts).step == before
         assert content(tmp_path / "again", **parts, step=before) == (tmp_path / "run").read_bytes()
         assert train(model, optimizer, after, scheduler) == wanted

@@ -28,7 +28,7 @@ def saved(path):
     """The value in the file that is found, damaged ones left out with an error."""
     out = model(-1.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         state = ad.load_training(path, model=out)
     assert out.weight.tolist() == [[float(state.step)] * 3] * 2
     return state.step
