@@ -73,7 +73,12 @@ def max_pool3d(
 @refusing
 @one("max_pool3d")
 def _max_pool3d(
-    input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
 ) -> Any:
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, False)
 

@@ -166,7 +166,7 @@ argmin = _place("argmin", highest, "smallest")
 
 
 def logsumexp(
-    input: Any, dim: Any, *, keepdim: bool = False, dtype: Any = None, mask: Any = None
+    input: Any, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Any = None
 ) -> Tensor:
     """``log(sum(exp(input)))``; -inf of nothing (``torch.masked.logsumexp``)."""
     values = filled("logsumexp", input, mask, lowest, dtype)
