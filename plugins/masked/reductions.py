@@ -168,9 +168,10 @@ argmin = _place("argmin", highest, "smallest")
 def logsumexp(
     input: Any, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Any = None
 ) -> Tensor:
-    """``log(sum(exp(input)))``; -inf of nothing (``torch.masked.logsumexp``)."""
+    """``log(sum(exp(input)))`` in its type; -inf of nothing (``torch.masked.logsumexp``)."""
     values = filled("logsumexp", input, mask, lowest, dtype)
-    return ad.logsumexp(values, _dims(values, dim), keepdim=keepdim)
+    out = ad.logsumexp(values, _dims(values, dim), keepdim=keepdim)
+    return out.to(values.dtype)  # type: ignore[attr-defined]
 
 
 def norm(
@@ -224,7 +225,7 @@ def var(
     dtype: Any = None,
     mask: Any = None,
 ) -> Tensor:
-    """The variance of what is there (``torch.masked.var``).
+    """The variance of what is there, of the input's type (``torch.masked.var``).
 
     It is divided by the count less ``correction``, by default 1; less 0 with ``unbiased=False``.
 
@@ -246,7 +247,7 @@ def var(
     count = _count("var", values, dim, keepdim, kind, there)
     away = filled("var", values - centre, there, 0)
     squares = away * (away.conj() if kind.is_complex else away)  # type: ignore[attr-defined]
-    total = sum(squares.real if kind.is_complex else squares, dim, keepdim=keepdim)
+    total = sum(squares, dim, keepdim=keepdim)
     return total / ad.clamp((count.real if kind.is_complex else count) - less, min=0)
 
 
