@@ -69,7 +69,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         nonlocal plain
         x = input
         if out is not None:
-            return into(out, as_given(call, (x,), {}), op.name)
+            return into(out, as_given(call, (x,), {}), op.name, x)
         if not isinstance(x, Tensor):
             try:
                 return implementations[x.__class__](x)

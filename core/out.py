@@ -40,9 +40,10 @@ EXACT = frozenset(_EXACT.split())
 _MASKS = {"bool", "uint8"}
 
 
-def into(out: Any, result: Any, name: str) -> Any:
+def into(out: Any, result: Any, name: str, of: Any = None) -> Any:
     """Write ``result`` into ``out`` (or a tuple of them into a tuple) and return ``out``.
 
+    ``of``: the only input, where that may be complex and the result real, which PyTorch casts.
     Raises if ``out`` or an argument requires a gradient, and if the type does not fit.
     """
     if isinstance(result, (tuple, list)):
@@ -64,7 +65,8 @@ def into(out: Any, result: Any, name: str) -> Any:
         )
     if name in ("any", "all") and {result.dtype.name, out.dtype.name} <= _MASKS:
         result = result.to(out.dtype)
-    if result.dtype is not out.dtype and name in EXACT:
+    made_real = isinstance(of, Tensor) and of.dtype.is_complex and not result.dtype.is_complex
+    if result.dtype is not out.dtype and name in EXACT and not made_real:
         raise DtypeError(
             f"Expected out tensor to have dtype {result.dtype.name}, but got {out.dtype.name} "
             f"instead: give {name}() an out= of type {result.dtype.name}"

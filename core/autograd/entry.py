@@ -188,6 +188,8 @@ def _inputs(value: Any, name: str) -> tuple[Any, ...]:
 def _edges_of(tensors: tuple[Tensor, ...]) -> dict[Any, int]:
     edges: dict[Any, int] = {}
     for t in tensors:
+        if not hasattr(t, "_gradient_edge"):
+            raise TypeError(f"gradients are asked of Tensors, not {type(t).__name__}")
         edge = t._gradient_edge()
         if edge is None:
             raise GraphError("One of the differentiated Tensors does not require grad")

@@ -33,10 +33,21 @@ def _rounded(input: Tensor, scale: Any, zero_point: Any, low: int, high: int) ->
         )
     with no_grad():
         values: Any = input.detach()
-        steps = (values * (1 / scale)).round() + zero_point
+        steps = values * (1 / scale)
+        if isinstance(zero_point, Tensor) and zero_point.is_floating_point():
+            steps = (steps + zero_point).round()
+        else:  # the half is rounded to even before, which an odd number added would change
+            steps = steps.round() + zero_point
         fits = (steps >= low) & (steps <= high)
         value = ((steps.clamp(low, high) - zero_point) * scale).to(values.dtype)
     return _Passing.apply(input, value, fits)  # type: ignore[no-any-return]
+
+
+def _within(zero_point: bool, low: int, high: int) -> None:
+    if not zero_point:
+        raise RuntimeError(
+            f"`zero_point` must be between `quant_min` and `quant_max`, {low} and {high}"
+        )
 
 
 @refusing
@@ -58,8 +69,12 @@ def fake_quantize_per_tensor_affine(
     >>> x.grad
     tensor([1., 0.])
     """
-    bounds = whole(quant_min, "quant_min"), whole(quant_max, "quant_max")
-    return _rounded(input, scale, zero_point, *bounds)
+    low, high = whole(quant_min, "quant_min"), whole(quant_max, "quant_max")
+    if isinstance(zero_point, Tensor):
+        zero_point = zero_point.int()
+    else:
+        _within(low <= whole(zero_point, "zero_point") <= high, low, high)
+    return _rounded(input, scale, zero_point, low, high)
 
 
 @refusing
@@ -84,5 +99,8 @@ def fake_quantize_per_channel_affine(
                 f"dimensions of {name} and of the input along axis {axis} must match: "
                 f"{tuple(value.shape)} and {count}"
             )
+    if not zero_point.is_floating_point():
+        fits = (zero_point >= quant_min) & (zero_point <= quant_max)
+        _within(bool(fits.all()), quant_min, quant_max)
     shape = [count if d == axis % input.ndim else 1 for d in range(input.ndim)]
     return _rounded(input, scale.reshape(shape), zero_point.reshape(shape), quant_min, quant_max)

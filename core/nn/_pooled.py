@@ -108,6 +108,8 @@ def _max_unpool(
                 )
     places = indices if whole else indices.unsqueeze(0)
     limit = size_of(size)
+    if not limit:  # as in PyTorch, where no place is looked at
+        return input.flatten(-n)[..., :0].reshape(*input.shape[:-n], *size)
     with at(places._data):
         x._backend.require(
             (places._data >= 0) & (places._data < limit),

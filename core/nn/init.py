@@ -78,7 +78,8 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Fill with normal values, of those in [a, b] only."""
+    """Fill with normal values, of those in [a, b] only; bounds may be Tensors of one number."""
+    a, b = (v.item() if isinstance(v, Tensor) and v.numel() == 1 else v for v in (a, b))
     if mean < a - 2 * std or mean > b + 2 * std:
         sites.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of "

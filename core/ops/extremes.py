@@ -223,7 +223,7 @@ def _alone(name: str, dim: Any, other: Any, keepdim: Any) -> None:
 
 
 def _whole(name: str, dim: Any) -> int:
-    if not hasattr(dim, "__index__"):
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
         raise TypeError(
             f"{name}(): argument 'dim' must be int, not {type(dim).__name__}; over several "
             f"dimensions there is a{name}"

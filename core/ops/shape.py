@@ -75,6 +75,8 @@ def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
         dims = (index(dims),) if getattr(dims, "ndim", 1) == 0 else tuple(dims)
     span = builtins.max(ndim, 1)
     for d in dims:
+        if d.__class__ is bool:
+            raise ArgumentError("argument 'dim' must be int, not bool")
         if not -span <= d < span:
             raise IndexError(
                 "Dimension out of range (expected to be in range of "
@@ -137,6 +139,8 @@ def _order(dims: Any, ndim: int) -> tuple[int, ...]:
 
 
 def _new_axis(dim: int, ndim: int) -> int:
+    if dim.__class__ is bool:
+        raise ArgumentError("argument 'dim' must be int, not bool")
     if not -ndim - 1 <= dim <= ndim:
         raise IndexError(
             "Dimension out of range (expected to be in range of "
@@ -220,11 +224,9 @@ def _unpad(g: Any, padding: Any) -> Any:
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Join the dimensions from ``start_dim`` to ``end_dim`` (PyTorch: ``torch.flatten``)."""
     x = input
-    start_dim, end_dim = index(start_dim), index(end_dim)
-    if x.ndim == 0:
-        _normal((start_dim, end_dim), 0)
-        return reshape(x, shape=(1,))
     first, last = _normal((start_dim, end_dim), x.ndim)
+    if x.ndim == 0:
+        return reshape(x, shape=(1,))
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if first == last:

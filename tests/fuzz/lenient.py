@@ -14,7 +14,8 @@ _SWITCHES = (
 LENIENT = (
     Reason(
         "a sparse Tensor is a dense one here",
-        r"sparse (coordinate )?tensor layout|aten::sparse_mask|dense_dim|select\(\): index|"
+        r"sparse (coordinate |row compressed |column compressed )?tensor layout|aten::sparse_mask|"
+        r"dense_dim|select\(\): index|"
         r"on sparse tensors",
     ),
     Reason(
@@ -84,6 +85,21 @@ LENIENT = (
         r"must be tuple of ints, not (bool|Index|numpy)|got \(Tensor, (bool|Index)\)|"
         r"'Index' object is not iterable|must be (Number|float), not Index|got \(Index\)|"
         r"'int' and 'Index'",
+    ),
+    Reason(
+        "a Tensor of numbers is a tuple of them",
+        r"(tensor_split|[hvd]split)\(\) received .*got \((Tensor, )?(indices=)?Tensor|"
+        r"move(dim|axis)\(\) received .*got \((Tensor, )?(Tensor, (int|Tensor)|int, Tensor)\)",
+    ),
+    Reason(
+        "a number stands for a Tensor of one",
+        r"got \(Tensor, (Tensor, int|float, Tensor|int, Tensor), int, int\)",
+        r"fake_quantize_per_tensor_affine$",
+    ),
+    Reason(
+        "an axis may be counted from the end, and a zero point be of any type of integers",
+        r"`axis` must be between 0|Zero-point must be Int32",
+        r"fake_quantize_per_channel_affine$",
     ),
     Reason(
         "a list or a range stands for a tuple, and one number for a tuple of one",
@@ -188,6 +204,18 @@ LENIENT = (
         r"broadcast shape \[1|tensor has no dimensions|"
         r"upper bound and lower bound inconsistent|"
         r"last dimension with stride|nested_tensorlist|N must be greater than 1",
+    ),
+    Reason(
+        "of nothing, which has no memory to be looked at otherwise",
+        r"self\.stride\(-1\) must be 1",
+        r"Tensor\.view$",
+        r"<\w+ \((\d+, )*0[,)]",
+    ),
+    Reason(
+        "without running statistics there is no step of momentum",
+        r"argument 'momentum' .*must be float",
+        r"batch_norm$",
+        r"batch_norm\(<[^>]*>, None, None",
     ),
     Reason(
         "PyTorch wants memory in one piece, or its own to be resized",

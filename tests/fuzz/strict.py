@@ -225,7 +225,18 @@ STRICT = (
     ),
     Reason("classes are integers; PyTorch cuts fractions", r"targets must be integers", "ctc_loss"),
     Reason("a bias is a vector", r"size of tensor a", r"linear$"),
-    Reason("a decay that is no number", r"Invalid decay value nan"),
+    Reason("a decay that is no number", r"Invalid decay value (nan|tensor\(\[*nan)"),
+    Reason(
+        "of nothing there is no largest number, which PyTorch says but for out=",
+        r"Expected reduction dim to be specified",
+        r"^(Tensor\.)?(max|min)$",
+        r"<\w+ \((\d+, )*0[,)].*out=",
+    ),
+    Reason(
+        "a size for each dimension; PyTorch leaves those behind them out",
+        r"expected (stride|padding) to be a single integer value or a list of \d values",
+        r"max_unpool\dd$",
+    ),
     Reason(
         "PyTorch's result is what memory held, of no rows",
         r"expected scalar type Long but found",

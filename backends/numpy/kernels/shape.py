@@ -56,9 +56,11 @@ def permute(x: Any, *, dims: Any) -> Any:
 def transpose(x: Any, *, dim0: int, dim1: int) -> Any:
     """Two dimensions exchanged."""
     try:
-        return x.swapaxes(dim0, dim1)
+        if dim0.__class__ is not bool is not dim1.__class__:
+            return x.swapaxes(dim0, dim1)
     except (ValueError, TypeError, OverflowError):
-        return declared("transpose")(x, dim0=dim0, dim1=dim1)
+        pass
+    return declared("transpose")(x, dim0=dim0, dim1=dim1)
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
