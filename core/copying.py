@@ -30,9 +30,12 @@ class Copying:
         def __getattr__(self, name: str) -> Any: ...
 
     def __copy__(self) -> Any:
+        """A leaf of the same memory: a copy has no part in the graph."""
+        from .tensor import LEAF
+
         out = _new(type(self))
         out.__dict__.update(self._attributes())
-        out._data, out._edge = self._data, self._edge
+        out._data, out._edge = self._data, self._edge and LEAF
         out._writes = self._shared_writes()
         return out
 

@@ -25,16 +25,16 @@ DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErr
 
 
 def check_storable(tensor: Tensor) -> None:
-    """Refuse a Tensor whose values are not all that it is, such as one with a mask: a file would
-    hold them without the rest."""
+    """Refuse a Tensor whose values are not all that it is, such as one with a mask: a safetensors
+    file would hold them without the rest."""
     if type(tensor) is Tensor:
         return
     from .tabled import Tabled
 
     if isinstance(tensor, Tabled):
         raise SerializationError(
-            f"a file cannot hold a {tensor.kind} yet: save the Tensors that it is made of, and "
-            "make it of them again after loading"
+            f"a safetensors file cannot hold a {tensor.kind}: write it with `save` to a path of "
+            "another ending, or write the Tensors that it is made of"
         )
 
 

@@ -8,7 +8,7 @@ function does is looked up by its name; one that is in no table is refused by th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from .overridable import name_of
 from .overriding import instance, off
@@ -20,7 +20,7 @@ _SAME = (
     "element_size itemsize numel nelement register_hook "
     "register_post_accumulate_grad_hook retain_grad retains_grad output_nr data_ptr "
     "untyped_storage storage get_device is_inference is_pinned __hash__ _version "
-    "share_memory_ is_shared name __reduce_ex__ is_conj is_neg"
+    "share_memory_ is_shared name __reduce_ex__ __deepcopy__ is_conj is_neg"
 )
 #: Properties and methods that say or do the same of the plain values.
 SAME = frozenset(_SAME.split())
@@ -55,6 +55,13 @@ BY_VALUE = frozenset(
         "uniform_",
     ]
 )
+
+
+class InFile(NamedTuple):
+    """A call that a file of PyTorch's makes; without arguments, a name in it."""
+
+    name: str
+    args: tuple[Any, ...] | None = None
 
 
 class Tabled(Tensor):
@@ -119,6 +126,15 @@ class Tabled(Tensor):
         """The plain values, with their graph."""
         with off():
             return self.as_subclass(Tensor)  # type: ignore[attr-defined,no-any-return]
+
+    def in_file(self) -> InFile:
+        """What makes it in a file that ``save`` writes and PyTorch's ``torch.load`` reads."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_file(cls, args: Any, state: Any) -> Any:
+        """What such a file tells: the arguments of the call that it names, and attributes."""
+        raise NotImplementedError
 
     def like(self, plain: Tensor) -> Any:
         """The same of other values, which nobody else holds."""

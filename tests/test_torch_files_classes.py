@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 
 import pytest
@@ -43,3 +44,31 @@ def test_a_tensor_of_ones_own_class_that_pytorch_wrote(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "Tagged", OwnTagged)
     found = ad.load(tmp_path / "file", weights_only=False)
     assert (type(found), found.tag, found.tolist()) == (OwnTagged, 7, [0.0, 1.0, 2.0, 3.0])
+
+
+class Weight(torch.nn.Parameter):
+    """PyTorch's twin of ``OwnWeight``."""
+
+
+class OwnWeight(ad.nn.Parameter):
+    """A program's own class of Parameter."""
+
+
+def test_a_parameter_of_ones_own_class_is_a_leaf():
+    def program(L, kind):
+        model = L.nn.Linear(2, 2)
+        model.weight = kind(L.ones(2, 2))
+        model.weight.tag = "kept"
+        found = []
+        for value in (model.weight, model.state_dict(), model):
+            file = io.BytesIO()
+            L.save(value, file)
+            file.seek(0)
+            read = L.load(file, weights_only=False)
+            weight = read.weight if hasattr(read, "weight") else read
+            weight = weight["weight"] if isinstance(weight, dict) else weight
+            tag = getattr(weight, "tag", None)
+            found.append((weight.is_leaf, weight.requires_grad, weight.tolist(), tag))
+        return found
+
+    assert program(ad, OwnWeight) == program(torch, Weight)

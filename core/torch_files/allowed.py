@@ -6,6 +6,7 @@ means in PyTorch; every other name is refused.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ class Named(NamedTuple):
 
     name: str
     call: Callable[..., Any]
+    #: The class, of Tensors that hold more than values.
+    kind: Any = None
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Tensor:
@@ -97,6 +100,8 @@ def _parameter(data: Any, requires_grad: Any, hooks: Any = None, state: Any = No
 
 def _subclass(function: Any, kind: Any, args: Any, state: Any) -> Any:
     """``torch._tensor._rebuild_from_type_v2``: a tensor with attributes, which are left out."""
+    if isinstance(kind, Named) and kind.kind is not None:
+        return kind.call(args, state)
     if not isinstance(function, Named) or kind not in (TENSOR, PARAMETER):
         raise SerializationError("a tensor has a class of its own")
     return function.call(*args)
@@ -123,6 +128,15 @@ def _device(kind: Any, index: Any = None) -> device:
     return device(kind) if index is None else device(kind, index)
 
 
+def _layout(name: Any) -> Any:
+    """``torch.serialization._get_layout``."""
+    from .. import layouts
+
+    if name not in ("torch.strided", "torch.jagged"):
+        raise SerializationError(f"a tensor has the layout {name!r:.40}")
+    return layouts.strided if name == "torch.strided" else name
+
+
 def _no_function(*args: Any) -> Any:
     raise SerializationError("a class is called that is only a name here")
 
@@ -138,6 +152,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch._tensor._rebuild_from_type_v2": _subclass,
+    "torch._utils._rebuild_wrapper_subclass": _no_function,  # its class is what makes it
+    "torch.serialization._get_layout": _layout,
     "torch.Size": _size,
     "torch.device": _device,
     "collections.OrderedDict": lambda pairs=(): OrderedDict(pairs),
@@ -147,6 +163,22 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "builtins.bytearray": lambda data=b"": bytearray(bytes(data)),
     "builtins.complex": lambda real=0.0, imag=0.0: complex(float(real), float(imag)),
 }
+
+
+def _of_a_plugin(full: str) -> Named | None:
+    """What plugins gave under names that files have: ``_rebuild_...``, and classes of Tensors."""
+    from ..manager import exports
+    from ..tabled import Tabled
+
+    name = full.removeprefix("torch.")
+    if name == full or name not in exports:
+        return None
+    found: Any = sys.modules[__name__.partition(".")[0]]
+    for part in name.split("."):
+        found = getattr(found, part)
+    if isinstance(found, type) and issubclass(found, Tabled):
+        return Named(full, found.of_file, found)
+    return Named(full, found) if name.rpartition(".")[2].startswith("_rebuild_") else None
 
 
 def find(module: str, name: str) -> Any:
@@ -163,7 +195,9 @@ def find(module: str, name: str) -> Any:
         return StorageKind(name, STORAGES[name])
     if module == "torch" and name in dtypes.BY_NAME:
         return dtypes.BY_NAME[name]
-    found = safe.named(full)
+    if full == "torch._dynamo.decorators._DimRange":
+        return safe.Unread
+    found = _of_a_plugin(full) or safe.named(full)
     if found is not None:
         return found
     raise SerializationError(

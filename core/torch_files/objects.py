@@ -15,6 +15,8 @@ from typing import Any, ClassVar, NoReturn
 
 from ..errors import SerializationError
 from ..nn.parameter import Parameter
+from ..overriding import off
+from ..tabled import InFile, Tabled
 from ..tensor import Tensor
 from .allowed import PARAMETER, TENSOR, Named, find
 from .writing import BYTES, WITHOUT_VALUES, layout_of
@@ -42,6 +44,7 @@ _REBUILD_BYTES = _Name("torch._utils", "_rebuild_tensor_v3")
 _FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
 _EMPTY = _Name(*WITHOUT_VALUES.split(" "))
 _PARAMETER = _Name("torch._utils", "_rebuild_parameter")
+_PARAMETER_AND_MORE = _Name("torch._utils", "_rebuild_parameter_with_state")
 
 
 def _own_dispatch() -> dict[Any, Any]:
@@ -74,8 +77,15 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
 
     def reducer_override(self, obj: Any) -> Any:
         """A Tensor or Parameter as PyTorch rebuilds it; all else as it says itself."""
-        if type(obj) is Parameter:
-            return _PARAMETER, (obj.detach(), obj.requires_grad, {})
+        if type(obj) is InFile:
+            return NotImplemented if obj.args is None else (_Name(*obj.name.split(" ")), obj.args)
+        if isinstance(obj, Tabled):
+            with off():
+                return self.reducer_override(obj.in_file())
+        if isinstance(obj, Parameter) and type(obj).__reduce_ex__ is Tensor.__reduce_ex__:
+            told: tuple[Any, ...] = (obj.detach(), obj.requires_grad, {})
+            state = obj._attributes()
+            return (_PARAMETER_AND_MORE, (*told, state)) if state else (_PARAMETER, told)
         if type(obj) is Tensor:
             return self._rebuilt(obj)
         if not isinstance(obj, Tensor) or type(obj).__reduce_ex__ is not Tensor.__reduce_ex__:
@@ -97,7 +107,11 @@ class ObjectPickler(pickle._Pickler):  # type: ignore[name-defined]
     def _save_name(self, obj: _Name) -> None:
         self.write(obj.line)
 
+    def _save_in_file(self, obj: InFile) -> None:
+        self._save_name(_Name(*obj.name.split(" ")))
+
     dispatch[_Name] = _save_name
+    dispatch[InFile] = _save_in_file
 
 
 def write_object(obj: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> bytes:
@@ -116,7 +130,9 @@ def write_object(obj: Any, place: Callable[[Tensor], tuple[Any, ...]]) -> bytes:
 def called(module: str, name: str) -> Any:
     """What a name stands for in a pickle that is trusted; SerializationError if it is not ours."""
     found = find(module, name)
-    return _TRUSTED.get(found.name, found.call) if isinstance(found, Named) else found
+    if not isinstance(found, Named):
+        return found
+    return found.kind or _TRUSTED.get(found.name, found.call)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -135,9 +151,12 @@ class _Unpickler(pickle.Unpickler):
 
 def _of_class(function: Any, kind: Any, args: Any, state: Any) -> Tensor:
     """``torch._tensor._rebuild_from_type_v2``: of a program's class, with what it has set on it."""
+    if issubclass(kind, Tabled):
+        return kind.of_file(args, state)
     made = function(*args)
     if type(made) is not kind:
-        made = made.as_subclass(kind)
+        wanted = made.requires_grad
+        made = made.detach().as_subclass(kind).requires_grad_(wanted)
     return _with_state(made, state)
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from .. import dtypes
 from ..device import device
 from ..errors import SerializationError
-from ..structures import check_storable
+from ..overriding import off
+from ..tabled import InFile, Tabled
 from ..tensor import Size, Tensor
 from .allowed import STORAGES
 
@@ -31,8 +32,10 @@ def write(obj: Any) -> bytes:
     import zipfile
 
     try:
-        storages = _Storages([t for t in _tensors(obj, set()) if t._backend.holds_values])
-        pickled = _Pickler(storages).pickle(obj)
+        told: dict[int, InFile] = {}
+        found = list(_tensors(obj, set(), told))
+        storages = _Storages([t for t in found if t._backend.holds_values])
+        pickled = _Pickler(storages, told).pickle(obj)
     except _NotPlainError:
         from .objects import write_object
 
@@ -59,12 +62,15 @@ def _entry(archive: Any, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
-    """Every tensor in an object, each once."""
+def _tensors(value: Any, seen: set[int], told: dict[int, InFile]) -> Iterator[Tensor]:
+    """Every tensor in an object, each once; of one that is more, what it is made of."""
     if id(value) in seen:
         return
+    if isinstance(value, Tabled):
+        seen.add(id(value))
+        with off():
+            told[id(value)] = value = value.in_file()
     if isinstance(value, Tensor):
-        check_storable(value)
         if not _is_ours(type(value)):
             raise _NotPlainError  # of a program's own class
         seen.add(id(value))
@@ -72,12 +78,12 @@ def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
     elif isinstance(value, dict):
         seen.add(id(value))
         for k, v in value.items():
-            yield from _tensors(k, seen)
-            yield from _tensors(v, seen)
+            yield from _tensors(k, seen, told)
+            yield from _tensors(v, seen, told)
     elif isinstance(value, (list, tuple, set, frozenset)):
         seen.add(id(value))
         for v in value:
-            yield from _tensors(v, seen)
+            yield from _tensors(v, seen, told)
 
 
 def _is_ours(kind: type) -> bool:
@@ -176,8 +182,9 @@ def layout_of(tensor: Any) -> tuple[dtypes.dtype, tuple[int, ...], tuple[int, ..
 class _Pickler:
     """The object as a pickle of protocol 2, with PyTorch's names for what makes a tensor."""
 
-    def __init__(self, storages: _Storages) -> None:
+    def __init__(self, storages: _Storages, told: dict[int, InFile]) -> None:
         self.storages = storages
+        self.told = told
         self.out = bytearray(b"\x80\x02")
         self.memo: dict[int, int] = {}
         self.keep: list[Any] = []
@@ -198,6 +205,14 @@ class _Pickler:
     def _save(self, value: Any) -> None:
         if id(value) in self.memo:
             self.out += b"j" + struct.pack("<I", self.memo[id(value)])
+        elif isinstance(value, InFile):
+            self._name(value.name)
+            if value.args is not None:
+                self._tuple(value.args)
+                self.out += b"R"
+        elif isinstance(value, Tabled):
+            self._save(self.told[id(value)])
+            self._memoized(value)
         elif isinstance(value, Tensor):
             self._tensor(value)
         elif isinstance(value, dict):

@@ -22,7 +22,13 @@ _TENSOR = "MaskedTensor as_masked_tensor is_masked_tensor masked_tensor"
 def register_exports() -> Mapping[str, Any]:
     """PyTorch's names."""
     files = {"reductions": _REDUCTIONS, "scans": _SCANS, "tensor": _TENSOR}
-    return {
+    there = {"core": "MaskedTensor is_masked_tensor", "creation": "as_masked_tensor masked_tensor"}
+    kept = {
+        f"masked.maskedtensor.{place}.{name}": f"{__name__}.tensor:{name}"
+        for place, names in there.items()
+        for name in names.split()
+    }
+    return kept | {
         f"masked.{name}": f"{__name__}.{file}:{name}"
         for file, names in files.items()
         for name in names.split()

@@ -7,7 +7,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 from anadrome.overriding import off
-from anadrome.tabled import Tabled
+from anadrome.tabled import InFile, Tabled
 
 
 class MaskedTensor(Tabled):
@@ -60,6 +60,21 @@ class MaskedTensor(Tabled):
         """A plain Tensor with ``value`` in place of what is left out."""
         with off():
             return self.plain().masked_fill(~self._mask, value)  # type: ignore[attr-defined,no-any-return]
+
+    def in_file(self) -> InFile:
+        values, wanted = self.plain().detach(), self.requires_grad
+        strides = tuple(values.stride())
+        kind = InFile("torch.masked.maskedtensor.core MaskedTensor")
+        layout = InFile("torch.serialization _get_layout", ("torch.strided",))
+        told = (kind, values.dtype, tuple(values.shape), strides, 0, layout, values.device, wanted)
+        state = {"_masked_data": values, "_masked_mask": self._mask}
+        function = InFile("torch._utils _rebuild_wrapper_subclass")
+        return InFile("torch._tensor _rebuild_from_type_v2", (function, kind, told, state))
+
+    @classmethod
+    def of_file(cls, args: Any, state: Any) -> Any:
+        data, mask = state["_masked_data"], state["_masked_mask"]
+        return masked_tensor(data, mask, bool(args[-1]))
 
     def _otherwise(self, func: Any, name: str, args: tuple[Any, ...], keywords: Any) -> Any:
         from .what import otherwise

@@ -23,5 +23,9 @@ _NAMES = (
 def register_exports() -> Mapping[str, Any]:
     """PyTorch's names."""
     found = {f"nested.{name}": f"{__name__}.making:{name}" for name in _NAMES.split()}
+    found["_utils._rebuild_nested_tensor"] = f"{__name__}.strided:rebuilt"
+    there = "nested._internal.nested_tensor"
+    found[f"{there}._rebuild_njt"] = f"{__name__}.making:rebuilt_njt"
+    found[f"{there}.NestedTensor"] = f"{__name__}.base:NestedTensor"
     found["jagged"] = f"{__name__}.base:jagged"
     return found

@@ -23,6 +23,13 @@ class NestedTensor(Tabled):
     kind = "nested tensor"
     advice = "write it of each part of unbind(), or of nested.to_padded_tensor(x, padding)"
 
+    @classmethod
+    def of_file(cls, args: Any, state: Any) -> Any:
+        """A jagged one (``torch.nested._internal.nested_tensor._rebuild_njt``)."""
+        from .making import rebuilt_njt
+
+        return rebuilt_njt(*args)
+
     def components(self) -> tuple[Tensor, ...]:
         """The parts, as views of the packed values."""
         raise NotImplementedError

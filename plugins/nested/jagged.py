@@ -8,10 +8,13 @@ from typing import Any
 import anadrome as ad
 from anadrome import Size, Tensor
 from anadrome.size import sized
+from anadrome.tabled import InFile
 
 from .base import NestedTensor, axis
 from .dense import spread
 from .ragged import Ragged
+
+_THERE = "torch.nested._internal.nested_tensor"
 
 
 class Jagged(NestedTensor):
@@ -74,6 +77,18 @@ class Jagged(NestedTensor):
     def lengths(self) -> None:
         """None: there is nothing between the components."""
         return None
+
+    def in_file(self) -> InFile:
+        told: dict[str, Any] = {
+            "values": self.plain().detach(),
+            "offsets": self.ragged.offsets,
+            "lengths": None,
+            "_ragged_idx": self.at + 1,
+            "_metadata_cache": {},
+            "requires_grad": self.requires_grad,
+        }
+        function, kind = InFile(f"{_THERE} _rebuild_njt"), InFile(f"{_THERE} NestedTensor")
+        return InFile("torch._tensor _rebuild_from_type_v2", (function, kind, (told,), {}))
 
     def __repr__(self) -> str:
         graph = f", grad_fn={self.grad_fn!r}" if self.grad_fn is not None else ""

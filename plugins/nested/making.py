@@ -146,6 +146,16 @@ def nested_tensor_from_jagged(
     return Jagged.of(values.view_as(values), ragged, at)  # type: ignore[attr-defined]
 
 
+def rebuilt_njt(told: Any) -> Any:
+    """Of what a file tells (``torch.nested._internal.nested_tensor._rebuild_njt``)."""
+    dim, wanted = told["_ragged_idx"], told["requires_grad"]
+    with ad.no_grad():
+        given = told["values"].detach()
+        found = nested_tensor_from_jagged(given, told["offsets"], told["lengths"], dim)
+        found = found.like(found.plain().detach())
+    return found.requires_grad_(wanted)
+
+
 def _gathered(values: Tensor, starts: Tensor, lengths: Tensor, at: int = 0) -> Any:
     ragged = Ragged(lengths.tolist(), device=values.device)
     component, place = ragged.places()
@@ -210,7 +220,7 @@ def to_padded_tensor(input: Any, padding: float, output_size: Any = None) -> Ten
     parts = input.components()
     if not parts:
         raise RuntimeError("to_padded_tensor(): a nested tensor without components has no size")
-    largest = [max(sizes) for sizes in zip(*input.inner)]
+    largest = [max(sizes) for sizes in zip(*input.shapes)]
     wanted = largest if output_size is None else list(output_size)[1:]
     if len(wanted) != len(largest) or any(w < n for w, n in zip(wanted, largest)):
         raise RuntimeError(

@@ -28,6 +28,18 @@ class Ragged:
         offsets.ragged_of_nested = self  # type: ignore[attr-defined]  # which share it
         self._places: tuple[Tensor, Tensor] | None = None
 
+    def __deepcopy__(self, memo: Any) -> Ragged:
+        """Itself: copies go together with what they are copied from, as in PyTorch."""
+        return self
+
+    def __getstate__(self) -> Any:
+        return self.lengths, self.offsets
+
+    def __setstate__(self, state: Any) -> None:
+        self.lengths, self.offsets = state
+        self.number = next(_numbers)
+        self._places = None
+
     def __repr__(self) -> str:
         return f"j{self.number}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import anadrome as ad
 from anadrome import Tensor
 from anadrome.nn import functional as F
+from anadrome.tabled import InFile
 
 from .base import COMMON, NestedTensor, axis, strided, whole
 
@@ -18,7 +20,7 @@ Sizes = tuple[tuple[int, ...], ...]
 class Strided(NestedTensor):
     """Components of equally many dimensions; their values are packed in one of them."""
 
-    inner: Sizes
+    shapes: Sizes
 
     @classmethod
     def of(cls, components: Sequence[Tensor], **options: Any) -> Any:
@@ -30,19 +32,19 @@ class Strided(NestedTensor):
     @classmethod
     def _made(cls, packed: Tensor, inner: Sizes) -> Any:
         made: Any = cls.made_of(packed)
-        made.inner = inner
+        made.shapes = inner
         return made
 
     def like(self, plain: Tensor) -> Any:
-        return Strided._made(plain, self.inner)
+        return Strided._made(plain, self.shapes)
 
     def components(self) -> tuple[Tensor, ...]:
-        parts = self.plain().split([math.prod(s) for s in self.inner])
-        return tuple([p.view(s) for p, s in zip(parts, self.inner)])
+        parts = self.plain().split([math.prod(s) for s in self.shapes])
+        return tuple([p.view(s) for p, s in zip(parts, self.shapes)])
 
     def against(self, other: Any) -> Any:
         if isinstance(other, Strided):
-            if other.inner == self.inner:
+            if other.shapes == self.shapes:
                 return other.plain()
             parts: Any = other.components()
         elif isinstance(other, NestedTensor):
@@ -52,12 +54,21 @@ class Strided(NestedTensor):
         else:
             few = other.ndim < _dim(self) or other.shape[0] == 1
             one = other[0] if other.ndim == _dim(self) and few else other
-            parts = [one] * len(self.inner) if few else other.unbind(0)
-        if len(parts) != len(self.inner):
+            parts = [one] * len(self.shapes) if few else other.unbind(0)
+        if len(parts) != len(self.shapes):
             raise RuntimeError(
-                f"{len(self.inner)} components and {len(parts)}: they do not go together"
+                f"{len(self.shapes)} components and {len(parts)}: they do not go together"
             )
-        return ad.cat([p.expand(s).reshape(-1) for p, s in zip(parts, self.inner)])
+        return ad.cat([p.expand(s).reshape(-1) for p, s in zip(parts, self.shapes)])
+
+    def in_file(self) -> InFile:
+        buffer = self.plain()
+        sizes = ad.tensor(self.shapes, dtype=ad.int64).reshape(len(self.shapes), -1)
+        steps = ad.tensor([c.stride() for c in self.components()], dtype=ad.int64)
+        counts = [math.prod(s) for s in self.shapes]
+        offsets = ad.tensor([0, *itertools.accumulate(counts[:-1])][: len(counts)], dtype=ad.int64)
+        told = (buffer, sizes, steps.reshape(sizes.shape), offsets)
+        return InFile("torch._utils _rebuild_nested_tensor", told)
 
     def __repr__(self) -> str:
         shown = ",\n".join("  " + repr(c.detach()).replace("\n", "\n  ") for c in self)
@@ -66,15 +77,31 @@ class Strided(NestedTensor):
         return f"nested_tensor([\n{shown}\n]{graph})"
 
 
+def rebuilt(buffer: Any, sizes: Any, strides: Any, offsets: Any) -> Strided:
+    """Of what a file tells (``torch._utils._rebuild_nested_tensor``)."""
+    shapes = [tuple(s) for s in sizes.tolist()]
+    places = zip(shapes, strides.tolist(), offsets.tolist())
+    if (
+        buffer.ndim != 1
+        or not len(sizes) == len(strides) == len(offsets)
+        or any(min(s, default=0) < 0 for s in shapes)
+    ):
+        raise ValueError("a nested tensor whose parts do not fit its values")
+    with ad.no_grad():
+        parts = [buffer.as_strided(s, tuple(step), at) for s, step, at in places]
+        found: Any = Strided.of([p.clone() for p in parts], dtype=buffer.dtype)
+    return found.requires_grad_(buffer.requires_grad)  # type: ignore[no-any-return]
+
+
 def _dim(self: Strided) -> int:
-    return 1 + (len(self.inner[0]) if self.inner else 0)
+    return 1 + (len(self.shapes[0]) if self.shapes else 0)
 
 
 def _size(self: Strided, dim: int | None = None) -> Any:
     if dim is None:
         return whole("size()")(self)
     dim = axis(dim, _dim(self))
-    found = {s[dim - 1] for s in self.inner} if dim else {len(self.inner)}
+    found = {s[dim - 1] for s in self.shapes} if dim else {len(self.shapes)}
     if len(found) != 1:
         raise RuntimeError(f"Given dimension {dim} is irregular and does not have a size.")
     return found.pop()
@@ -116,7 +143,7 @@ def _pairs(call: Callable[..., Any]) -> Callable[..., Any]:
     """A function of the components of several operands; of a dense batch they are its rows."""
 
     def apply(*args: Any, **keywords: Any) -> Any:
-        count = next(len(a.inner) for a in args if isinstance(a, Strided))
+        count = next(len(a.shapes) for a in args if isinstance(a, Strided))
 
         def parts(x: Any) -> Any:
             if isinstance(x, Strided):
@@ -132,10 +159,10 @@ def _pairs(call: Callable[..., Any]) -> Callable[..., Any]:
 def _view(self: Strided, *shape: Any) -> Any:
     """Other sizes; -1 is a size of the component at that place."""
     wanted = list(shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
-    if not wanted or wanted[0] not in (len(self.inner), -1):
-        raise RuntimeError(f"the first size of a nested tensor stays: {len(self.inner)}")
+    if not wanted or wanted[0] not in (len(self.shapes), -1):
+        raise RuntimeError(f"the first size of a nested tensor stays: {len(self.shapes)}")
     made = []
-    for part, sizes in zip(self.components(), self.inner):
+    for part, sizes in zip(self.components(), self.shapes):
         kept = [sizes[i] if n == -1 and i < len(sizes) else n for i, n in enumerate(wanted[1:])]
         made.append(part.reshape(kept))
     return Strided.of(made)
