@@ -16,8 +16,7 @@ from .nothing import nothing
 #: What programs import to ask about it; a program of one process is told no.
 _NAMES = (
     "DTensor distribute_module distribute_tensor compute_local_shape_and_global_offset "
-    "all_to_all_single_autograd wait_tensor HuggingFaceStorageReader "
-    "HuggingFaceStorageWriter CheckpointImpl CheckpointWrapper ModelAverager "
+    "all_to_all_single_autograd wait_tensor CheckpointImpl CheckpointWrapper ModelAverager "
     "PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState PowerSGDState "
     "ShardedGradScaler ZeroRedundancyOptimizer apply_activation_checkpointing "
     "batched_powerSGD_hook bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper "

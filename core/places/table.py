@@ -130,8 +130,6 @@ MODULES = {
             "distributed.algorithms.join",
             "distributed.algorithms.model_averaging",
             "distributed.algorithms.model_averaging.averagers",
-            "distributed.checkpoint",
-            "distributed.checkpoint.hf_storage",
             "distributed.device_mesh",
             "distributed.fsdp.sharded_grad_scaler",
             "distributed.optim",

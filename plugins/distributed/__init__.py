@@ -3,8 +3,9 @@
 A program written for many processes runs as the only one of them; more than one is refused.
 Reading order: ``groups`` (starting and asking), ``collectives`` (what processes do together),
 ``differentiable`` (the same with gradients), ``exchanging`` (sends and receipts), ``stores``,
-``meshes``, ``elastic``, ``sharded`` and ``wrapping`` (``distributed.fsdp``), ``wrappers`` and
-``functions`` (``nn.parallel``).
+``meshes``, ``elastic``, ``checkpoints``, ``checkpoint_files``, ``checkpoint_hf`` and
+``model_states`` (``distributed.checkpoint``), ``sharded`` and ``wrapping`` (``distributed.fsdp``),
+``wrappers`` and ``functions`` (``nn.parallel``).
 """
 
 from __future__ import annotations
@@ -44,6 +45,31 @@ _WRAPPING = (
 _STORES = "FileStore HashStore PrefixStore Store TCPStore"
 _FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
 
+#: ``distributed.checkpoint``, and which of PyTorch's files of it has which names.
+_CHECKPOINTS = {
+    "api": "CheckpointException",
+    "default_planner": "DefaultLoadPlanner DefaultSavePlanner",
+    "format_utils": "dcp_to_torch_save torch_save_to_dcp",
+    "planner": "LoadPlanner SavePlanner",
+    "state_dict_loader": "load load_state_dict",
+    "state_dict_saver": "async_save save save_state_dict",
+    "stateful": "Stateful",
+}
+_CHECKPOINT_FILES = {
+    "filesystem": "FileSystemReader FileSystemWriter",
+    "metadata": (
+        "BytesStorageMetadata ChunkStorageMetadata Metadata StorageMeta TensorProperties "
+        "TensorStorageMetadata"
+    ),
+    "storage": "StorageReader StorageWriter",
+}
+_MODEL_STATES = (
+    "StateDictOptions get_model_state_dict get_optimizer_state_dict get_state_dict "
+    "set_model_state_dict set_optimizer_state_dict set_state_dict"
+)
+#: These stay in the files that PyTorch has them in.
+_BELOW_ONLY = ("format_utils", "stateful")
+
 _DIFFERENTIABLE = (
     "all_gather all_reduce all_to_all all_to_all_single broadcast gather reduce reduce_scatter "
     "scatter"
@@ -72,6 +98,25 @@ def register_exports() -> Mapping[str, Any]:
             found[f"distributed.fsdp{place}.{name}"] = f"{__name__}.sharded:{name}"
     for name in _WRAPPING.split():
         found[f"distributed.fsdp.wrap.{name}"] = f"{__name__}.wrapping:{name}"
+    found.update(_of_checkpoints())
     found["distributed.elastic.multiprocessing.errors.record"] = f"{__name__}.elastic:record"
     found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
+    return found
+
+
+def _of_checkpoints() -> dict[str, str]:
+    place = "distributed.checkpoint"
+    names = _MODEL_STATES.split()
+    found = {f"{place}.state_dict.{name}": f"{__name__}.model_states:{name}" for name in names}
+    for ours, files in (
+        ("checkpoints", _CHECKPOINTS),
+        ("checkpoint_files", _CHECKPOINT_FILES),
+        ("checkpoint_hf", {"hf_storage": "HuggingFaceStorageReader HuggingFaceStorageWriter"}),
+    ):
+        for file, listed in files.items():
+            for name in listed.split():
+                target = f"{__name__}.{ours}:{name}"
+                found[f"{place}.{file}.{name}"] = target
+                if file not in _BELOW_ONLY and name not in ("StorageMeta", "TensorProperties"):
+                    found[f"{place}.{name}"] = target
     return found
