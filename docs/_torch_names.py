@@ -23,6 +23,20 @@ NAMESPACES = [
     "torch.random", "torch.autograd.forward_ad", "torch.autograd.graph", "torch.compiler",
     "torch.distributed", "torch.hub", "torch.jit", "torch.nn.parallel", "torch.overrides",
     "torch.quasirandom", "torch.testing", "torch.utils.benchmark", "torch.utils.flop_counter",
+    "torch.nested", "torch.masked", "torch.sparse", "torch.signal.windows", "torch.nn.attention",
+    "torch.nn.attention.bias", "torch.nn.attention.flex_attention", "torch.nn.parameter",
+    "torch.nn.utils.prune", "torch.nn.utils.fusion", "torch.nn.utils.stateless",
+    "torch.distributions.constraints", "torch.distributions.transforms", "torch.distributions.kl",
+    "torch.serialization", "torch.storage", "torch.library", "torch.futures",
+    "torch.multiprocessing", "torch.autograd.function", "torch.cpu", "torch.cpu.amp",
+    "torch.cuda.amp", "torch.cuda.memory", "torch.cuda.nvtx", "torch.mps", "torch.mtia",
+    "torch.xpu", "torch.backends", "torch.backends.cuda", "torch.utils", "torch.utils.dlpack",
+    "torch.utils.hooks", "torch.utils.model_zoo", "torch.utils.cpp_extension",
+    "torch.utils.data.distributed", "torch.distributed.nn", "torch.distributed.fsdp",
+    "torch.distributed.device_mesh", "torch.distributed.tensor", "torch.distributed.checkpoint",
+    "torch.distributed.optim", "torch.distributed.algorithms.join", "torch.distributed.rpc",
+    "torch.fx.passes.shape_prop", "torch.fx.experimental.proxy_tensor", "torch.onnx",
+    "torch.ao.quantization",
 ]  # fmt: skip
 
 #: Arguments that say where and how a tensor is stored; nobody would call a function partly there
@@ -53,7 +67,8 @@ def public_names(namespace: str, place: Any) -> list[str]:
             names = {n for n in listed if not n.startswith("_")}
     if namespace == "torch":
         names = {n for n in names if not _internal(n)}
-    return [n for n in names if _belongs(getattr(place, n, None), namespace)]
+    there = [n for n in names if hasattr(place, n)]
+    return [n for n in there if _belongs(getattr(place, n), namespace)]
 
 
 #: Of the classes that come from PyTorch's C++, only these are for users; the others are its

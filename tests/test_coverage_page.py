@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ WANTED = (
     "torch", "torch.Tensor", "torch.nn", "torch.nn.functional", "torch.optim",
     "torch.optim.lr_scheduler", "torch.utils.data", "torch.linalg", "torch.fft", "torch.special",
     "torch.distributions", "torch.func", "torch.autograd", "torch.nn.init", "torch.nn.utils",
-    "torch.cuda", "torch.amp",
+    "torch.cuda", "torch.amp", "torch.nested", "torch.masked", "torch.cpu", "torch.sparse",
+    "torch.signal.windows", "torch.nn.utils.prune", "torch.nn.attention",
+    "torch.nn.attention.flex_attention", "torch.distributions.constraints",
+    "torch.distributions.transforms", "torch.futures", "torch.serialization", "torch.library",
 )  # fmt: skip
 
 
@@ -53,6 +57,22 @@ def test_a_name_is_covered_when_it_is_there():
     assert found["scaled_grouped_mm"] == coverage.NOT
     assert states("torch.Tensor")["backward"] == coverage.COVERED
     assert states("torch")["lobpcg"] == coverage.NOT
+
+
+def test_a_name_that_is_there_is_covered_though_its_neighbours_have_advice():
+    found = states("torch.library")
+    assert found["custom_op"] == coverage.COVERED
+    assert found["triton_op"] == coverage.NOT
+
+
+def test_a_name_that_pytorch_lists_and_lacks_is_no_name():
+    def there() -> None:
+        """One that is there."""
+
+    there.__module__ = "torch.made"
+    place = types.ModuleType("torch.made")
+    vars(place).update(__all__=["there", "gone"], there=there)
+    assert script("torch_names").public_names("torch.made", place) == ["there"]
 
 
 def test_what_is_missing_of_a_name_is_said(monkeypatch):

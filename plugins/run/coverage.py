@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import anadrome
 from anadrome import dtypes
-from anadrome.places.missing import advice
 
 COVERED, PARTLY, NOT = "covered", "partly", "not"
 
@@ -94,8 +93,6 @@ def counts(namespace: str) -> dict[str, int]:
 
 
 def _lookup(full: str) -> tuple[bool, Any]:
-    if advice(full.removeprefix("torch.")) is not None:
-        return False, None
     place: Any = anadrome
     path = "anadrome"
     for part in full.split(".")[1:]:
