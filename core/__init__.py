@@ -39,7 +39,8 @@ Read it in this order; each file is one idea:
 13. ``autograd/``, ``func/``, ``nn/``, ``optim/``, ``utils/``: PyTorch's packages; ``undivided``: a
     Ctrl-C waits until weights are whole
 14. ``capturing/``: a step as a flat program
-15. ``hookspecs``, ``entrypoints``, ``manager``: what plugins can do, and how they are found;
+15. ``hookspecs``, ``listening``, ``entrypoints``, ``manager``: what plugins can do, when they are
+    called, and how they are found;
     ``later``, ``linalg``, ``fft``, ``signal/``, ``special``, ``sparse``, ``settings``,
     ``accelerator``, ``version``: what is imported when first asked for; ``places/``: where else
     PyTorch's programs import from
@@ -77,6 +78,7 @@ from .dtypes import (
 )
 from .errors import AnadromeError, OutOfMemoryError
 from .hookspecs import API_VERSION, hookimpl
+from .listening import Listening
 from .modes import (
     Mode,
     enable_grad,

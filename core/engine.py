@@ -160,12 +160,21 @@ def run(
         raise
 
 
+_appliers: dict[Any, Any] = {}
+
+
 def _applied(dtype: Any) -> Any:
     """What applies nodes of a (native) dtype, or of several; None: they do so themselves.
 
     An output that is no Tensor, which a Function may have, is None there.
     """
-    each = [d for d in dtype if d is not None] if dtype.__class__ is list else [dtype]
+    if dtype.__class__ is not list:
+        try:
+            return _appliers[dtype]
+        except KeyError:
+            _appliers[dtype] = found = _applied([dtype])
+            return found
+    each = [d for d in dtype if d is not None]
     if any(from_native[d].is_complex for d in each):
         return conjugate.apply
     return halves.apply if any(map(halves.is_half, each)) else None
@@ -316,8 +325,9 @@ def _into_leaf(
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
             hook(leaf)
-    if grad_ready is not None:
-        grad_ready(leaf)
+    ready = grad_ready  # read once: another thread may put an end to it
+    if ready is not None:
+        ready(leaf)
 
 
 def _taken(g: Any, leaf: Tensor, node: Node, unshared: bool) -> Any:

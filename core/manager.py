@@ -20,6 +20,7 @@ from . import backend, engine, hookspecs
 from .autograd import entry
 from .entrypoints import EntryPoint, entry_points
 from .errors import PluginError
+from .listening import Listening, awake
 from .op import declared_by, table, withdraw
 from .places.missing import advice, missing
 from .unfinished import note
@@ -303,12 +304,19 @@ def _connect() -> None:
     after_step = _caller("after_step")
 
 
+Listening.changed = staticmethod(_connect)
+
+
 def _functions(name: str) -> list[Callable[[Any], Any]]:
-    """The plugins' functions for a hook of one argument, in pluggy's order (last come, first)."""
+    """The plugins' functions for a hook of one argument, in pluggy's order (last come, first).
+
+    Those that are asleep are left out.
+    """
     functions = []
     for found in reversed(getattr(_pluggy.hook, name).get_hookimpls()):
         function = found.function
-        functions.append(function if found.argnames else lambda value, call=function: call())
+        if awake(function):
+            functions.append(function if found.argnames else lambda value, call=function: call())
     return functions
 
 

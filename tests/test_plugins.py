@@ -48,6 +48,69 @@ def test_bundled_plugins_are_loaded():
     }  # fmt: skip
 
 
+def test_hooks_are_called_while_somebody_listens(plugin):
+    """In every thread, until each start has had its stop; and not at all before or after."""
+    listening = ad.Listening()
+    seen = []
+    hooks = {
+        name: hook(name, listening(function))
+        for name, function in {
+            "around_backward": lambda tensors: seen.append("around"),
+            "grad_ready": lambda tensor: seen.append("ready"),
+            "before_step": lambda optimizer: seen.append("before"),
+            "before_update": lambda gradients: seen.append("update"),
+            "after_step": lambda optimizer: seen.append("after"),
+        }.items()
+    }
+    plugin(module("listener", **hooks))
+    w = ad.ones(2, requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.1)
+
+    def step():
+        seen.clear()
+        w.sum().backward()
+        optimizer.step()
+        return list(seen)
+
+    everything = ["around", "ready", "before", "update", "after"]
+    assert step() == []
+    with listening:
+        assert step() == everything
+        listening.start()
+    assert step() == everything
+    listening.stop()
+    assert step() == []
+
+
+def test_a_hook_that_ends_the_listening_does_not_break_the_step(plugin):
+    """Another thread may do so at any moment; here the hooks before and around do it."""
+    listening = ad.Listening()
+    seen = []
+
+    def stop(kind):
+        seen.append(kind)
+        listening.stop()
+
+    plugin(
+        module(
+            "stopper",
+            around_backward=hook("around_backward", listening(lambda tensors: stop("around"))),
+            grad_ready=hook("grad_ready", listening(lambda tensor: seen.append("ready"))),
+            before_step=hook("before_step", listening(lambda optimizer: stop("before"))),
+            after_step=hook("after_step", listening(lambda optimizer: seen.append("after"))),
+        )
+    )
+    w = ad.ones(2, requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.5)
+    listening.start()
+    w.sum().backward()
+    assert seen == ["around"]
+    listening.start()
+    optimizer.step()
+    assert seen == ["around", "before"]
+    assert w.tolist() == [0.5, 0.5]
+
+
 def test_exports_are_lazy_and_importable(plugin):
     target = module("lazy_target", answer=lambda: 42)
     sys.modules["lazy_target"] = target

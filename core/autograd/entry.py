@@ -214,18 +214,8 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
         modes.touch(root)
         data = root._data
         if seed is None:
-            if root.numel() != 1:
-                raise GraphError(
-                    "grad can be implicitly created only for scalar outputs, not for shape "
-                    f"{tuple(root.shape)}; reduce it with .sum() or .mean(), or give `gradient=`"
-                )
-            if root.dtype.is_complex:
-                raise GraphError(
-                    "grad can be implicitly created only for real scalar outputs but got "
-                    f"{root.dtype.name}; take `.real` or `.abs()`, or give `gradient=`"
-                )
-            value = _one(data)
-            out.append(wrap(value) if create_graph else value)
+            seed = _one(root)
+            out.append(wrap(seed) if create_graph else seed)
             continue
         if not isinstance(seed, Tensor):
             if not hasattr(seed, "__float__") and not isinstance(seed, (list, tuple)):
@@ -244,17 +234,31 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
 _ones: dict[Any, Any] = {}
 
 
-def _one(like: Any) -> Any:
+def _one(root: Tensor) -> Any:
     """The seed: a one of the same shape. That of a zero-dimensional loss is made once."""
+    like = root._data
+    key = None
+    if not like.shape:
+        cls = like.__class__
+        key = (like.dtype, cls, by_type[cls].device_of(like) if cls in several else None)
+        seed = _ones.get(key)
+        if seed is not None:
+            return seed
+    if root.numel() != 1:
+        raise GraphError(
+            "grad can be implicitly created only for scalar outputs, not for shape "
+            f"{tuple(root.shape)}; reduce it with .sum() or .mean(), or give `gradient=`"
+        )
+    if root.dtype.is_complex:
+        raise GraphError(
+            "grad can be implicitly created only for real scalar outputs but got "
+            f"{root.dtype.name}; take `.real` or `.abs()`, or give `gradient=`"
+        )
     backend = by_type[like.__class__]
-    if like.shape or not backend.lasting_numbers:
-        with at(like):
-            return backend.xp.ones(like.shape, dtype=like.dtype)
-    key = (like.dtype, like.__class__, backend.device_of(like))
-    seed = _ones.get(key)
-    if seed is None:
-        with at(like):
-            seed = _ones[key] = backend.xp.ones((), dtype=like.dtype)
+    with at(like):
+        seed = backend.xp.ones(like.shape, dtype=like.dtype)
+    if key is not None and backend.lasting_numbers:
+        _ones[key] = seed
     return seed
 
 
@@ -304,10 +308,11 @@ def _run(
             if starting is not None:
                 starting([edge for edge, _ in edges if edge is not None], wanted)
             run = returning(engine.run) if several else engine.run
-            if around is None:
+            surround = around  # read once: another thread may put an end to it
+            if surround is None:
                 observe = _observers(observe)
                 return run(edges, keep, over_tensors, wanted, accumulate, observe)
-            with around(roots):
+            with surround(roots):
                 observe = _observers(observe)  # those too that a plugin has just put there
                 return run(edges, keep, over_tensors, wanted, accumulate, observe)
         finally:

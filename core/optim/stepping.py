@@ -49,9 +49,10 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if self._step_pre_hooks or before_every:
             args, keywords = _prepared(self, args, keywords)
         manager = _manager()
-        if manager.before_step is not None:
+        before = manager.before_step  # read once: another thread may put an end to it
+        if before is not None:
             try:
-                args, keywords = _announced(self, manager.before_step, args, keywords)
+                args, keywords = _announced(self, before, args, keywords)
             except Exception as error:
                 manager.blame(error, "before_step")
                 raise
@@ -60,9 +61,10 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             out = step(self, *args, **keywords)
         finally:
             self._stepping = False
-        if manager.after_step is not None:
+        after = manager.after_step
+        if after is not None:
             try:
-                manager.after_step(self)
+                after(self)
             except Exception as error:
                 manager.blame(error, "after_step")
                 raise
@@ -75,13 +77,19 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def update_is_heard() -> bool:
+    """Whether anybody looks at the gradients when ``before_update`` fires."""
+    return _manager().before_update is not None
+
+
 def announce_update(gradients: list[Any]) -> None:
     """Fire ``before_update``: everything is gathered, nothing is written."""
     manager = _manager()
-    if manager.before_update is None:
+    before = manager.before_update
+    if before is None:
         return
     try:
-        manager.before_update(gradients)
+        before(gradients)
     except Exception as error:
         manager.blame(error, "before_update")
         raise

@@ -66,20 +66,21 @@ def register_exports() -> Mapping[str, Any]:
 
 
 @hookimpl
+@guard.listening
 def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
     """Notice a backward from a scaled loss."""
-    return guard.noticing(tensors) if guard.watching else None
+    return guard.noticing(tensors)
 
 
 @hookimpl
+@guard.listening
 def grad_ready(tensor: Tensor) -> None:
     """Mark the gradients that come from it."""
-    if guard.watching:
-        guard.mark(tensor)
+    guard.mark(tensor)
 
 
 @hookimpl
+@guard.listening
 def before_step(optimizer: Any) -> None:
     """Warn when a step is about to be taken on such gradients."""
-    if guard.watching:
-        guard.check(optimizer)
+    guard.check(optimizer)

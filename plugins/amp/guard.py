@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anadrome import Tensor, sites
+from anadrome import Listening, Tensor, sites
 from anadrome.autograd import pending
 
 if TYPE_CHECKING:
     from .iteration import Backward, Iteration
 
-#: Whether a scaler has scaled anything yet in this process; until then the hooks return at once.
-watching = False
+#: On as soon as a scaler has scaled anything in this process.
+listening = Listening()
 
 _KEY = "amp_scale"
 _backward: contextvars.ContextVar[Backward | None] = contextvars.ContextVar(
@@ -38,9 +38,9 @@ class ScaledGradientsWarning(UserWarning):
 
 def note(output: Tensor, iteration: Any) -> None:
     """``output`` is a loss times the scale; ``iteration()`` is that of its scaler, now."""
-    global watching
     if output.grad_fn is not None:
-        watching = True
+        if not listening.on:
+            listening.start()
         output.grad_fn.metadata[_KEY] = iteration
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from anadrome import Command, Tensor, hookimpl
 
-from .registry import current
+from .registry import current, listening
 
 if TYPE_CHECKING:
     import argparse
@@ -39,6 +39,7 @@ def register_exports() -> Mapping[str, Any]:
 
 
 @hookimpl
+@listening
 def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
     """A backward, and what it starts from."""
     watch = current.get()
@@ -46,6 +47,7 @@ def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] 
 
 
 @hookimpl
+@listening
 def before_step(optimizer: Any) -> None:
     """Look at the gradients before they are used."""
     watch = current.get()
@@ -54,6 +56,7 @@ def before_step(optimizer: Any) -> None:
 
 
 @hookimpl
+@listening
 def before_update(gradients: list[Any]) -> None:
     """The same look, where the optimizer has already put the gradients together."""
     watch = current.get()

@@ -15,7 +15,7 @@ from anadrome.random import recorded_keys
 from anadrome.tensor import unwrap
 
 from .ops import has_nan, is_finite, is_scaled, runs_ahead
-from .registry import current
+from .registry import current, listening
 from .structure import after, before, leaves_of
 
 FILE = "anadrome-replay.safetensors"
@@ -87,11 +87,13 @@ class sentinel:
         return Watched(step, self)
 
     def __enter__(self) -> sentinel:
+        listening.start()
         self._tokens.append(current.set(Watch(self)))
         return self
 
     def __exit__(self, *exc: object) -> None:
         current.reset(self._tokens.pop())
+        listening.stop()
 
     def tell(self) -> None:
         """Warn, once, that nothing is looked at."""
@@ -113,6 +115,8 @@ class Watched:
 
     def __init__(self, step: Callable[..., Any], guard: sentinel) -> None:
         functools.update_wrapper(self, step)
+        if not listening.on:
+            listening.start()  # for good: a call has no time for it
         self.guard = guard
         self._step = step
         #: Watches of calls that are over. Calls may overlap: threads, recursion.

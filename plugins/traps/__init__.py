@@ -1,6 +1,6 @@
 """Traps: says when gradients pile up, do not arrive or are not there, and which line is to blame.
 
-All of it is in `watching`; the hooks here return at once unless `ad.traps()` is active.
+All of it is in `watching`; the hooks here are called only while `ad.traps()` is active.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from anadrome import Tensor, hookimpl
 
-from .registry import active
+from .registry import active, listening
 
 ANADROME_API = (1, 1)
 
@@ -26,12 +26,14 @@ def register_exports() -> Mapping[str, Any]:
 
 
 @hookimpl
+@listening
 def around_backward(tensors: tuple[Tensor, ...]) -> AbstractContextManager[Any] | None:
     """Which gradients there are already, and which of them grow."""
     return active[-1].backward() if active else None
 
 
 @hookimpl
+@listening
 def grad_ready(tensor: Tensor) -> None:
     """A parameter that has been reached."""
     if active:
@@ -39,6 +41,7 @@ def grad_ready(tensor: Tensor) -> None:
 
 
 @hookimpl
+@listening
 def before_step(optimizer: Any) -> None:
     """Whether every parameter has a gradient."""
     if active:
@@ -46,6 +49,7 @@ def before_step(optimizer: Any) -> None:
 
 
 @hookimpl
+@listening
 def after_step(optimizer: Any) -> None:
     """These gradients have been used."""
     if active:

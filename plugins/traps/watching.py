@@ -13,7 +13,7 @@ import anadrome as ad
 from anadrome import Mode, Tensor, sites
 from anadrome.modes import current, is_grad_enabled, set_state
 
-from .registry import active
+from .registry import active, listening
 
 _SHOWN = 4
 
@@ -81,6 +81,7 @@ class traps(Mode):
         self._forget()
         self._open = True
         active.append(self)
+        listening.start()
         set_state(self.change(current()))
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class traps(Mode):
             return
         self._open = False
         active.remove(self)
+        listening.stop()
         state = current()
         set_state(state.but(modes=tuple(m for m in state.modes if m is not self)))
         if self._backwards and self.model is not None:  # no step has looked at these gradients
