@@ -46,10 +46,23 @@ def is_internal(filename: str) -> bool:
 
 Site = tuple[CodeType, int]
 
+_getframe = sys._getframe
+
 
 def caller(depth: int = 1) -> Site:
     """The innermost frame outside the framework; ``depth`` frames are skipped unseen."""
-    frame: Any = sys._getframe(depth)
+    frame: Any = _getframe(depth)
+    code = frame.f_code
+    try:
+        while known[code.co_filename]:
+            frame = frame.f_back
+            code = frame.f_code
+        return code, frame.f_lasti
+    except (KeyError, AttributeError):  # a new file, or only our own frames
+        return _caller_in_new_files(_getframe(depth))
+
+
+def _caller_in_new_files(frame: Any) -> Site:
     while is_internal(frame.f_code.co_filename):
         back = frame.f_back
         if back is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from _signal import SIGINT, getsignal, signal
+from threading import get_ident, main_thread
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class undivided:
     def __enter__(self) -> None:
         self._came: Any = None
         self._handler: Any = None
-        if threading.get_ident() != threading.main_thread().ident:
+        if get_ident() != main_thread().ident:
             return
         handler: Any = getsignal(SIGINT)
         if callable(handler):

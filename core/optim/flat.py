@@ -24,7 +24,7 @@ from ..undivided import undivided
 from ..unfinished import note
 from .optimizer import Optimizer
 from .plan import Plan, Unit
-from .stepping import after_every, announce_update, before_every
+from .stepping import after_every, announce_update, before_every, update_is_heard
 
 
 def _gather(xp: Any, *tensors: Any) -> Any:
@@ -157,6 +157,8 @@ class FlatOptimizer(Optimizer):
         work: list[tuple[dict[str, Any], Unit, Any]] = []
         recorded: list[tuple[dict[str, Any], list[Tensor]]] = []
         gradients: list[Any] = []
+        # Whoever gives a flag has looked at the gradients himself.
+        heard = flag is None and update_is_heard()
         # All state is made, and all gradients are gathered, before the first parameter is changed.
         for number, group in enumerate(self.param_groups):
             params = [p for p in group["params"] if p._grad is not None]
@@ -164,20 +166,22 @@ class FlatOptimizer(Optimizer):
                 continue
             if group.get("differentiable"):
                 recorded.append((group, params))
-                gradients += [unwrap(p._grad) for p in params]
+                if heard:
+                    gradients += [unwrap(p._grad) for p in params]
                 continue
             for unit in self._plan(number, group, params, flag is not None).units:
                 grads = [p._grad for p in unit.params]
                 if unit.together:
                     _check_shapes(unit.params, grads)
                     work.append((group, unit, grads))
-                    gradients += map(unwrap, grads)
+                    if heard:
+                        gradients += map(unwrap, grads)
                     continue
                 given = call(flat_gather, *grads) if unit.flat else grads[0]
                 work.append((group, unit, given))
-                gradients.append(unwrap(given))
-        # Whoever gives a flag has looked at the gradients himself.
-        announce_update(gradients if flag is None else [])
+                if heard:
+                    gradients.append(unwrap(given))
+        announce_update(gradients)
         for group, params in recorded:
             self._recorded_update(group, params)
         with undivided():

@@ -186,6 +186,8 @@ class Unit:
 
     def scalars(self) -> dict[str, float]:
         """The scalars that are kept besides the count of steps."""
+        if len(self._counters) < 2:
+            return {}
         return {n: float(s._data[0]) for n, s in self._counters.items() if n != "step"}
 
     def keep(self, scalars: dict[str, float]) -> None:
