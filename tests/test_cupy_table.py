@@ -16,13 +16,10 @@ from anadrome.op import table
 NAMES = sorted(name for name, op in table.items() if op.samples and not op.mutates)
 #: Finite differences are NumPy's to make; gradients are compared with its.
 CHECKS = [c for c in testing.CHECKS if c not in ("gradcheck", "gradgradcheck")]
-#: What differs by design: each backend has a random stream of its own.
-DRAWN = {"dropout": ("value", "gradient", "nonfinite")}
 
 
 def check(name: str, kinds: tuple[str, ...]) -> None:
-    checks = [c for c in CHECKS if c not in DRAWN.get(name, ())]
-    assert testing.check_op(name, "cupy", checks=checks, dtypes=kinds)
+    assert testing.check_op(name, "cupy", checks=CHECKS, dtypes=kinds)
 
 
 @pytest.mark.parametrize("name", NAMES)

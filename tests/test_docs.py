@@ -228,21 +228,25 @@ def test_the_command_line_page_names_every_command_and_option(capsys):
             assert f"`{option}" in page or f" {option} " in page, option
 
 
-def test_the_plugin_of_the_page_is_found_by_its_entry_point(tmp_path):
-    """Lay the package of plugins.md out as pip would install it."""
-    page = (DOCS / "plugins.md").read_text(encoding="utf-8")
-    files = {b.title: b.code for b in run_page.blocks(page) if b.is_file}
+def lay_out(page: str, folder: Path) -> None:
+    """The package of a page, as pip would install it."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    files = {b.title: b.code for b in run_page.blocks(text) if b.is_file}
     project = files.pop("pyproject.toml")
     for name, code in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(code, encoding="utf-8")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(code, encoding="utf-8")
+    name = re.search(r'^name = "(.+)"$', project, re.M)
     entry = re.search(r'^\[project\.entry-points\."anadrome"\]\n(\w+) = "(\w+)"$', project, re.M)
-    assert entry is not None
-    info = tmp_path / "anadrome_snake-1.0.dist-info"
+    assert name is not None and entry is not None
+    info = folder / f"{name[1].replace('-', '_')}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: anadrome-snake\nVersion: 1.0\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name[1]}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[anadrome]\n{entry[1]} = {entry[2]}\n")
 
+
+def test_the_plugin_of_the_page_is_found_by_its_entry_point(tmp_path):
+    lay_out("plugins.md", tmp_path)
     listing = in_fresh_python(
         "-m", "anadrome", "plugins", folder=tmp_path, PYTHONPATH=str(tmp_path)
     )
@@ -259,7 +263,30 @@ def test_the_plugin_of_the_page_is_found_by_its_entry_point(tmp_path):
     assert line.endswith("NOT LOADED: disabled by ANADROME_DISABLE_PLUGINS")
 
 
+def test_the_backend_of_the_page_is_found_by_its_entry_point_and_loaded_late(tmp_path):
+    lay_out("backends.md", tmp_path)
+    code = (
+        "import sys, anadrome as ad\n"
+        "print('array_api_strict' in sys.modules, ad.ones(2, device='strict').device)\n"
+        "print(ad.ones(2).device)"
+    )
+    path = str(tmp_path)
+    done = in_fresh_python("-c", code, folder=tmp_path, PYTHONPATH=path)
+    assert done.stdout == "False strict\ncpu\n", done.stderr
+    done = in_fresh_python("-c", code, folder=tmp_path, PYTHONPATH=path, ANADROME_BACKEND="strict")
+    assert done.stdout == "False strict\nstrict\n", done.stderr
+
+
 def test_every_page_is_in_the_navigation():
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):
         assert f": {page.relative_to(DOCS).as_posix()}\n" in nav
+
+
+@pytest.mark.parametrize("page", ["docs/index.md", "README.md"])
+def test_the_front_pages_lead_to_every_page(page):
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#]+\.md)", path.read_text(encoding="utf-8"))
+    found = {(path.parent / link).resolve() for link in links}
+    own = {p for p in DOCS.glob("*.md") if p.name != "index.md"}
+    assert not own - found

@@ -15,8 +15,8 @@ In a test suite, one test each with a readable name::
         case()
 
 Reading order: ``compare`` (tolerances, ``assert_close``), ``arguments`` (samples to Tensors),
-``making`` (``make_tensor``), ``reference`` (the float64 answer), ``checks`` and ``ranges`` (one
-function a property), ``suite``.
+``making`` (``make_tensor``), ``reference`` (the float64 answer), ``checks``, ``ranges`` and
+``draws`` (one function a property), ``suite``.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def check_value(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed:
     if outs is None:
         return
     wide = reference.as_float64(args, sample)
-    wanted = reference.value(op, wide, keywords)
+    wanted = reference.value(op, wide, keywords, backend)
     rtol, atol = tolerance_of(narrowest(args, outs))
     assert_close(
         outs, wanted, rtol=rtol, atol=atol, equal_nan=True, check_device=False, check_dtype=False
@@ -70,7 +70,8 @@ def check_gradient(
         return
     wide = reference.widened(args)
     outs, found = reference.vjp(op, args, keywords, seed=seed)
-    _, wanted = reference.vjp(op, wide, keywords, seed=seed)
+    with reference.drawing_as(backend):
+        _, wanted = reference.vjp(op, wide, keywords, seed=seed)
     rtol, atol = tolerance_of(narrowest(args, outs), order=1)
     for i, (g, w, a) in enumerate(zip(found, wanted, reference.varied(op, args))):
         what = f"gradient {i} of {op.name}"

@@ -110,7 +110,7 @@ def check_empty(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, seed:
         args, keywords = make_args(emptied, backend=backend, dtype=dtype, seed=seed)
         wide = reference.as_float64(args, emptied)
         try:
-            wanted = reference.value(op, wide, keywords)
+            wanted = reference.value(op, wide, keywords, backend)
         except Exception:
             _must_refuse(op, args, keywords, f"length {length} made 0")
             continue
@@ -161,9 +161,10 @@ def check_nonfinite(
             continue
         for special in (math.nan, math.inf, -math.inf):
             args, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
-            args[i]._data[(0,) * len(a.shape)] = special
+            # What is drawn may leave the first value out.
+            args[i]._data[... if reference.draws(op) else (0,) * len(a.shape)] = special
             try:
-                wanted = reference.value(op, reference.widened(args), keywords)
+                wanted = reference.value(op, reference.widened(args), keywords, backend)
             except REFUSALS:
                 _must_refuse(op, args, keywords, f"{special} in argument {i}")
                 continue

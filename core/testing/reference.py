@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import autograd, dtypes
 from .. import backend as backends
-from ..op import NONE, Op
+from ..op import NONE, Op, table
 from ..tensor import Tensor, wrap
 from .arguments import cotangents
 from .compare import host
@@ -45,11 +45,14 @@ def as_float64(args: list[Any], sample: Any) -> list[Any]:
     return wide
 
 
-def value(op: Op, args: list[Any], keywords: dict[str, Any]) -> list[Any]:
-    """The declared forward over host arrays; a list of host arrays, one an output."""
+def value(op: Op, args: list[Any], keywords: dict[str, Any], drawn_by: str = HOST) -> list[Any]:
+    """The declared forward over host arrays; a list of host arrays, one an output.
+
+    What it draws by a key is what the backend ``drawn_by`` draws.
+    """
     adapter = backends.get(HOST)
     arrays = [a._data if isinstance(a, Tensor) else a for a in args]
-    with quiet():
+    with quiet(), drawing_as(drawn_by):
         result = op.forward(adapter.xp, *arrays, **keywords)
     return [adapter.asarray(r) for r in (result if len(op.outputs) > 1 else [result])]
 
@@ -90,6 +93,45 @@ def vjp(
             ends, over, cotangents(ends, seed), create_graph=create_graph, allow_unused=True
         )
     return outs, list(found)
+
+
+def draws(op: Op) -> bool:
+    """Whether the op makes random numbers of a key that it is given."""
+    return "key" in op.keywords
+
+
+class _OnHost:
+    """The masks of a backend, brought to the host: all that a forward draws."""
+
+    def __init__(self, adapter: Any) -> None:
+        self.adapter = adapter
+
+    def keep_mask(self, key: Any, shape: Any, probability: float) -> Any:
+        """The backend's own."""
+        return self.adapter.to_host(self.adapter.generator().keep_mask(key, shape, probability))
+
+
+@contextlib.contextmanager
+def drawing_as(name: str) -> Iterator[None]:
+    """Inside, ops on the host draw what that backend draws, without kernels.
+
+    Two backends need not draw the same numbers of a key, and the host's kernels draw its own.
+    """
+    home = backends.get(HOST)
+    drawing = [o for o in table.values() if draws(o)]
+    before = [dict(o.implementations) for o in drawing]
+    if name != HOST:
+        brought = _OnHost(backends.get(name))
+        home.generator = lambda device=None: brought  # type: ignore[method-assign]
+    for o in drawing:
+        o.implementations[home.array_type] = home.composed(o)
+    try:
+        yield
+    finally:
+        vars(home).pop("generator", None)
+        for o, known in zip(drawing, before):
+            o.implementations.clear()
+            o.implementations.update(known)
 
 
 @contextlib.contextmanager

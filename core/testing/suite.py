@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import backend as backends
 from ..op import Op, table
-from . import checks, ranges
+from . import checks, draws, ranges
 from .arguments import named
 
 #: Every check by name, with what it needs of the dtype.
@@ -27,6 +27,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "untouched": ranges.check_untouched,
     "memory": ranges.check_memory,
     "host": ranges.check_host,
+    "draws": draws.check_draws,
 }
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
