@@ -90,9 +90,8 @@ _HOMES = {
         "cosine_embedding_loss ctc_loss hinge_embedding_loss kl_div margin_ranking_loss "
         "max_pool1d_with_indices poisson_nll_loss triplet_margin_loss"
     ),
-    "anadrome.nn._rnn_functions": (
-        "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell"
-    ),
+    "anadrome.nn._rnn_functions": "gru lstm rnn_relu rnn_tanh",
+    "anadrome.nn._cells": "gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell",
     "anadrome.ops.distances": "cdist",
     "anadrome.ops.histograms": "histogram histogramdd unravel_index",
     "anadrome.ops.stft": "istft stft",

@@ -193,7 +193,7 @@ def solve_triangular(
     """``solve`` for a triangular ``A`` (PyTorch: ``torch.linalg.solve_triangular``).
 
     What lies on the other side of A's diagonal (with ``unitriangular``: on the diagonal too) is not
-    looked at.
+    looked at. The result is of A's type.
 
     >>> import anadrome as ad
     >>> A = ad.tensor([[2.0, 9.0], [1.0, 1.0]])
@@ -201,8 +201,10 @@ def solve_triangular(
     [[1.0], [2.0]]
     """
     square("linalg.solve_triangular", A)
-    matrices("linalg.solve_triangular", A, B)
+    matrices("linalg.solve_triangular", A)
     _fitting("linalg.solve_triangular", A, B, left)
+    if B.dtype is not A.dtype and not (B.is_complex() and not A.is_complex()):
+        B = B.to(A.dtype)
     op = linalg_solve.solve_triangular
     ones = bool(unitriangular)
     if left:

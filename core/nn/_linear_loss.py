@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..composite import one
+from ..dtypes import int64
+from ..halves import is_half
 from ..refusals import refusing
+from ..sites import warn
 from ..tensor import Tensor
 from . import functional as F
 
@@ -27,7 +31,8 @@ def linear_cross_entropy(
     ``input``: (N, features) or (features,); ``linear_weight``: (C, features), or (C, d1, ..., dK,
     features) for a loss over K further dimensions. The other arguments are those of
     ``cross_entropy``; ``ignore_index=None`` is -100. ``options``, by which PyTorch saves memory,
-    are accepted. Raises RuntimeError for shapes that do not go together.
+    are accepted; with them autocast changes nothing. Raises RuntimeError for shapes that do not go
+    together.
 
     >>> import anadrome as ad
     >>> x, w = ad.ones(2, 3), ad.zeros(4, 3)
@@ -38,6 +43,15 @@ def linear_cross_entropy(
     classes, *more, features = linear_weight.shape
     if ignore_index is not None and target.shape == (*input.shape[:-1], classes, *more):
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if options is not None:
+        plain = reduction in ("mean", "sum", "none") and label_smoothing == 0.0
+        if plain and not more and target.dtype is int64:
+            given = -100 if ignore_index is None else ignore_index
+            return _as_given(input, linear_weight, target, linear_bias, weight, reduction, given)
+        warn(
+            "linear_cross_entropy: `options` are ignored; they need reduction in {'mean', 'sum', "
+            "'none'}, label_smoothing == 0, a target of int64 and a weight that is a matrix"
+        )
     flat = linear_weight.reshape((-1, features)) if more else linear_weight
     bias = linear_bias.reshape((-1,)) if linear_bias is not None and more else linear_bias
     logits = F.linear(input, flat, bias)
@@ -46,6 +60,22 @@ def linear_cross_entropy(
     return F.cross_entropy(
         logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index,
         reduction=reduction, label_smoothing=label_smoothing,
+    )  # fmt: skip
+
+
+@refusing
+@one("_linear_cross_entropy_batch_chunked")
+def _as_given(
+    input: Tensor, linear_weight: Tensor, target: Tensor, bias: Tensor | None,
+    weight: Tensor | None, reduction: str, ignore_index: int,
+) -> Tensor:  # fmt: skip
+    """In the type of the input, within autocast too."""
+    if is_half(input._data.dtype):
+        linear_weight = linear_weight.to(input.dtype)
+        bias = bias if bias is None else bias.to(input.dtype)
+    return F.cross_entropy(
+        F.linear(input, linear_weight, bias), target, weight, ignore_index=ignore_index,
+        reduction=reduction,
     )  # fmt: skip
 
 

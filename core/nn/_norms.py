@@ -118,6 +118,10 @@ def instance_norm(
         )
     samples, channels = shape[:2]
     flat = input.reshape((1, samples * channels, *shape[2:]))
+    kept = running_mean, running_var
+    if running_mean is not None and running_var is not None:  # of the type of what they go with
+        kind = input.dtype if weight is None else weight.dtype
+        running_mean, running_var = running_mean.to(kind), running_var.to(kind)
     given = (running_mean, running_var, weight, bias)
     for name, value in zip(("running_mean", "running_var", "weight", "bias"), given):
         if value is not None and tuple(value.shape) != (channels,):
@@ -132,7 +136,7 @@ def instance_norm(
         mean, var = (None if v is None else v.repeat(samples) for v in (running_mean, running_var))
     out = batch_norm(flat, mean, var, None, None, True, momentum, eps)
     with no_grad():
-        for running, now in ((running_mean, mean), (running_var, var)):
+        for running, now in zip(kept, (mean, var)):
             if running is not None and now is not None:
                 running.copy_(now.reshape((samples, channels)).mean(0))
     out = _affine(out.reshape(shape), weight, bias)

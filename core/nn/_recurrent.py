@@ -69,9 +69,7 @@ def _directed(
         gates = linear(rows, given["weight_ih"], bias)
         out = gru(gates, first[0], w_hh, b_hh, **how)
         return out, (out,)
-    if b_hh is not None:
-        bias = b_hh if bias is None else bias + b_hh
-    gates = linear(rows, given["weight_ih"], bias)
+    gates = linear(rows, given["weight_ih"], summed(bias, b_hh))
     if mode == "LSTM":
         if given.get("weight_hr") is not None:
             hidden, cell = first
@@ -80,6 +78,13 @@ def _directed(
         return out, (out, cell)
     out = ops.rnn(gates, *first, w_hh, act="relu" if mode == "RNN_RELU" else "tanh", **how)
     return out, (out,)
+
+
+def summed(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Both biases as one."""
+    if b is None:
+        return a
+    return b if a is None else a + b
 
 
 def gru(gates: Tensor, h0: Tensor, w: Tensor, b: Tensor | None, **how: Any) -> Tensor:
@@ -98,7 +103,7 @@ def _projected(
     for start, stop in ops.steps(sizes, reverse):
         n = stop - start
         h, c = (x[:n] if len(x) >= n else cat([x, x0[len(x) : n]]) for x, x0 in ((h, h0), (c, c0)))
-        h, c = _lstm_step(gates[start:stop] + linear(h, w), c)
+        h, c = lstm_step(gates[start:stop] + linear(h, w), c)
         h = linear(h, w_hr)
         outs.append(h)
         cells.append(c)
@@ -109,7 +114,7 @@ def _projected(
     return out, (out, cat(cells))
 
 
-def _lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """The states h and c after one step, from the gates before their activations."""
     i, f, g, o = gates.chunk(4, -1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()

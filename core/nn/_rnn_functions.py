@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..refusals import refusing
 from ..tensor import Tensor
-from ._recurrent import _directed, run
+from ._recurrent import run
 
 _OPTIONS = ("has_biases", "num_layers", "dropout", "train", "bidirectional")
 _PADDED = ("input", "hx", "params", *_OPTIONS, "batch_first")
@@ -81,36 +81,7 @@ def _by_layer(
     return [dict(zip(names, params[i : i + step])) for i in range(0, len(params), step)]
 
 
-def _of_step(name: str, mode: str) -> Callable[..., Any]:
-    several = mode == "LSTM"
-
-    def function(
-        input: Tensor,
-        hx: Any,
-        w_ih: Tensor,
-        w_hh: Tensor,
-        b_ih: Tensor | None = None,
-        b_hh: Tensor | None = None,
-    ) -> Any:
-        first = tuple(hx) if several else (hx,)
-        given = {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": b_ih, "bias_hh": b_hh}
-        states = _directed(mode, input, (len(input),), False, first, given)[1]
-        return states if several else states[0]
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = (
-        f"One step of it (``torch.{name}``): ``input`` (N, features) and the "
-        f"{'states h and c' if several else 'state'}, (N, H){' each' if several else ''}, to the "
-        "next."
-    )
-    return refusing(function)
-
-
 lstm = _of_sequence("lstm", "LSTM", " Paper: doi:10.1162/neco.1997.9.8.1735.")
 gru = _of_sequence("gru", "GRU", " Paper: arXiv:1406.1078.")
 rnn_tanh = _of_sequence("rnn_tanh", "RNN_TANH", "")
 rnn_relu = _of_sequence("rnn_relu", "RNN_RELU", "")
-lstm_cell = _of_step("lstm_cell", "LSTM")
-gru_cell = _of_step("gru_cell", "GRU")
-rnn_tanh_cell = _of_step("rnn_tanh_cell", "RNN_TANH")
-rnn_relu_cell = _of_step("rnn_relu_cell", "RNN_RELU")

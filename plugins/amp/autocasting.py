@@ -12,7 +12,7 @@ from anadrome.modes import Scope, State, current, is_grad_enabled
 
 from .around import Around, around
 from .devices import check_device_type, default_dtype, is_available
-from .lists import LISTS
+from .lists import INSIDE, LISTS
 
 _HALVES = (ad.bfloat16, ad.float16)
 _CASTABLE = (*_HALVES, ad.float32)
@@ -40,7 +40,9 @@ class Region(Mode):
 
     def takes(self, composite: Any) -> bool:
         """Whether PyTorch's list for the device has the function, or none of what is inside."""
-        return composite.amp is not None or composite.name in self.composites
+        if composite.name in self.composites:
+            return self.composites[composite.name] is not INSIDE
+        return composite.amp is not None
 
     def taken(self, composite: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """As an op: its Tensors are cast, and what is inside runs in their type."""

@@ -12,11 +12,19 @@ from typing import Any
 
 from anadrome import FULL, WIDEST
 
+#: Of a composite: it is not on the list, and what is inside is.
+INSIDE = object()
 
-def _classes(full: str = "", widest: str = "", as_given: str = "") -> dict[str, Any]:
-    named = ((FULL, full), (WIDEST, widest), (None, as_given))
+
+def _classes(
+    full: str = "", widest: str = "", as_given: str = "", inside: str = ""
+) -> dict[str, Any]:
+    named = ((FULL, full), (WIDEST, widest), (None, as_given), (INSIDE, inside))
     return {name: kind for kind, names in named for name in names.split()}
 
+
+#: Functions that autocast leaves alone everywhere, and what they are made of.
+_NOWHERE = "_linear_cross_entropy_batch_chunked"
 
 #: Ops. (`mv` is not on PyTorch's list; as an op it is what `matrix @ vector` is, which is.)
 OPS_ON_CPU = _classes(
@@ -45,10 +53,12 @@ COMPOSITES_ON_CPU = _classes(
         binary_cross_entropy cross_entropy_loss ctc_loss
     """,
     widest="index_copy",
-    as_given="addr bilinear group_norm layer_norm linalg_lu_solve mv rms_norm",
+    as_given=f"addr bilinear group_norm layer_norm linalg_lu_solve mv rms_norm {_NOWHERE}",
+    inside="lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
 )
 
 #: By device type: the classes of ops and of composites there that differ from `amp=`.
 LISTS: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "cpu": (OPS_ON_CPU, COMPOSITES_ON_CPU)
+    "cpu": (OPS_ON_CPU, COMPOSITES_ON_CPU),
+    "cuda": ({}, _classes(as_given=_NOWHERE)),
 }

@@ -7,12 +7,8 @@ from typing import Any
 
 from ... import creation
 from ...errors import ShapeError
-from ...ops import recurrent as ops
-from ...overriding import overrides
 from ...tensor import Tensor
-from .. import _rnn_functions, init
-from .. import functional as F
-from .._recurrent import gru
+from .. import _cells, init
 from ..parameter import Parameter
 from .module import Module
 
@@ -96,12 +92,6 @@ class RNNCellBase(Module):
             out.append(state)
         return tuple(out)
 
-    def _gates(self, rows: Tensor) -> Tensor:
-        bias: Tensor | None = self.bias_ih
-        if bias is not None and self.bias_hh is not None:
-            bias = bias + self.bias_hh
-        return F.linear(rows, self.weight_ih, bias)
-
 
 class RNNCell(RNNCellBase):
     """``tanh(W_ih x + b_ih + W_hh h + b_hh)`` (PyTorch: ``torch.nn.RNNCell``).
@@ -127,13 +117,7 @@ class RNNCell(RNNCellBase):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         rows, h = self._rows(input, None if hx is None else (hx,))[:2]
-        if overrides(type(input)):
-            out = getattr(_rnn_functions, f"rnn_{self.nonlinearity}_cell")(rows, h, *self._weights)
-        else:
-            out = ops.rnn(
-                self._gates(rows), h, self.weight_hh,
-                act=self.nonlinearity, sizes=(len(rows),), reverse=False,
-            )  # fmt: skip
+        out = getattr(_cells, f"rnn_{self.nonlinearity}_cell")(rows, h, *self._weights)
         return out if input.ndim == 2 else out.squeeze(0)
 
 
@@ -164,12 +148,7 @@ class LSTMCell(RNNCellBase):
     ) -> tuple[Tensor, Tensor]:
         """The next state and the next cell state."""
         rows, h, c = self._rows(input, None if hx is None else (hx[0], hx[1]))
-        if overrides(type(input)):
-            h, c = _rnn_functions.lstm_cell(rows, (h, c), *self._weights)
-        else:
-            h, c, _ = ops.lstm(
-                self._gates(rows), h, c, self.weight_hh, sizes=(len(rows),), reverse=False
-            )
+        h, c = _cells.lstm_cell(rows, (h, c), *self._weights)
         return (h, c) if input.ndim == 2 else (h.squeeze(0), c.squeeze(0))
 
 
@@ -193,9 +172,5 @@ class GRUCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next state."""
         rows, h = self._rows(input, None if hx is None else (hx,))[:2]
-        if overrides(type(input)):
-            out = _rnn_functions.gru_cell(rows, h, *self._weights)
-            return out if input.ndim == 2 else out.squeeze(0)
-        gates = F.linear(rows, self.weight_ih, self.bias_ih)
-        out = gru(gates, h, self.weight_hh, self.bias_hh, sizes=(len(rows),), reverse=False)
+        out = _cells.gru_cell(rows, h, *self._weights)
         return out if input.ndim == 2 else out.squeeze(0)
