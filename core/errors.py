@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
+
 
 class AnadromeError(Exception):
     """Base of the errors that are ours."""
@@ -86,5 +88,5 @@ class CaptureError(AnadromeError, RuntimeError):
     """Code that cannot become a flat program."""
 
 
-class SerializationError(AnadromeError, RuntimeError, ValueError):
+class SerializationError(AnadromeError, RuntimeError, UnpicklingError, ValueError):
     """A file that cannot be read as what it should be."""
