@@ -119,3 +119,38 @@ def test_refused(world: None) -> None:
         F.FullyShardedDataParallel(model(ad)).nonsense  # noqa: B018
     with pytest.raises(AssertionError, match="no FullyShardedDataParallel"):
         F.FullyShardedDataParallel.get_state_dict_type(model(ad))
+
+
+def test_zero_redundancy_steps_as_the_optimizer_within(world: None) -> None:
+    import torch.distributed.optim
+
+    from anadrome.places.sharding import ZeroRedundancyOptimizer
+
+    found = []
+    theirs = torch.distributed.optim.ZeroRedundancyOptimizer
+    for L, Zero in ((ad, ZeroRedundancyOptimizer), (torch, theirs)):
+        x, y = (L.tensor(v, requires_grad=True) for v in ([1.0, -2.0], [0.5]))
+        optimizer = Zero([{"params": [x], "lr": 0.1}], L.optim.Adam, lr=0.2, weight_decay=0.1)
+        schedule = L.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        optimizer.add_param_group({"params": [y]})
+        for _ in range(3):
+            optimizer.zero_grad()
+            ((x * x).sum() * y).sum().backward()
+            optimizer.step()
+        schedule.step()
+        with pytest.raises(RuntimeError, match="has not been consolidated on this rank"):
+            optimizer.state_dict()
+        optimizer.consolidate_state_dict()
+        kept = optimizer.state_dict()
+        optimizer.load_state_dict(kept)
+        loss = optimizer.step(lambda: x.sum())
+        found.append(
+            [
+                x.detach().numpy(), y.detach().numpy(), loss.item(), sorted(kept["state"]),
+                [g["lr"] for g in optimizer.param_groups],
+                [g["lr"] for g in optimizer.optim.param_groups],
+                isinstance(optimizer, L.optim.Optimizer), type(optimizer.optim).__name__,
+            ]
+        )  # fmt: skip
+    for mine, wanted in zip(*found):
+        assert mine == (wanted if isinstance(mine, str) else pytest.approx(wanted))

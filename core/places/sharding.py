@@ -18,8 +18,8 @@ _NAMES = (
     "DTensor distribute_module distribute_tensor compute_local_shape_and_global_offset "
     "all_to_all_single_autograd wait_tensor CheckpointImpl CheckpointWrapper ModelAverager "
     "PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState PowerSGDState "
-    "ShardedGradScaler ZeroRedundancyOptimizer apply_activation_checkpointing "
-    "batched_powerSGD_hook bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper "
+    "ShardedGradScaler apply_activation_checkpointing batched_powerSGD_hook "
+    "bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper "
     "fp16_compress_hook fp16_compress_wrapper powerSGD_hook"
 )
 
@@ -34,6 +34,7 @@ _THERE = {
     "OffloadPolicy": "anadrome.distributed.fsdp",
     "CPUOffloadPolicy": "anadrome.distributed.fsdp",
     "fully_shard": "anadrome.distributed.fsdp",
+    "ZeroRedundancyOptimizer": "anadrome.distributed.optim",
 }
 
 

@@ -133,6 +133,7 @@ MODULES = {
             "distributed.device_mesh",
             "distributed.fsdp.sharded_grad_scaler",
             "distributed.optim",
+            "distributed.optim.zero_redundancy_optimizer",
             "distributed.tensor",
             "distributed.tensor._utils",
             "distributed.tensor.device_mesh",

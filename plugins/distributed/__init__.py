@@ -5,7 +5,7 @@ Reading order: ``groups`` (starting and asking), ``collectives`` (what processes
 ``differentiable`` (the same with gradients), ``exchanging`` (sends and receipts), ``stores``,
 ``meshes``, ``elastic``, ``checkpoints``, ``checkpoint_files``, ``checkpoint_hf`` and
 ``model_states`` (``distributed.checkpoint``), ``sharded`` and ``wrapping`` (``distributed.fsdp``),
-``wrappers`` and ``functions`` (``nn.parallel``).
+``zero`` (``distributed.optim``), ``wrappers`` and ``functions`` (``nn.parallel``).
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def register_exports() -> Mapping[str, Any]:
     for name in _WRAPPING.split():
         found[f"distributed.fsdp.wrap.{name}"] = f"{__name__}.wrapping:{name}"
     found.update(_of_checkpoints())
+    found["distributed.optim.ZeroRedundancyOptimizer"] = f"{__name__}.zero:ZeroRedundancyOptimizer"
     found["distributed.elastic.multiprocessing.errors.record"] = f"{__name__}.elastic:record"
     found["nn.DataParallel"] = found["nn.parallel.DataParallel"]
     return found
