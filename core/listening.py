@@ -1,8 +1,8 @@
 """listening: hooks that are called only while somebody wants them.
 
-Most of what fires at work (around each backward, at each leaf, at each step) is there for something
-that a user switches on for a while. A plugin marks such hooks with a ``Listening`` of its own. Until
-that is on, engine and optimizers do not know of them, and pay nothing.
+Most of what fires at work (around a backward, at a leaf, at a step) serves something that a user
+switches on for a while. A plugin marks such hooks with a ``Listening`` of its own. Until it is on,
+engine and optimizers do not know of them, and pay nothing.
 """
 
 from __future__ import annotations
