@@ -44,7 +44,8 @@ NAMES = {
     "lstsq": f"{_GONE}; use linalg.lstsq",
     "matrix_rank": f"{_GONE}; use linalg.matrix_rank",
     "utils.mobile_optimizer": EAGER,
-    "utils.data.datapipes": "use utils.data.Dataset or IterableDataset",
+    "utils.data.datapipes.dataframe": "write a pipe of the rows, or collate columns by a function",
+    "utils.data.datapipes.iter.RoutedDecoder": "write `.map(decode)` with a function of your own",
     "distributed.pipelining": ONE_PROCESS,
 }
 

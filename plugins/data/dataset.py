@@ -50,6 +50,11 @@ class IterableDataset(Dataset[T_co]):
         return ChainDataset([self, other])
 
 
+def is_pipe(dataset: Any) -> bool:
+    """Whether it is one of ``pipes``, which are imported only by who uses them."""
+    return bool(getattr(type(dataset), "_is_datapipe", False))
+
+
 class TensorDataset(Dataset[Any]):
     """Tuples of the rows of Tensors, which must have equally many of them.
 

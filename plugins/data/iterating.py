@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from anadrome import sites
 
+from .dataset import is_pipe
 from .fetch import fetcher
 from .position import Order, is_stateful
+from .sampler import new_seed
 
 
 class Pass:
@@ -27,7 +30,8 @@ class LengthCheck:
         """One more batch was given."""
         self._count += 1
         if self._count == 1 and hasattr(self._loader.dataset, "__len__"):
-            self._length = len(self._loader)
+            with contextlib.suppress(TypeError):  # a pipe whose source has none
+                self._length = len(self._loader)
         if self._length is not None and self._count == self._length + 1:
             sites.warn(
                 f"Length of IterableDataset {self._loader.dataset} was reported to be "
@@ -53,6 +57,10 @@ class Here(Pass):
 
     def _begin(self) -> Callable[[], Any]:
         loader = self._loader
+        if is_pipe(loader.dataset) and loader._iterable:
+            from .pipes_graph import seeded
+
+            seeded(loader.dataset, new_seed(loader.generator))
         indices = loader._indices()
         self._fetcher = fetcher(
             loader._iterable, loader.dataset, loader._together, loader.collate_fn, loader.drop_last

@@ -14,7 +14,7 @@ from anadrome.border import Bordered
 
 from .answers import iterator
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset
+from .dataset import IterableDataset, is_pipe
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 T_co = TypeVar("T_co", covariant=True)
@@ -95,8 +95,13 @@ class DataLoader(Bordered, Generic[T_co]):
                 )
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         iterable = isinstance(dataset, IterableDataset)
+        piped = is_pipe(dataset)
         if iterable:
-            _check_iterable(shuffle, sampler, batch_sampler)
+            _check_iterable(None if piped else shuffle, sampler, batch_sampler)
+            if piped and shuffle is not None:
+                from .pipes_graph import apply_shuffle_settings
+
+                dataset, shuffle = apply_shuffle_settings(dataset, shuffle), None
         _check_exclusive(batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
             batch_size = None

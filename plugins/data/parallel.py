@@ -89,7 +89,7 @@ class InWorkers(Pass):
     def __init__(self, loader: Any, saved: Any = None) -> None:
         self._loader = loader
         self._workers: list[Worker] = []
-        self._rounds = 0
+        self._rounds = 0 if saved is None else saved.get("rounds", 0)
         self._context = loader.multiprocessing_context or multiprocessing.get_context()
         amidst = None if saved is None or "start" not in saved else saved
         self._order = Order(loader, self._begin, amidst, seeded=saved is None)
@@ -119,6 +119,7 @@ class InWorkers(Pass):
             loader.drop_last,
             loader.worker_init_fn,
             at,
+            self._rounds,
         )
 
     def _begin(self) -> Callable[[], Any]:
@@ -172,9 +173,9 @@ class InWorkers(Pass):
                 {"start": w.note or w.start, "note": None, "batches": 0, "active": True}
                 for w in self._workers
             ]
-            return {"base_seed": self._base_seed, "workers": each}
+            return {"base_seed": self._base_seed, "workers": each, "rounds": self._rounds + 1}
         out = self._order.position()
-        out["base_seed"] = self._base_seed
+        out["base_seed"], out["rounds"] = self._base_seed, self._rounds
         out["turn"], out["next"] = self._turn, self._next
         out["whose"] = [(n, self._workers.index(w)) for n, w in self._whose.items()]
         out["workers"] = [

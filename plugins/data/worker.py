@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import anadrome as ad
 from anadrome import randomness
 
+from .dataset import is_pipe
 from .fetch import fetcher
 from .position import is_stateful
 
@@ -91,6 +92,8 @@ class Job(NamedTuple):
     init: Any
     #: Where the worker of an earlier process was; see ``Notes``.
     resume: Any = None
+    #: How many passes were begun before.
+    round: int = 0
 
 
 class Notes:
@@ -156,7 +159,7 @@ def _serve(job: Job, incoming: Any, results: Any) -> None:
         if isinstance(task, Resume):
             start = None if notes is None else notes.now()
             try:
-                source, failure = _source(job), None
+                source, failure = _source(job._replace(round=task.round)), None
             except Exception as error:
                 failure = Caught(error, where)
             _send(results, (task, None, start), where)
@@ -205,6 +208,10 @@ def _resumed(job: Job, notes: Notes) -> Any:
 
 
 def _source(job: Job) -> Any:
+    if is_pipe(job.dataset) and job.iterable:
+        from .pipes_graph import seeded
+
+        seeded(job.dataset, job.base_seed + job.round)  # the same in all workers
     return fetcher(job.iterable, job.dataset, job.together, job.collate, job.drop_last)
 
 
@@ -219,6 +226,10 @@ def _prepare(job: Job) -> None:
         words = numpy.random.SeedSequence([job.base_seed, job.id]).generate_state(4)
         numpy.random.seed(words)
     _info = WorkerInfo(job.id, job.num_workers, seed, job.dataset)
+    if is_pipe(job.dataset):
+        from .pipes_graph import apply_sharding
+
+        apply_sharding(job.dataset, job.num_workers, job.id)
     if job.init is not None:
         job.init(job.id)
 
