@@ -60,7 +60,8 @@ def align(op: Op, values: Any) -> list[Any]:
         elif v is None:
             out.append(v)
         else:
-            if v.__class__ is int and not -(2**63) <= v < 2**63 and target.category < FLOATING:
+            # By `type`: in a captured step a live number only says that it is an int.
+            if target.category < FLOATING and type(v) is int and not -(2**63) <= v < 2**63:
                 raise DomainError(
                     f"{op.name}(): the number {v} cannot be converted to type {target.name} "
                     "without overflow; write a float, or cast the Tensor with `.double()`"
@@ -115,7 +116,7 @@ def _operand(
 ) -> Any:
     backend = by_type[cls]
     out = made(value, native)
-    beyond = value.__class__ is int and not -(2**63) <= value < 2**63  # bfloat16 compares with none
+    beyond = type(value) is int and not -(2**63) <= value < 2**63  # bfloat16 compares with none
     # One known beside floats of 8 bits would spare ops that refuse them the way through `align`.
     if beyond or not backend.lasting_numbers or from_native[native].kind == dtypes.FLOAT8:
         return out

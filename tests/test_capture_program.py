@@ -138,6 +138,19 @@ def test_live_values_are_asked_for_again() -> None:
     assert asked == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("dtype", [ad.float32, ad.int64])
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_a_live_number_of_any_kind_is_an_operand(dtype: Any, kind: Any) -> None:
+    values = iter(range(1, 7))
+    captured = ad.capture(lambda x: x * ad.modes.live(lambda: kind(next(values))) + 1)
+    x = ad.tensor([3, 5], dtype=dtype)
+    found = [captured(x) for _ in range(6)]
+    assert captured.replays
+    for step, result in enumerate(found, 1):
+        wanted = x * kind(step) + 1
+        assert result.dtype is wanted.dtype and result.tolist() == wanted.tolist()
+
+
 def test_a_live_call_that_returns_nothing_is_made_each_time() -> None:
     calls: list[int] = []
     captured = ad.capture(lambda x: (ad.modes.live(lambda: calls.append(1)), x + 1)[1])
