@@ -131,6 +131,9 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.inputs)})>"
 
+    def __hash__(self) -> int:  # equal to itself, and to what stands for it: ``torch.ops.aten``'s
+        return hash(self.name)
+
     def _read_forward(self) -> None:
         code = self.forward.__code__
         names = code.co_varnames

@@ -14,6 +14,7 @@ from test_backend_cupy import fake  # noqa: F401  (the fixture)
 import anadrome as ad
 from anadrome import nn
 from anadrome.errors import ModifiedInPlaceError
+from anadrome.places.library import ops as torch_ops
 from anadrome.plugins.checkpoint import budget, checkpointing
 from anadrome.utils.checkpoint import (
     CheckpointPolicy,
@@ -239,6 +240,25 @@ def test_the_policy_function_is_told_what_pytorch_tells() -> None:
     ]  # fmt: skip
     assert told[1][3] == ["dim", "keepdim"]
     assert told[1][4] == (2,)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, dict.fromkeys])
+def test_a_policy_function_finds_its_op_among_those_of_torch_ops(
+    kind: Any, segments: list[Any]
+) -> None:
+    """The way PyTorch's own example is written: ``if op in ops_to_save``."""
+    wanted = kind([torch_ops.aten.mm.default, torch_ops.aten.tanh.default])
+
+    def policy(ctx: Any, op: Any, *args: Any, **kwargs: Any) -> Any:
+        if op in wanted:
+            return CheckpointPolicy.MUST_SAVE
+        return CheckpointPolicy.PREFER_RECOMPUTE
+
+    contexts = functools.partial(create_selective_checkpoint_contexts, policy)
+    checkpoint(body, leaf(4, 8), context_fn=contexts)
+    assert names(segments[-1]) == ["mm", "mm", "tanh"]
+    assert torch_ops.aten.mm.default != torch_ops.aten.mm.out
+    assert len({torch_ops.aten.mm.default, torch_ops.aten.mm.out}) == 2
 
 
 def test_results_on_the_host(fake: Any, segments: list[Any]) -> None:  # noqa: F811

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 from .. import modes
 from ..autograd.function import Function
 from ..border import enclose_functions
+from ..op import Op
 from ..tensor import Tensor
 from .missing import ONLY_NAMED
 from .schemas import signature_of
@@ -326,7 +327,8 @@ class _Aten(_Namespace):
 class _Packet:
     """An op of PyTorch's by its name; ``.default``, ``.Tensor`` and the like are its overloads.
 
-    Programs keep them as keys. Which function it is, is asked when it is called.
+    Programs keep them as keys, and look for ops among these: it is equal to the declaration of its
+    name, whatever the overload. Which function it is, is asked when it is called.
     """
 
     def __init__(self, name: str, overload: str = "") -> None:
@@ -345,6 +347,12 @@ class _Packet:
         if function is not None:
             return function(*args, **options)
         raise AttributeError(f"'_OpNamespace' 'aten' object has no attribute '{self.name}'")
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or (isinstance(other, Op) and other.name == self.name)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def __repr__(self) -> str:
         kind = f"OpOverload(op='aten.{self.name}', overload='{self.overload}')"
