@@ -120,6 +120,16 @@ def test_bundled_users_of_a_hook_are_the_ones_named(hook):
         assert re.findall(r"[\w-]+", said[1]) == users
 
 
+def test_optimizers_that_announce_no_update_are_the_ones_named():
+    page = (DOCS / "hooks" / "before_update.md").read_text(encoding="utf-8")
+    said = re.search(r"all the bundled ones but\s(.*?)\.", page, re.S)
+    assert said is not None
+    bundled = [getattr(ad.optim, name) for name in dir(ad.optim)]
+    classes = [c for c in bundled if isinstance(c, type) and issubclass(c, ad.optim.Optimizer)]
+    without = {c.__name__ for c in classes if not c.announces_update} - {"Optimizer"}
+    assert set(re.findall(r"`(\w+)`", said[1])) == without
+
+
 def test_no_page_for_a_hook_that_is_gone():
     assert {p.stem for p in (DOCS / "hooks").glob("*.md")} - {"index"} == set(HOOKS)
 
