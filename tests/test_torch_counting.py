@@ -98,9 +98,7 @@ def test_what_is_shown_of_times(task: dict[str, Any], times: list[float]) -> Non
     spec = {"setup": "pass", "global_setup": "", "num_threads": 1} | task
     theirs = Measurement(10, times, TaskSpec("f(1)", **spec))
     ours = Timer("f(1)", **task)._measured(10, times)
-    shown = [line for line in repr(theirs).splitlines() if line and "Warning" not in line]
-    shown = [line for line in shown if "WARNING" not in line and "This " not in line]
-    assert repr(ours).splitlines()[1:] == shown[1:]
+    assert repr(ours).splitlines()[1:] == repr(theirs).splitlines()[1:]
     assert repr(ours).split(" at ")[0].endswith("Measurement object")
 
 
@@ -145,7 +143,7 @@ def test_a_table_of_times() -> None:
         for d, t in (("ours", 0.002), ("theirs", 0.004))
     ]
     lines = str(Compare(results)).splitlines()
-    assert "[add]" in lines[0]
+    assert " add " in lines[0]
     assert lines[1].replace("|", " ").split() == ["ours", "theirs"]
-    assert lines[3].split() == ["large", "|", "2", "|", "4"]
-    assert lines[-1] == "Times are in ms."
+    assert lines[4].split() == ["large", "|", "2.0", "|", "4.0"]
+    assert lines[-1] == "Times are in milliseconds (ms)."

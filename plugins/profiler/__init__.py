@@ -1,7 +1,8 @@
 """A profiler: which ops took how long, as a table and as a trace for the browser's viewer.
 
-Reading order: ``schedules``, ``profiling``; ``timing`` (``utils.benchmark``: a statement's time),
-``flops`` (``utils.flop_counter``: how much is computed).
+Reading order: ``schedules``, ``profiling``; ``measuring``, ``timing``, ``comparing``, ``fuzzing``,
+``instructions`` (``utils.benchmark``: a statement's time); ``flops`` (``utils.flop_counter``: how
+much is computed).
 """
 
 from __future__ import annotations
@@ -12,6 +13,21 @@ from typing import Any
 from anadrome import hookimpl
 
 ANADROME_API = (1, 1)
+
+
+#: ``utils.benchmark``, by file here and by PyTorch's file of it.
+_BENCHMARKS = {
+    ("comparing", "compare"): "Colorize Compare",
+    ("fuzzing", "fuzzer"): "FuzzedParameter FuzzedTensor Fuzzer ParameterAlias",
+    ("instructions", "valgrind_wrapper.timer_interface"): (
+        "CallgrindStats CopyIfCallgrind FunctionCount FunctionCounts"
+    ),
+    ("measuring", "common"): (
+        "Measurement TaskSpec ordered_unique select_unit set_torch_threads trim_sigfig "
+        "unit_to_english"
+    ),
+    ("timing", "timer"): "Language Timer timer",
+}
 
 
 @hookimpl
@@ -26,8 +42,17 @@ def register_exports() -> Mapping[str, Any]:
     exports["profiler.kineto_available"] = f"{__name__}.profiling:kineto_available"
     plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
     exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})
-    timing = ("Compare", "Measurement", "Timer", "select_unit", "timer")
-    exports.update({f"utils.benchmark.{n}": f"{__name__}.timing:{n}" for n in timing})
+    exports.update(_of_benchmarks())
     exports["utils.flop_counter.FlopCounterMode"] = f"{__name__}.flops:FlopCounterMode"
     exports["profiler.ProfilerActivity"] = f"{__name__}.profiling:ProfilerActivity"
     return exports
+
+
+def _of_benchmarks() -> dict[str, str]:
+    found = {}
+    for (ours, theirs), names in _BENCHMARKS.items():
+        for name in names.split():
+            target = f"{__name__}.{ours}:{name}"
+            found[f"utils.benchmark.{name}"] = target
+            found[f"utils.benchmark.utils.{theirs}.{name}"] = target
+    return found

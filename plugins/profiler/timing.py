@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 import statistics
-import textwrap
 import timeit
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import anadrome as ad
-from anadrome import settings
+
+from .measuring import Measurement, TaskSpec, set_torch_threads
 
 #: Calls in one run, at most.
 _MOST = 10**7
-_UNITS = ((1e-9, "ns"), (1e-6, "us"), (1e-3, "ms"), (1.0, "s"))
 
 
 def timer() -> float:
@@ -23,74 +23,11 @@ def timer() -> float:
     return timeit.default_timer()
 
 
-def select_unit(t: float) -> tuple[str, float]:
-    """The unit for a time in seconds, and how long that is."""
-    fitting = [(name, size) for size, name in _UNITS if t >= size]
-    return fitting[-1] if fitting else ("ns", 1e-9)
+class Language(enum.Enum):
+    """What a statement is written in (PyTorch's name)."""
 
-
-class Measurement:
-    """Times of a statement; each of ``raw_times`` is of ``number_per_run`` calls, in seconds."""
-
-    def __init__(self, number_per_run: int, raw_times: list[float], task: dict[str, Any]) -> None:
-        self.number_per_run = number_per_run
-        self.raw_times = raw_times
-        self.task_spec = task
-
-    @property
-    def times(self) -> list[float]:
-        """Seconds a call, of each run."""
-        return [t / self.number_per_run for t in self.raw_times]
-
-    @property
-    def mean(self) -> float:
-        """Seconds a call, on average over the runs."""
-        return statistics.fmean(self.times)
-
-    @property
-    def median(self) -> float:
-        """Seconds a call, in the middle of the runs."""
-        return statistics.median(self.times)
-
-    @property
-    def iqr(self) -> float:
-        """How far apart the quartiles of the runs are."""
-        low, high = self._quartiles()
-        return high - low
-
-    def _quartiles(self) -> tuple[float, float]:
-        if len(self.times) < 2:
-            return self.median, self.median
-        low, _, high = statistics.quantiles(self.times, n=4, method="inclusive")
-        return low, high
-
-    @property
-    def title(self) -> str:
-        """What was measured."""
-        names = (self.task_spec[n] for n in ("label", "sub_label") if self.task_spec[n])
-        return ": ".join(names) or str(self.task_spec["stmt"])
-
-    def __repr__(self) -> str:
-        unit, size = select_unit(self.median)
-        setup = self.task_spec["setup"]
-        lines = [object.__repr__(self), self.title, self.task_spec["description"]]
-        if setup and setup != "pass":
-            lines += (
-                ["setup:", textwrap.indent(setup, "  ")] if "\n" in setup else [f"setup: {setup}"]
-            )
-        n = len(self.times)
-        lines.append(f"  {'Median: ' if n > 1 else ''}{self.median / size:.2f} {unit}")
-        if n >= 4:
-            low, high = (q / size for q in self._quartiles())
-            lines.append(f"  IQR:    {high - low:.2f} {unit} ({low:.2f} to {high:.2f})")
-        each = " per measurement," if n > 1 else " ,"
-        threads = _many(self.task_spec["num_threads"], "thread")
-        lines.append(f"  {_many(n, 'measurement')}, {self.number_per_run} runs{each} {threads}")
-        return "\n".join(line for line in lines if line)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count > 1 else "")
+    PYTHON = 0
+    CPP = 1
 
 
 class Timer:
@@ -118,29 +55,31 @@ class Timer:
         description: str | None = None,
         env: str | None = None,
         num_threads: int = 1,
-        language: str = "python",
+        language: Any = Language.PYTHON,
     ) -> None:
         if not isinstance(stmt, str):
             raise ValueError("Currently only a `str` stmt is supported.")
-        if global_setup or str(language).lower() not in ("python", "py", "language.python"):
+        if global_setup or language not in (Language.PYTHON, "python", "py"):
             raise ValueError("only statements in Python are timed here; leave global_setup out")
         if num_threads < 1:
             raise ValueError(f"num_threads must be positive, not {num_threads}")
         self._threads = num_threads
-        self._task = {
-            "stmt": stmt, "setup": setup, "label": label, "sub_label": sub_label,
-            "description": description, "env": env, "num_threads": num_threads,
-        }  # fmt: skip
+        self._task = TaskSpec(
+            stmt, setup, global_setup, label, sub_label, description, env, num_threads
+        )
         names = {"torch": ad, "anadrome": ad} | (globals or {})
         self._timer = timeit.Timer(stmt, setup, timer, names)
 
+    def collect_callgrind(self, *args: Any, **options: Any) -> None:
+        """Raises RuntimeError: counting instructions needs Valgrind, and PyTorch's build."""
+        raise RuntimeError(
+            "Timer.collect_callgrind counts the instructions of PyTorch's own code under Valgrind; "
+            "measure the time with blocked_autorange() or adaptive_autorange()"
+        )
+
     def _timed(self, number: int) -> float:
-        before = settings.get_num_threads()
-        settings.set_num_threads(self._threads)
-        try:
+        with set_torch_threads(self._threads):
             return max(self._timer.timeit(number), 1e-9)
-        finally:
-            settings.set_num_threads(before)
 
     def _measured(self, number: int, times: list[float]) -> Measurement:
         return Measurement(number, times, self._task)
@@ -206,56 +145,3 @@ class Timer:
             steady = len(times) > 3 and found.iqr / found.median < threshold
             if sum(times) > max_run_time or (steady and sum(times) >= min_run_time):
                 return found
-
-
-class Compare:
-    """Measurements as a table, a row a ``sub_label``, a column a ``description``.
-
-    (PyTorch: ``torch.utils.benchmark.Compare``.)
-    """
-
-    def __init__(self, results: Iterable[Measurement]) -> None:
-        self._results = list(results)
-
-    def extend_results(self, results: Iterable[Measurement]) -> None:
-        """More of them."""
-        self._results.extend(results)
-
-    def trim_significant_figures(self) -> None:
-        """Accepted: numbers have three digits."""
-
-    def colorize(self, rowwise: bool = False) -> None:
-        """Accepted: the table has no colours."""
-
-    def highlight_warnings(self) -> None:
-        """Accepted."""
-
-    def __str__(self) -> str:
-        parts = []
-        for label in dict.fromkeys(r.task_spec["label"] for r in self._results):
-            parts.append(_table(label, [r for r in self._results if r.task_spec["label"] == label]))
-        return "\n".join(parts)
-
-    def print(self) -> None:
-        """Print the table."""
-        print(self)
-
-
-def _table(label: str | None, results: list[Measurement]) -> str:
-    rows = list(dict.fromkeys(_row(r) for r in results))
-    columns = list(dict.fromkeys(r.task_spec["description"] or "" for r in results))
-    unit, size = select_unit(min(r.median for r in results))
-    cells = {(_row(r), r.task_spec["description"] or ""): r.median / size for r in results}
-    first = max([len(str(row)) for row in rows] + [0])
-    widths = [max(len(c), 8) for c in columns]
-    title = f"[{label or '-'}]".center(first + sum(widths) + 3 * len(widths), "-")
-    lines = [title, " | ".join([" " * first] + [c.rjust(w) for c, w in zip(columns, widths)])]
-    for row in rows:
-        values = [cells.get((row, c)) for c in columns]
-        shown = ["" if v is None else f"{v:.4g}" for v in values]
-        lines.append(" | ".join([row.ljust(first)] + [v.rjust(w) for v, w in zip(shown, widths)]))
-    return "\n".join([*lines, f"Times are in {unit}."])
-
-
-def _row(result: Measurement) -> str:
-    return str(result.task_spec["sub_label"] or result.task_spec["stmt"])
