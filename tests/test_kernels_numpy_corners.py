@@ -32,6 +32,14 @@ def test_activations(shape: Any, dtype: Any, layout: str, special: str, seed: in
         {"low": -1.0, "high": 0.5},
     ):
         check("pieces_backward", g, x, **how)
+    check("pieces_backward", g, x, low=0.0, inner=1.0, outer=0.01, open=True)
+    for how in ({}, {"alpha": 0.7, "scale": 1.5, "input_scale": 0.4}, {"alpha": 2.0}):
+        check("elu_backward", g, x, tolerance=4, **how)
+    for how in ({}, {"beta": 2.0}, {"threshold": 0.5}, {"beta": 0.5, "threshold": 0.25}):
+        check("softplus", 9 * x, tolerance=4, **how)
+        check("softplus_backward", g, 9 * x, tolerance=4, **how)
+    check("hardswish", 3 * x)
+    check("hardswish_backward", g, 3 * x)
 
 
 @settings(max_examples=40, deadline=None)
@@ -97,6 +105,11 @@ def test_the_common_case_is_not_left_to_the_declaration(monkeypatch: pytest.Monk
     calls = {
         "leaky_relu": ((x,), {}),
         "elu": ((x,), {}),
+        "elu_backward": ((x, x), {}),
+        "softplus": ((x,), {}),
+        "softplus_backward": ((x, x), {}),
+        "hardswish": ((x,), {}),
+        "hardswish_backward": ((x, x), {}),
         "pieces_backward": ((x, x), {"high": 0.0, "inner": 0.5}),
         "cummax": ((x,), {"dim": 1}),
         "linear_scan": ((x, x), {"dim": 1}),

@@ -55,6 +55,19 @@ def test_a_second_derivative_of_straight_pieces_is_zero(name: str) -> None:
     assert ad.autograd.grad(g, x)[0] == 0
 
 
+@pytest.mark.parametrize("size", [1, 300])
+@pytest.mark.parametrize("name", ["elu", "selu", "celu", "softplus", "hardswish"])
+def test_second_derivatives_at_corners_and_beyond_them(name: str, size: int) -> None:
+    """Of few values, and of as many as the backends have kernels for."""
+    x = np.tile(np.array([-30.0, -0.0, 0.0, 20.0, 25.0, math.inf, -math.inf]), size)
+
+    def first(L: Any, x: Any) -> Any:
+        y = getattr(L.nn.functional, name)(x).sum()
+        return L.autograd.grad(y, x, create_graph=True)[0]
+
+    agree(first, x, second=False)
+
+
 CORNERS = np.array([-3.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 3.0, 6.0, 40.0, -40.0])
 
 

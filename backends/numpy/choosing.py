@@ -18,6 +18,7 @@ BITS: dict[Any, Any] = {
 SMALL = 1024
 
 _NUMBERS = (float, int)
+_ONE = np.array(1, np.int8)
 
 
 def where(condition: Any, a: Any, b: Any, /) -> Any:
@@ -63,7 +64,23 @@ def without(x: Any, mask: Any) -> Any:
 
 def all_or_nothing(mask: Any, bits: Any) -> Any:
     """All bits set where the mask is False, none where it is True."""
-    return np.subtract(mask.view(np.int8), 1, dtype=bits)
+    # Made wider by a pass of its own: a ufunc that casts does so in small pieces.
+    return np.subtract(mask.view(np.int8), _ONE).astype(bits)
+
+
+def replace(out: Any, mask: Any, other: Any) -> None:
+    """``out = where(mask, out, other)``, in place, of float arrays alike."""
+    bits = BITS[out.dtype]
+    keep = all_or_nothing(mask, bits)
+    np.bitwise_and(keep, out.view(bits) ^ other.view(bits), keep)
+    out = out.view(bits)
+    np.bitwise_xor(out, keep, out)
+
+
+def clear(out: Any, mask: Any) -> None:
+    """``out = where(mask, 0, out)``, in place, of a float array."""
+    bits = BITS[out.dtype]
+    np.bitwise_and(out.view(bits), all_or_nothing(mask, bits), out.view(bits))
 
 
 def large(x: Any, mask: Any) -> bool:

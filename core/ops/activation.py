@@ -38,10 +38,21 @@ logsigmoid = op("logsigmoid", lambda xp, x:
                 samples=unary(-4, 4))
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:
                   _softplus(xp, x, beta, threshold),
-              x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
+              x=lambda g, x, beta, threshold: softplus_backward(
+                  g, x, beta=beta, threshold=threshold),
               amp=FULL, at_once=True, method=False,
               refuses=("complex",),
               samples=unary(-4, 4) + each("3", {"beta": 2.0}))
+softplus_backward = op("softplus_backward",
+                       lambda xp, grad, x, *, beta=1.0, threshold=20.0:
+                           _softplus_back(xp, grad, x, beta, threshold),
+                       grad=lambda g, x, beta, threshold: softplus_backward(
+                           g, x, beta=beta, threshold=threshold),
+                       x=lambda g, grad, x, beta, threshold: _softplus_curve(
+                           g * grad, x, beta, threshold),
+                       dtype=FLOAT, at_once=True, method=False,
+                       samples=call(Arr((3, 4)), Arr((3, 4), -4, 4))
+                       + call(Arr((3, 4)), Arr((3, 4), -4, 4), beta=2.0, threshold=3.0))
 relu = op("relu", lambda xp, x: _relu(xp, x), x=lambda g, out: threshold_backward(g, out),
           inplace=True, refuses={"complex": "clamp is not supported for complex types"},
           samples=unary(0.1, 2) + unary(-2, -0.1))
@@ -69,10 +80,22 @@ leaky_relu = op("leaky_relu", lambda xp, x, *, negative_slope=0.01:
 #: ``scale * x`` where positive, else ``scale * alpha * (exp(x * input_scale) - 1)``.
 elu = op("elu", lambda xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0:
              _elu(xp, x, alpha, scale, input_scale),
-         x=lambda g, x, alpha, scale, input_scale: _elu_rule(g, x, alpha, scale, input_scale),
+         x=lambda g, x, alpha, scale, input_scale: elu_backward(
+             g, x, alpha=alpha, scale=scale, input_scale=input_scale),
          at_once=True, method=False, refuses=("complex",),
          samples=unary(0.1, 2) + unary(-2, -0.1)
          + unary(-2, -0.1, alpha=0.7, scale=1.5, input_scale=0.4))
+elu_backward = op("elu_backward",
+                  lambda xp, grad, x, *, alpha=1.0, scale=1.0, input_scale=1.0:
+                      _elu_back(xp, grad, x, alpha, scale, input_scale),
+                  grad=lambda g, x, alpha, scale, input_scale: elu_backward(
+                      g, x, alpha=alpha, scale=scale, input_scale=input_scale),
+                  x=lambda g, grad, x, alpha, scale, input_scale: _elu_curve(
+                      g * grad, x, alpha * scale * input_scale * input_scale, input_scale),
+                  dtype=FLOAT, at_once=True, method=False,
+                  samples=call(Arr((3, 4)), Arr((3, 4), 0.1, 2))
+                  + call(Arr((3, 4)), Arr((3, 4), -2, -0.1), alpha=0.7, scale=1.5,
+                         input_scale=0.4))
 silu = op("silu", lambda xp, x: floating("silu", x) / (xp.exp(-x) + 1.0),
           x=lambda g, x: silu_backward(g, x), method=False, samples=unary(-4, 4))
 silu_backward = op("silu_backward", lambda xp, grad, x: _silu_back(xp, grad, x),
@@ -157,17 +180,30 @@ def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any
     return xp.where(x < 0, xp.expm1(below) * (alpha * scale), x * scale)
 
 
-def _elu_rule(g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+def _elu_back(xp: Any, grad: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     # NaN has the slope of the right side, as in PyTorch.
-    left = x <= 0
-    below = exp(where(x < 0, x, 0.0) * input_scale)
-    return where(left, g * below * (alpha * scale * input_scale), g * scale)
+    below = xp.exp(xp.where(x < 0, x, 0.0) * input_scale)
+    return xp.where(x <= 0, grad * below * (alpha * scale * input_scale), grad * scale)
+
+
+def _elu_curve(g: Any, x: Any, factor: float, input_scale: float) -> Any:
+    return where(x < 0, g * exp(where(x < 0, x, 0.0) * input_scale) * factor, 0.0)
 
 
 def _softplus(xp: Any, x: Any, beta: float, threshold: float) -> Any:
     scaled = floating("softplus", x) * beta
     soft = (xp.maximum(scaled, 0.0) + xp.log1p(xp.exp(-xp.abs(scaled)))) / beta
     return xp.where(scaled > threshold, x, soft)
+
+
+def _softplus_back(xp: Any, grad: Any, x: Any, beta: float, threshold: float) -> Any:
+    scaled = x * beta
+    return xp.where(scaled > threshold, grad, grad / (xp.exp(-scaled) + 1.0))
+
+
+def _softplus_curve(g: Any, x: Any, beta: float, threshold: float) -> Any:
+    s = sigmoid(x * beta)
+    return g * where(x * beta >= threshold, 0.0, s * (1.0 - s) * beta)
 
 
 def _silu_back(xp: Any, grad: Any, x: Any) -> Any:

@@ -32,10 +32,18 @@ hardsigmoid = op("hardsigmoid", lambda xp, x:
                  samples=unary(-2.9, 2.9) + unary(3.1, 4))
 hardswish = op("hardswish", lambda xp, x:
                    xp.clip(floating("hardswish", x) + 3.0, 0.0, 6.0) * x / 6.0,
-               x=lambda g, x: where(
-                   x <= -3.0, 0.0, where(x < 3.0, g * (x * (1.0 / 3.0) + 0.5), g)),
+               x=lambda g, x: hardswish_backward(g, x),
                at_once=True, method=False, refuses=("complex",),
                samples=unary(-2.9, 2.9) + unary(3.1, 4))
+hardswish_backward = op("hardswish_backward", lambda xp, grad, x:
+                            xp.where(x <= -3.0, 0.0, xp.where(
+                                x < 3.0, grad * (x * (1.0 / 3.0) + 0.5), grad)),
+                        grad=lambda g, x: hardswish_backward(g, x),
+                        x=lambda g, grad, x: pieces_backward(
+                            g * grad, x, low=-3.0, high=3.0, inner=1.0 / 3.0, outer=0.0, open=True),
+                        dtype=FLOAT, at_once=True, method=False,
+                        samples=call(Arr((3, 4)), Arr((3, 4), -2.9, 2.9))
+                        + call(Arr((3, 4)), Arr((3, 4), 3.1, 4)))
 hardshrink = op("hardshrink", lambda xp, x, *, lambd=0.5:
                     xp.where(xp.abs(floating("hardshrink", x)) <= lambd, 0.0, x),
                 x=lambda g, x, lambd: pieces_backward(g, x, low=-lambd, high=lambd),

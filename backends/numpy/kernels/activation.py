@@ -11,7 +11,18 @@ import numpy as np
 from .. import blas
 from ..choosing import without
 from ..parallel import side_by_side
-from .common import BLAS, F32, HALVES, buffer, declared, in_float32, ones, spans
+from .common import (
+    BLAS,
+    F32,
+    HALVES,
+    alike,
+    buffer,
+    declared,
+    in_blocks,
+    in_float32,
+    ones,
+    spans,
+)
 from .rational import ERF, GELU_SLOPE, NORMAL
 
 _add, _divide, _multiply, _subtract = np.add, np.divide, np.multiply, np.subtract
@@ -102,20 +113,9 @@ def silu(x: Any) -> Any:
 
 def _in_blocks(function: Callable[..., None], name: str, grad: Any, given: Any) -> Any:
     """``function(grad, given, out)`` by blocks; small, mixed and half arrays as declared."""
-    kind = getattr(grad, "dtype", None)
-    if given.size < _SMALL or kind is not given.dtype or kind not in BLAS:
+    if given.size < _SMALL or not alike(grad, given):
         return declared(name)(grad, given)
-    if grad.shape != given.shape:
-        return declared(name)(grad, given)
-    out = np.empty(given.shape, kind)
-    grads, values, target = grad.reshape(-1), given.reshape(-1), out.reshape(-1)
-
-    def piece(part: slice) -> None:
-        for span in spans(part, target.size):
-            function(grads[span], values[span], target[span])
-
-    side_by_side(piece, target.size, target.size)
-    return out
+    return in_blocks(function, grad, given)
 
 
 def sigmoid_backward(grad: Any, y: Any) -> Any:
@@ -162,19 +162,14 @@ def _silu_slope(grad: Any, x: Any, out: Any) -> None:
 
 def _logistic(x: Any, factor: Any) -> Any:
     """``factor / (1 + exp(-x))``; the factor is ``x`` or, if None, 1."""
-    out = np.empty(x.shape, x.dtype)
-    source, target = x.reshape(-1), out.reshape(-1)
 
-    def piece(part: slice) -> None:
-        for span in spans(part, target.size):
-            given, result = source[span], target[span]
-            np.negative(given, result)
-            np.exp(result, result)
-            _add(result, _ONE, result)
-            _divide(_ONE if factor is None else given, result, result)
+    def into(given: Any, result: Any) -> None:
+        np.negative(given, result)
+        np.exp(result, result)
+        _add(result, _ONE, result)
+        _divide(_ONE if factor is None else given, result, result)
 
-    side_by_side(piece, target.size, target.size)
-    return out
+    return in_blocks(into, x)
 
 
 def _rows(x: Any, dim: int) -> Any:

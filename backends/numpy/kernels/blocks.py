@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..parallel import LARGE, side_by_side
-from .common import BLAS, declared, spans
+from .common import BLAS, BLOCK, declared
 
 #: As much work as so many values of ``exp``.
 _WORK = 16
@@ -31,7 +31,8 @@ def _in_blocks(name: str) -> Callable[..., Any]:
         source, target = x.reshape(-1), out.reshape(-1)
 
         def piece(part: slice) -> None:
-            for span in spans(part, target.size):
+            for start in range(part.start, part.stop, BLOCK):
+                span = slice(start, min(start + BLOCK, part.stop))
                 target[span] = whole(source[span], **metadata)
 
         side_by_side(piece, target.size, _WORK * target.size)

@@ -13,7 +13,8 @@ import numpy as np
 from anadrome import backend
 from anadrome.op import table
 
-from ..parallel import LARGE
+from .. import parallel
+from ..parallel import LARGE, side_by_side
 
 F32 = np.dtype(np.float32)
 F64 = np.dtype(np.float64)
@@ -60,7 +61,9 @@ def buffer(size: int, dtype: Any) -> Any:
 
 def block(size: int) -> int:
     """Elements a block in a pass over ``size`` of them."""
-    return BLOCK if size < LARGE else WIDE_BLOCK
+    if size < LARGE:
+        return BLOCK
+    return WIDE_BLOCK if parallel.threads > 1 else 2 * BLOCK
 
 
 def spans(part: slice, size: int, width: int = 1) -> Iterator[slice]:
@@ -68,6 +71,26 @@ def spans(part: slice, size: int, width: int = 1) -> Iterator[slice]:
     step = max(block(size) // max(width, 1), 1)
     for start in range(part.start, part.stop, step):
         yield slice(start, min(start + step, part.stop))
+
+
+def in_blocks(function: Callable[..., None], *arrays: Any) -> Any:
+    """A new array by ``function(*blocks, out)`` over blocks of arrays alike."""
+    first = arrays[0]
+    out = np.empty(first.shape, first.dtype)
+    flat, target = [a.reshape(-1) for a in arrays], out.reshape(-1)
+
+    def piece(part: slice) -> None:
+        for span in spans(part, target.size):
+            function(*[a[span] for a in flat], target[span])
+
+    side_by_side(piece, target.size, target.size)
+    return out
+
+
+def alike(grad: Any, x: Any) -> bool:
+    """Whether a gradient, which may be a number, is an array like ``x``, of what BLAS knows."""
+    kind = getattr(grad, "dtype", None)
+    return kind is x.dtype and kind in BLAS and grad.shape == x.shape
 
 
 @functools.lru_cache(maxsize=256)
