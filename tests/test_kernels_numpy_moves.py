@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_checks import check, made
 
-from anadrome.backends.numpy.kernels import KERNELS, depthwise, runs
+from anadrome.backends.numpy.kernels import KERNELS, bands, depthwise, runs
 from anadrome.op import table
 
 
@@ -71,6 +71,37 @@ def test_they_are_called(module: Any, groups: int, monkeypatch: pytest.MonkeyPat
     KERNELS["conv_weight"](g, x, shape=w.shape, **how)
     KERNELS["conv_input"](g, w, shape=x.shape, **how)
     assert called == ["forward", "of_weight", "of_input"]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 1, 1), (2, 0, 1), (1, 2, 2)])
+def test_rows_of_channels_alone_are_multiplied(
+    dims: int, stride: int, padding: int, dilation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for name in ("forward", "of_input"):
+        real = getattr(bands, name)
+        record = functools.partial(lambda n, r, *a: calls.append(n) or r(*a), name, real)
+        monkeypatch.setattr(bands, name, record)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, *(9, 11, 12)[-dims:]))
+    w = rng.standard_normal((6, 1, *(2, 3, 3)[-dims:]))
+    how = {
+        "stride": (stride,) * dims,
+        "padding": (padding,) * dims,
+        "dilation": (dilation,) * dims,
+        "groups": 3,
+    }
+    bias = rng.standard_normal(6)
+    g = rng.standard_normal(table["convolution"].forward(np, x, w, **how).shape)
+    check("convolution", x, w, bias, **how, tolerance=40)
+    check("conv_input", g, w, shape=x.shape, **how, tolerance=40)
+    assert calls == ["forward", "of_input"]
+    # An infinity meets zeros of the band matrix, which are none of the kernel's.
+    x[0, 1, ..., 4] = g[1, 0, ..., 1] = np.inf
+    check("convolution", x, w, **how, tolerance=40)
+    check("conv_input", g, w, shape=x.shape, **how, tolerance=40)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -1,6 +1,7 @@
 """depthwise: convolution of each channel for itself, a weighted sum of the channel moved about.
 
-With strides the moves are views, otherwise long runs; see `moves`.
+With strides the moves are views, otherwise long runs; see `moves`. Where the image has rows, these
+are products with a band matrix, see `bands`, unless a zero of that would meet an infinity.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..parallel import side_by_side
+from . import bands
 from .moves import Moves
 
 #: Of more outputs a channel a product gains something.
@@ -30,6 +32,8 @@ def forward(
     x: Any, w: Any, b: Any, sizes: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     """(N, C, *spatial) and (O, 1, *kernel) to (N, O, *sizes)."""
+    if bands.suits(sizes, w.shape[2:], stride, dilation) and np.isfinite(x).all():
+        return bands.forward(x, w, b, sizes, stride, padding, dilation, groups)
     n, channels = x.shape[:2]
     how = Moves(x.shape[2:], w.shape[2:], sizes, stride, padding, dilation)
     out = np.empty((n, channels, len(w) // channels, *sizes), x.dtype)
@@ -82,6 +86,8 @@ def of_input(
     grad: Any, w: Any, b: Any, shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
     """The gradient of the input, of the given shape."""
+    if bands.suits(grad.shape[2:], w.shape[2:], stride, dilation) and np.isfinite(grad).all():
+        return bands.of_input(grad, w, b, shape, stride, padding, dilation, groups)
     n, channels = shape[:2]
     how = Moves(shape[2:], w.shape[2:], grad.shape[2:], stride, padding, dilation)
     each = grad.reshape(n, channels, -1, *grad.shape[2:])

@@ -86,15 +86,19 @@ class Moves:
 
     def blocks(self, images: slice, channels: int) -> Iterator[tuple[slice, slice]]:
         """Images and channels of which a sum each fits the cache."""
-        plane = math.prod(self.lengths)
-        some = min(max(BLOCK // plane, 1), channels)
-        step = max(BLOCK // (plane * channels), 1)
-        for i in range(images.start, images.stop, step):
-            for c in range(0, channels, some):
-                yield slice(i, min(i + step, images.stop)), slice(c, min(c + some, channels))
+        return blocks(math.prod(self.lengths), images, channels)
 
     def size(self, n: int, channels: int) -> int:
         return n * channels * math.prod(self.rows) * len(self.moves)
+
+
+def blocks(plane: int, images: slice, channels: int) -> Iterator[tuple[slice, slice]]:
+    """Images and channels of which a plane each, of so many values, fits the cache."""
+    some = min(max(BLOCK // plane, 1), channels)
+    step = max(BLOCK // (plane * channels), 1)
+    for i in range(images.start, images.stop, step):
+        for c in range(0, channels, some):
+            yield slice(i, min(i + step, images.stop)), slice(c, min(c + some, channels))
 
 
 def share(work: Callable[[slice], Any], n: int, elements: int) -> Any:
