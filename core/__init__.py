@@ -42,8 +42,8 @@ Read it in this order; each file is one idea:
 15. ``hookspecs``, ``listening``, ``entrypoints``, ``manager``: what plugins can do, when they are
     called, and how they are found;
     ``later``, ``linalg``, ``fft``, ``signal/``, ``special``, ``sparse``, ``settings``,
-    ``accelerator``, ``version``: what is imported when first asked for; ``places/``: where else
-    PyTorch's programs import from
+    ``accelerator``, ``version``, ``versions``: what is imported when first asked for;
+    ``places/``: where else PyTorch's programs import from
 16. ``command``, ``report``, ``testing/``: the command line; the conformance kit
 """
 

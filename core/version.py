@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from . import __version__ as anadrome
+from .versions import TorchVersion as TorchVersion
 
 torch = "2.13.0"
-__version__ = f"{torch}+anadrome{anadrome}"
+__version__ = TorchVersion(f"{torch}+anadrome{anadrome}")
 cuda: str | None = None
 hip: str | None = None
 xpu: str | None = None

@@ -318,3 +318,8 @@ def test_so_have_they_where_the_module_that_starts_them_was_imported_before(tmp_
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (done.stderr, done.stdout) == ("", "True\n[[0, 1], [2, 3]]\n")
+
+
+def test_the_version_is_compared_as_one(run):
+    done = run("import torch; v = torch.__version__; print(v >= '2.4', v > (1, 6), v < '10')")
+    assert done.stdout.split() == ["True", "True", "True"], done.stderr

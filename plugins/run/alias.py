@@ -18,13 +18,14 @@ from typing import Any
 import anadrome
 from anadrome.places import MODULES, library, package_of
 from anadrome.places.missing import advice
+from anadrome.versions import TorchVersion
 
 from . import children
 from .coverage import names, torch_version
 
 #: Names that differ from those of the module that an alias stands for.
 OWN = {
-    "__version__": f"{torch_version()}+anadrome{anadrome.__version__.split('+')[-1]}",
+    "__version__": TorchVersion(f"{torch_version()}+anadrome{anadrome.__version__.split('+')[-1]}"),
     "ops": library.ops,
 }
 
