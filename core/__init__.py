@@ -5,6 +5,7 @@ Read it in this order; each file is one idea:
 1. ``dtypes``, ``device``, ``size``, ``layouts``, ``errors``: element types, places, shapes and
    errors, in PyTorch's words
 2. ``adapter``, ``backend``, ``arriving``: what is asked of an array library, and which there are;
+   ``formats``: the order of dimensions in memory;
    values on their way from a device; ``placement``: work done on the device of its arrays;
    ``cuda/``: PyTorch's names for it
 3. ``sites``, ``state``, ``modes``: the user's line; what is active around it, what switches it, and

@@ -8,7 +8,8 @@ from . import backend as backends
 from . import cuda, dtypes, sites
 from .device import device as Device
 from .errors import ArgumentError
-from .layouts import check, strided
+from .formats import lies_in, order_of
+from .layouts import channels_last, channels_last_3d, check, strided
 from .ops.strided import address_of, compact, strides_of
 from .refusals import refusing
 from .tensor import Tensor, wrap
@@ -43,9 +44,14 @@ def _storage_offset(self: Tensor) -> int:
 
 
 def _is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """Whether the elements lie in memory row by row."""
+    """Whether the elements lie in memory row by row, or in the order of a memory format."""
     if memory_format is not None:
         check("is_contiguous", "memory_format", memory_format)
+        if memory_format in (channels_last, channels_last_3d):
+            ranks = memory_format is channels_last, self.ndim
+            return ranks in ((True, 4), (False, 5)) and lies_in(
+                self._data, order_of(memory_format, self.ndim)
+            )
     flags = getattr(self._data, "flags", None)
     return flags is None or flags.c_contiguous
 

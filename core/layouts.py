@@ -1,6 +1,7 @@
-"""layouts: PyTorch's names for how elements lie in memory; accepted, since here is one way.
+"""layouts: PyTorch's names for how elements lie in memory.
 
-They are checked all the same: an argument that is not what its name says is a mistake.
+There is one layout, `strided`; what a memory format orders is in `formats`. An argument that is not
+what its name says is a mistake.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class layout:
 
 
 class memory_format(layout):
-    """The order of dimensions in memory; accepted, and without effect (``torch.memory_format``)."""
+    """The order of dimensions in memory (PyTorch: ``torch.memory_format``)."""
 
     _NAMES = ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
 
@@ -42,11 +43,12 @@ channels_last_3d = memory_format("channels_last_3d")
 _KINDS = {"layout": layout, "memory_format": memory_format}
 
 
-def accept(name: str, keywords: dict[str, Any]) -> None:
-    """Take ``layout`` and ``memory_format`` out of a call's keywords, if they are such."""
-    for argument in ("layout", "memory_format"):
-        if argument in keywords:
-            check(name, argument, keywords.pop(argument))
+def accept(name: str, keywords: dict[str, Any]) -> Any:
+    """Take ``layout`` and ``memory_format`` out of a call's keywords; the format, or None."""
+    given = {a: keywords.pop(a) for a in ("layout", "memory_format") if a in keywords}
+    for argument, value in given.items():
+        check(name, argument, value)
+    return given.get("memory_format")
 
 
 def check(name: str, argument: str, value: Any) -> None:

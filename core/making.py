@@ -14,6 +14,7 @@ from .border import on_purpose, refuse
 from .device import device as Device
 from .dtypes import as_dtype
 from .errors import DtypeError, GraphError
+from .formats import as_asked
 from .layouts import accept
 from .looking import met
 from .modes import current
@@ -23,25 +24,29 @@ from .tensor import Tensor, wrap
 
 
 def creates(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function that makes a Tensor ``out=``, and the keywords that say nothing here.
+    """Give a function that makes a Tensor ``out=``, ``memory_format=``, and what says nothing here.
 
-    ``layout`` and ``memory_format`` (there is one of each), ``pin_memory`` (accepted).
+    ``layout`` (there is one), ``pin_memory`` (accepted). What is made like a Tensor lies in memory
+    as that does.
     """
 
     gathers = bool(function.__code__.co_flags & 0x04)  # f(2, 3), and f(size=(2, 3))
+    alike = function.__name__.endswith("_like")
 
     @functools.wraps(function)
     def call(*args: Any, **keywords: Any) -> Any:
         try:
             if not keywords:
-                return function(*args)
+                made = function(*args)
+                return _formed(made, None, args, keywords) if alike else made
             out = keywords.pop("out", None)
-            accept(function.__name__, keywords)
+            form = accept(function.__name__, keywords)
             keywords.pop("pin_memory", None)
             if gathers and "size" in keywords and not args:
                 args = (keywords.pop("size"),)
             if out is None:
-                return function(*args, **keywords)
+                made = function(*args, **keywords)
+                return _formed(made, form, args if alike else (), keywords)
             if keywords.get("dtype") is None:
                 keywords["dtype"] = out.dtype
             elif as_dtype(keywords["dtype"]) is not out.dtype:
@@ -59,6 +64,19 @@ def creates(function: Callable[..., Any]) -> Callable[..., Any]:
             refuse(function.__name__, error, args, keywords)
 
     return call
+
+
+def _formed(out: Tensor, form: Any, like: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor:
+    """A new Tensor in a memory format; in that of the one it is made like, if there is one."""
+    template = like[0] if like else keywords.get("input")
+    if isinstance(template, Tensor):
+        flags = getattr(template._data, "flags", None)
+        if form is None and (flags is None or flags.c_contiguous):
+            return out
+        out._data = as_asked(out._data, form, template._data)
+    elif form is not None:
+        out._data = as_asked(out._data, form, None)
+    return out
 
 
 def finished(out: Tensor, requires_grad: bool) -> Tensor:

@@ -8,13 +8,15 @@ from .. import backend as backends
 from .. import dtypes, modes
 from ..device import device as Device
 from ..errors import ArgumentError, DeviceError
-from ..layouts import accept, check
+from ..formats import order_of
+from ..layouts import accept, check, preserve_format
 from ..looking import answered
 from ..making import converted, number
 from ..op import KEEP, ZERO, op
 from ..refusals import refusing
 from ..samples import Arr, call, unary
 from ..tensor import Tensor
+from .strided import contiguous, in_order
 
 # fmt: off
 to_dtype = op(
@@ -62,10 +64,12 @@ def number_for(name: str, value: Any, x: Tensor) -> Any:
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy through which gradients flow (``torch.clone``)."""
+    """A copy through which gradients flow, in memory as ``input`` or as asked (``torch.clone``)."""
     try:
         if memory_format is not None:
             check("clone", "memory_format", memory_format)
+            if memory_format is not preserve_format:
+                return in_order(input, order=order_of(memory_format, input.ndim))
         return clone_op(input)
     except Exception as error:
         return answered(error)
@@ -101,13 +105,15 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
     ``x.to(ad.float16)``, ``x.to("cuda")``, ``x.to("cuda", ad.float16)``, ``x.to(other)``;
     ``copy=True`` makes a copy in any case. ``non_blocking=True``: a copy from pinned memory to a
     GPU (see ``pin_memory``) goes on while Python does; do not write into ``self`` meanwhile.
+    ``memory_format=ad.channels_last`` orders the dimensions in memory, as ``contiguous`` does.
     """
+    form = None
     device = keywords.pop("device", None)
     dtype = keywords.pop("dtype", None)
     copy = keywords.pop("copy", False)
     wait = not keywords.pop("non_blocking", False)
     if keywords:
-        accept("to", keywords)
+        form = accept("to", keywords)
     if keywords:
         raise TypeError(f"to() got unexpected arguments {', '.join(keywords)}")
     for i, a in enumerate(args):
@@ -137,14 +143,18 @@ def to(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         dtype = dtypes.as_dtype(dtype)
         if dtype is not out.dtype:
             out = _cast(out, dtype)
-    return clone(out) if copy and out is self else out
+    if copy and out is self:
+        out = clone(out)
+    if form is None or form is preserve_format:
+        return out
+    return contiguous(out, memory_format=form)
 
 
 def _caster(name: str, d: dtypes.dtype) -> Any:
     def method(self: Tensor, *, memory_format: Any = None) -> Tensor:
         if memory_format is not None:
             check(name, "memory_format", memory_format)
-        return to(self, d)
+        return to(self, d, memory_format=memory_format)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In {d.name}; self if it is already."

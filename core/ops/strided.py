@@ -9,8 +9,9 @@ from typing import Any
 from .. import backend as backends
 from .. import modes
 from ..dtypes import dtype
+from ..formats import copied, lies_in, order_of
 from ..inplace import check_writable
-from ..layouts import check
+from ..layouts import channels_last, channels_last_3d, check, preserve_format
 from ..op import KEEP, op
 from ..refusals import refusing
 from ..samples import Arr, Sample, each
@@ -56,6 +57,9 @@ unfold_backward = op("unfold_backward", lambda xp, g, *, shape, dimension, size,
                      samples=each("2,4,2", {"shape": (2, 5), "dimension": 1, "size": 2, "step": 1}))
 contiguous_copy = op("contiguous", lambda xp, x: _compacted(xp, x), x=lambda g: g, dtype=KEEP,
                      method=False, node="CloneBackward0", samples=each("3,4", {}) + each("-", {}))
+#: A copy whose dimensions lie in memory in ``order``, the outermost first.
+in_order = op("in_order", lambda xp, x, *, order: copied(xp, x, order), x=lambda g: g, dtype=KEEP,
+              method=False, node="CloneBackward0", samples=each("2,3,4", {"order": (0, 2, 1)}))
 # fmt: on
 
 
@@ -245,12 +249,24 @@ def as_strided(
 
 
 def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """The same values in memory row by row: self, or a copy (PyTorch: ``Tensor.contiguous``)."""
+    """The same values in memory row by row, or in the order of a memory format: self, or a copy.
+
+    PyTorch: ``Tensor.contiguous``. RuntimeError for ``channels_last`` of another rank than 4.
+
+    >>> import anadrome as ad
+    >>> ad.ones(1, 3, 2, 2).contiguous(memory_format=ad.channels_last).stride()
+    (12, 1, 6, 3)
+    """
     if memory_format is not None:
         check("contiguous", "memory_format", memory_format)
+        if memory_format in (channels_last, channels_last_3d):
+            order = order_of(memory_format, input.ndim)
+            return input if lies_in(input._data, order) else in_order(input, order=order)
     flags = getattr(input._data, "flags", None)
     if flags is None or flags.c_contiguous:
         return input
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     return contiguous_copy(input)
 
 

@@ -62,7 +62,7 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Device | None, Any, bool, Any]
     waits = [a for a in args if isinstance(a, bool)]
     non_blocking = kwargs.pop("non_blocking", bool(waits and waits[0]))
     memory_format = kwargs.pop("memory_format", None)
-    device, dtype = _destination(args, kwargs)
+    device, dtype, _ = _destination(args, kwargs)
     return None if device is None else Device(device), dtype, non_blocking, memory_format
 
 

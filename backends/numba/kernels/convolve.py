@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from anadrome.formats import keeping
 from anadrome.ops.convolve import out_size
 
 from .common import F32, Maker, Sums, buffer, enough, large
@@ -143,7 +144,7 @@ def _convolution(before: Any, team: Any) -> Any:
         team.spread(work, shape.images, shape.size, products=True)
         return out
 
-    return convolution
+    return keeping(convolution)
 
 
 def _conv_weight(before: Any, team: Any) -> Any:
@@ -245,7 +246,7 @@ def _conv_input(before: Any, team: Any) -> Any:
         team.spread(work, known.images, known.size, products=True)
         return out
 
-    return conv_input
+    return keeping(conv_input)
 
 
 def _answers(shape: _Shape, grad: Any, *others: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from anadrome.formats import keeping
 from anadrome.ops.convolve import offsets, out_size
 
 from . import depthwise, runs
@@ -208,7 +209,7 @@ def _columns(
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
-    "convolution": convolution,
+    "convolution": keeping(convolution),
     "conv_weight": conv_weight,
-    "conv_input": conv_input,
+    "conv_input": keeping(conv_input),
 }

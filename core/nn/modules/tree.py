@@ -9,7 +9,7 @@ from ... import dtypes, modes
 from ...border import enclose
 from ...creation import empty
 from ...errors import NoValuesError
-from ...layouts import accept
+from ...layouts import accept, channels_last, channels_last_3d
 from ...tensor import Tensor
 from ..parameter import Parameter, is_lazy
 from .converting import converted
@@ -193,9 +193,11 @@ class Tree:
         """Move to a device, or to a floating dtype, or both, in place (``Module.to``).
 
         ``to("cuda")``, ``to(ad.float64)``, ``to("cuda", ad.float16)``, ``to(other_tensor)``.
-        Integer parameters and buffers keep their dtype. Returns self.
+        Integer parameters and buffers keep their dtype. ``memory_format=ad.channels_last`` orders
+        those of 4 dimensions. Returns self.
         """
-        device, dtype = _destination(args, kwargs)
+        device, dtype, form = _destination(args, kwargs)
+        ranks = {channels_last: 4, channels_last_3d: 5}
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
@@ -206,7 +208,10 @@ class Tree:
             kind = t.dtype
             floating = kind.is_floating_point or kind.is_complex
             try:
-                return t.to(device=device, dtype=dtype if floating else None)
+                moved = t.to(device=device, dtype=dtype if floating else None)
+                if form is None or t.ndim != ranks.get(form, t.ndim):
+                    return moved
+                return moved.to(memory_format=form)
             except NoValuesError as error:
                 raise NoValuesError(
                     f"{error} Please use {dtypes.shown_as}.nn.Module.to_empty() instead of "
@@ -299,13 +304,13 @@ class Tree:
                 gradient.zero_()
 
 
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """Device and dtype out of the ways in which ``to`` may be called."""
+def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Device, dtype and memory format out of the ways in which ``to`` may be called."""
     device = kwargs.pop("device", None)
     dtype = kwargs.pop("dtype", None)
     other = kwargs.pop("tensor", None)
     kwargs.pop("non_blocking", None)
-    accept("to", kwargs)
+    form = accept("to", kwargs)
     if kwargs:
         raise TypeError(f"to() got unexpected arguments {', '.join(kwargs)}")
     for a in (*args, other):
@@ -315,4 +320,4 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, An
             dtype = a
         elif a is not None and not isinstance(a, bool):
             device = a
-    return device, None if dtype is None else dtypes.as_dtype(dtype)
+    return device, None if dtype is None else dtypes.as_dtype(dtype), form
