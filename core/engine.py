@@ -17,6 +17,7 @@ from . import conjugate, halves, hooking, sites, unfinished
 from .align import as_array
 from .backend import by_type
 from .dtypes import float32, from_native
+from .errors import GraphError
 from .graph import AccumulateGrad, Edge, Freed, Node, accumulate_lock
 from .op import table
 from .patch import Patch
@@ -324,7 +325,8 @@ def _into_leaf(
                 grad._writes.bump()
     if leaf._post_hooks:
         for hook in list(leaf._post_hooks.values()):
-            hook(leaf)
+            if hook(leaf) is not None:
+                raise GraphError("Tensor post accumulate grad hooks should return None.")
     ready = grad_ready  # read once: another thread may put an end to it
     if ready is not None:
         ready(leaf)

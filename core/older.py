@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import creation, dtypes
+from . import creation, dtypes, modes
 from .border import enclose_functions
 from .errors import DtypeError, GraphError
 from .functional import copy_
@@ -38,7 +38,7 @@ def set_(
     ``source``: a Tensor or a storage; without one this Tensor becomes empty. ``size``, ``stride``
     and ``storage_offset``, in elements: which view; all of it by default.
     """
-    if self.requires_grad:
+    if self.requires_grad and modes.is_grad_enabled():
         raise GraphError("cannot set the memory of a Tensor that requires grad; use `.data`")
     if source is None:
         self.data = creation.empty(0, dtype=self.dtype, device=self.device)

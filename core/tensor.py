@@ -105,7 +105,10 @@ class Tensor(Values, Copying, Operators):
         modes.touch(self)
         if self._pending is not None:  # it may now be written unseen
             self._pending = None
-        return wrap(self._data)
+        out = wrap(self._data)
+        if modes.inference_met:
+            out._inference = self._inference
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -119,6 +122,8 @@ class Tensor(Values, Copying, Operators):
         modes.touch(self, value)
         self._data = value._data
         self.__dict__.pop("_accumulator", None)
+        if modes.inference_met:
+            self._inference = value._inference
 
     # -- place in the graph -----------------------------------------------------------------
     @property
@@ -128,6 +133,8 @@ class Tensor(Values, Copying, Operators):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if value and not self.is_leaf:  # requires_grad_() lets that pass, which says nothing new
+            raise GraphError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -203,6 +210,10 @@ class Tensor(Values, Copying, Operators):
             modes.touch(value)
         modes.touch(self, new_grad=True)
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
 
     @property
     def _version(self) -> int:

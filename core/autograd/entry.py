@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -231,19 +232,27 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
     return out
 
 
-_ones: dict[Any, Any] = {}
+#: What copies the one of an element type, class of arrays and device.
+_ones: dict[Any, Callable[[], Any]] = {}
 
 
 def _one(root: Tensor) -> Any:
-    """The seed: a one of the same shape. That of a zero-dimensional loss is made once."""
+    """The seed: a one of the same shape, of which nobody else knows.
+
+    It may be handed out as a gradient, and a hook or the ``backward`` of a Function may write
+    into it. That of a zero-dimensional loss is copied, which is faster than to make it.
+    """
     like = root._data
     key = None
     if not like.shape:
         cls = like.__class__
         key = (like.dtype, cls, by_type[cls].device_of(like) if cls in several else None)
-        seed = _ones.get(key)
-        if seed is not None:
-            return seed
+        copy = _ones.get(key)
+        if copy is not None:
+            if cls not in several:
+                return copy()
+            with at(like):
+                return copy()
     if root.numel() != 1:
         raise GraphError(
             "grad can be implicitly created only for scalar outputs, not for shape "
@@ -257,8 +266,11 @@ def _one(root: Tensor) -> Any:
     backend = by_type[like.__class__]
     with at(like):
         seed = backend.xp.ones(like.shape, dtype=like.dtype)
-    if key is not None and backend.lasting_numbers:
-        _ones[key] = seed
+        if key is not None and backend.lasting_numbers:
+            one = backend.xp.ones((), dtype=like.dtype)
+            _ones[key] = getattr(one, "copy", None) or functools.partial(
+                backend.xp.asarray, one, copy=True
+            )
     return seed
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from .. import graph, modes, sites
 from ..errors import GraphError
-from ..inplace import rebase
+from ..inplace import check_writable, rebase
 from ..tensor import LEAF, Tensor, wrap
 from .context import NAMES_OF_BOTH, FunctionCtx, keep, not_written
+from .passing import alias, unrecorded
 
 
 class _FunctionMeta(type):
@@ -83,7 +84,7 @@ class Function(metaclass=_FunctionMeta):
         node.edges = edges
         node.sequence = graph.tick()
         if not recording:
-            return result
+            return unrecorded(result, args, node._dirty)
         finished = cls._attach(node, outputs, args)
         keep(node, finished, state)
         return finished if isinstance(result, tuple) else finished[0]
@@ -106,13 +107,14 @@ class Function(metaclass=_FunctionMeta):
                     raise GraphError(
                         "a leaf Variable that requires grad has been used in an in-place operation."
                     )
+                check_writable(out)
                 out._shared_writes().bump()
                 history = wrap(data)
                 history._edge = (node, nr)
                 rebase(out, history)
             else:
                 if any(out is a for a in args) or out._edge is not None:
-                    out = wrap(data)
+                    out = alias(out)
                 if not plain:
                     out._edge = (node, nr)
             finished.append(out)

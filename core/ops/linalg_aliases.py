@@ -104,7 +104,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     for i, x in enumerate(matrices):
         if x.ndim != 2:
             raise RuntimeError(f"Tensor {i} passed to chain_matmul must be 2-D, not {x.ndim}-D")
-    return matrices[0] if len(matrices) == 1 else multi_dot(matrices)
+    return matrices[0].clone() if len(matrices) == 1 else multi_dot(matrices)
 
 
 @refusing

@@ -292,9 +292,8 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     for name, dims in (("source", sources), ("destination", targets)):
         if len(set(dims)) < len(dims):
             raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(dims)})")
-    if not ndim:
-        return input
     order = [d for d in range(ndim) if d not in sources]
+    targets = targets if ndim else ()
     for to, d in sorted(zip(targets, sources)):
         order.insert(to, d)
     return permute(input, dims=tuple(order))
@@ -336,7 +335,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
     shape = tuple(broadcast_shapes(*[tuple(t.shape) for t in tensors]))
-    return tuple(expand(t, shape=shape) for t in tensors)
+    return tuple(t if shape == tuple(t.shape) else expand(t, shape=shape) for t in tensors)
 
 
 def shape_of(name: str, other: Any) -> tuple[int, ...]:
@@ -384,7 +383,7 @@ def _matrix_transposed(self: Any) -> Any:
             "tensor.mT is only supported on matrices or batches of matrices. Got "
             f"{self.ndim}-D tensor."
         )
-    return transpose(self, dim0=-2, dim1=-1) if self.ndim else transpose(self, dim0=0, dim1=0)
+    return transpose(self, dim0=-2, dim1=-1) if self.ndim else self
 
 
 _install()

@@ -176,6 +176,15 @@ _ACCEPTED = (
 _RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
 
 
+def _known(activities: list[Any]) -> None:
+    if not activities:
+        raise ValueError("no valid profiler activities found; give e.g. [ProfilerActivity.CPU]")
+    for activity in activities:
+        if not isinstance(activity, (ProfilerActivity, dict)):
+            kind = type(activity).__name__
+            raise TypeError(f"profile(): expected ProfilerActivity or dict, not {kind}")
+
+
 @enclose
 class profile(Mode):
     """Time each op inside (PyTorch: `torch.profiler.profile`, `torch.autograd.profiler.profile`).
@@ -203,6 +212,8 @@ class profile(Mode):
         if activities is not None and not hasattr(activities, "__iter__"):
             kind = type(activities).__name__
             raise TypeError(f"profile(): activities is a list, not {kind}")
+        if activities is not None:
+            _known(list(activities))
         for name, function in (("schedule", schedule), ("on_trace_ready", on_trace_ready)):
             if function is not None and not callable(function):
                 kind = type(function).__name__

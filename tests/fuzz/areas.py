@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import chains, indexing, objects, overlap
+from . import chains, graphs, indexing, objects, overlap
 
 
 def _of_index(number: int) -> tuple[Any, str, bool]:
@@ -16,6 +16,7 @@ AREAS = {
     "index": _of_index,
     "overlap": overlap.judged,
     "chain": chains.judged,
+    "graph": graphs.judged,
     "object": objects.judged,
 }
 

@@ -249,7 +249,8 @@ def _used(made: Any, drawn: Drawn, rng: Any) -> Outcome:
 
 #: Methods that would change the process, and those that only the framework calls.
 _NOT_USED = ("share_memory", "share_memory_", "compile", "change", "intercept", "forward_only",
-             "detached", "stepped", "stepping", "live")  # fmt: skip
+             "takes", "taken", "detached", "touched", "serve", "stepped", "stepping",
+             "live")  # fmt: skip
 
 
 def tensors_of(value: Any, depth: int = 0) -> list[ad.Tensor]:

@@ -200,6 +200,12 @@ STRICT = (
     Reason("indices to split at are int64", r"tensor_indices_or_sections"),
     Reason("integers that the type does not hold", r"without overflow|cannot make a Tensor of"),
     Reason("a class that is padding must be one of them", r"Padding_idx must be"),
+    Reason(
+        "of one complex number, of which PyTorch says only among others that there is no order",
+        r"_cpu. not implemented for .Complex",
+        r"cumm(in|ax)$",
+        r"<complex\d+ \(\)",
+    ),
     Reason("a kernel that there is none of", r"'logaddexp' not supported", r"logcumsumexp"),
     Reason("out= of a type that cannot hold the result", r"can't be cast to the desired output"),
     Reason("complex numbers are not cut to real ones", r"not 'complex'", r"randint"),

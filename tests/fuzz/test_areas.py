@@ -10,7 +10,13 @@ import anadrome as ad
 from . import areas, indexing, overlap
 
 #: How many cases a change is judged by, the same ones each time, and how many are carried out.
-CALLS = {"index": (250, 250), "overlap": (120, 30), "chain": (300, 90), "object": (150, 40)}
+CALLS = {
+    "index": (250, 250),
+    "overlap": (120, 30),
+    "chain": (300, 90),
+    "graph": (200, 100),
+    "object": (150, 40),
+}
 NIGHTLY = 20000
 
 AREAS = ["overlap", *(pytest.param(n, marks=pytest.mark.torch) for n in CALLS if n != "overlap")]
@@ -75,3 +81,16 @@ def test_what_overlaps_itself_is_not_written(stride: tuple[int, int]) -> None:
     np.testing.assert_array_equal(x.numpy(), np.arange(9))
     x.as_strided((3, 3), (3, 1)).add_(1)
     np.testing.assert_array_equal(x.numpy(), np.arange(9) + 1)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")
+def test_a_gradient_that_is_shared_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ones: dict[ad.dtype, ad.Tensor] = {}  # the seed of every backward, which a hook may write into
+
+    def one(like: object) -> object:
+        key = ad.autograd.entry.wrap(like).dtype
+        return ones.setdefault(key, ad.ones((), dtype=key))._data
+
+    monkeypatch.setattr("anadrome.autograd.entry._one", one)
+    assert areas.run("graph", 0, 200)[1]
