@@ -13,7 +13,8 @@ class Arr(NamedTuple):
     """One array argument: values uniform in [low, high).
 
     ``kind``: "float" (takes the dtype under test), "int" (indices), "bool" (masks), "complex".
-    ``distinct``: values far apart, for ops that are not differentiable at ties.
+    ``distinct``: values far apart, for ops that are not differentiable at ties. ``ordered``: values
+    that never fall along a row, where an op says nothing of others.
     """
 
     shape: tuple[int, ...]
@@ -21,6 +22,11 @@ class Arr(NamedTuple):
     high: float = 2.0
     kind: str = "float"
     distinct: bool = False
+    ordered: bool = False
+
+    def __repr__(self) -> str:  # what is drawn depends on it
+        shown = [f"{n}={v!r}" for n, v in zip(self._fields, self) if n != "ordered" or v]
+        return f"Arr({', '.join(shown)})"
 
 
 class Sample(NamedTuple):

@@ -97,6 +97,18 @@ def test_kernel_that_loses_precision(kernel: Any) -> None:
     fails("cosh", "value", "float32", dtypes=["float32"])
 
 
+def test_kernel_that_is_right_where_the_op_says_what_is(kernel: Any) -> None:
+    """Among values in order, a place is a count; libraries differ where they are in none."""
+
+    def count(sequence: Any, x: Any, *, right: bool = False) -> Any:
+        below = np.less_equal if right else np.less
+        x = x[..., None]
+        return (below(sequence[..., None, :], x) | np.isnan(x)).sum(-1)  # NaN comes last
+
+    kernel("searchsorted", count)
+    assert testing.check_op("searchsorted") == len(testing.CHECKS)
+
+
 def test_kernel_that_swallows_nan(kernel: Any) -> None:
     kernel("expm1", lambda x: np.expm1(np.nan_to_num(x)))
     fails("expm1", "nonfinite", "nan in argument 0 of expm1")

@@ -114,6 +114,9 @@ def test_searchsorted(keywords: str) -> None:
     same(f"L.searchsorted(x, y, {keywords})", rows, numbers(3, 2, seed=4), gradients=False)
     equal = np.array([[1.0, 1.0, 2.0], [2.0, 2.0, 3.0]])
     same(f"L.searchsorted(x, y, {keywords})", equal, np.array([[1.0], [2.0]]), gradients=False)
+    holes = np.array([[np.nan, 2.5, np.inf], [np.nan, 0.0, -np.inf]])
+    for values in (np.arange(3.0), np.array([[1.0, 2.0, 3.0], [0.0, 1.0, np.nan]])):
+        same(f"L.searchsorted(x, y, {keywords})", values, holes, gradients=False)
 
 
 @pytest.mark.parametrize("text", [

@@ -52,8 +52,9 @@ searchsorted_op = op("searchsorted", lambda xp, sequence, x, *, right=False:
                          _searched(xp, sequence, x, right),
                      sequence=NONE, x=NONE, method=False,
                      refuses=("bool", "complex",),
-                     samples=call(Arr((5,)), Arr((2, 3))) + call(Arr((3, 5)), Arr((3, 2)))
-                     + call(Arr((5,)), Arr((2, 3)), right=True))
+                     samples=call(Arr((5,), ordered=True), Arr((2, 3)))
+                     + call(Arr((3, 5), ordered=True), Arr((3, 2)))
+                     + call(Arr((5,), ordered=True), Arr((2, 3)), right=True))
 # fmt: on
 
 
@@ -158,7 +159,8 @@ def _searched(xp: Any, sequence: Any, x: Any, right: bool) -> Any:
         there = xp.take_along_axis(
             sequence, xp.where(middle < n, middle, xp.full_like(middle, n - 1)), axis=-1
         )
-        goes_right = (there <= x if right else there < x) & (low < high)
+        stays = there > x if right else there >= x  # asked so, NaN comes last, as in PyTorch
+        goes_right = ~stays & (low < high)
         low, high = xp.where(goes_right, middle + 1, low), xp.where(goes_right, high, middle)
     return low
 

@@ -101,6 +101,8 @@ def draw(stream: random.Random, a: Arr, dtype: dtypes.dtype) -> list[Any]:
         values = [float(stream.randint(low, max(low, high))) for _ in range(n)]
     else:
         values = [stream.uniform(a.low, a.high) for _ in range(n)]
+    if a.ordered:
+        values.sort()
     return [int(v) for v in values] if whole else values
 
 
