@@ -152,14 +152,12 @@ def _for_device(d: device | str | None) -> Backend:
         d = chosen_device()
         if d is None:
             return default()
-    d = device(d)
+    kind = d.type if d.__class__ is device else device(d).type
     preferred = os.environ.get("ANADROME_BACKEND", "numpy")
-    candidates = [n for n, lazy in _lazy.items() if d.type in lazy.device_types]
-    if preferred in candidates:
-        return get(preferred)
-    if not candidates:
+    serving = [n for n, lazy in _lazy.items() if kind in lazy.device_types]
+    if not serving:
         raise BackendError(
             f"no backend serves device {str(d)!r}; the devices known are "
             f"{', '.join(device_types())}"
         )
-    return get(candidates[0])
+    return get(preferred if preferred in serving else serving[0])

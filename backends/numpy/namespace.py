@@ -1,7 +1,8 @@
 """namespace: NumPy as the forwards see it.
 
-NumPy's, but for a few functions of NumPy's that are written in Python. In those a floating-point
-warning is raised in NumPy's name, and ours could not be told from the user's; see ``adapter.py``.
+NumPy's, but for functions of NumPy's that are written in Python: they take microseconds before they
+begin. In some, too, a floating-point warning is raised in NumPy's name, and ours could not be told
+from the user's; see ``adapter.py``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,57 @@ def mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     return total / np.asarray(x.size // total.size if x.size else 0, total.dtype)
 
 
+def max(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The largest over the axes."""
+    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+def min(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest over the axes."""
+    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether any over the axes is true."""
+    return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether all over the axes are true."""
+    return np.logical_and.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+
+
+def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
+    """``x`` with one dimension more, of length one."""
+    shape = x.shape
+    axis = axis if axis >= 0 else axis + len(shape) + 1
+    return x.reshape(*shape[:axis], 1, *shape[axis:])
+
+
+def flip(x: Any, /, *, axis: Any = None) -> Any:
+    """``x`` with the order of some axes reversed."""
+    if axis.__class__ is not int:
+        return np.flip(x, axis=axis)
+    axis = axis if axis >= 0 else axis + x.ndim
+    return x[(slice(None),) * axis + (_BACKWARDS,)]
+
+
+_BACKWARDS = slice(None, None, -1)
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+    """Of each line along the axis, what its line of indices says."""
+    ndim = x.ndim
+    axis = axis if axis >= 0 else axis + ndim
+    if indices.ndim != ndim or indices.dtype.kind not in "iu":
+        return np.take_along_axis(x, indices, axis=axis)
+    places = [
+        indices if i == axis else np.arange(n).reshape(-1, *(1,) * (ndim - 1 - i))
+        for i, n in enumerate(x.shape)
+    ]
+    return x[tuple(places)]
+
+
 def from_parts(re: Any, im: Any, dtype: Any, /) -> Any:
     """Complex values from their parts, in one pass."""
     out = np.empty(np.broadcast_shapes(re.shape, im.shape), dtype)
@@ -54,4 +106,5 @@ def where(condition: Any, a: Any, b: Any, /) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    return getattr(np, name)
+    found = globals()[name] = getattr(np, name)
+    return found

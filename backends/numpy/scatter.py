@@ -33,7 +33,8 @@ def scatter_add(target: Any, index: Any, source: Any) -> None:
         return
     rest = target.shape[len(index) :]
     width = math.prod(rest)
-    values = np.broadcast_to(source, (*rows.shape, *rest))
+    shape = (*rows.shape, *rest)
+    values = source if source.shape == shape else np.broadcast_to(source, shape)
     if width >= _WIDE and values.size >= _MUCH and values.dtype == target.dtype:
         _add_rows(target.reshape(-1, width), rows.reshape(-1), values.reshape(-1, width))
         return
@@ -55,11 +56,15 @@ def _rows(target: Any, index: Any) -> Any:
         return None
     if not arrays or not all(isinstance(i, np.ndarray) and i.dtype.kind in "iu" for i in arrays):
         return None
-    out: Any = 0
+    out: Any = None
     for n, i in zip(target.shape[lead:], arrays):
-        if i.size and (i.min() < -n or i.max() >= n):
-            return None  # np.add.at says what is out of range
-        out = out * n + np.where(i < 0, i + n, i)
+        if i.size:
+            lowest = np.minimum.reduce(i, None)
+            if lowest < -n or np.maximum.reduce(i, None) >= n:
+                return None  # np.add.at says what is out of range
+            if lowest < 0:
+                i = np.where(i < 0, i + n, i)
+        out = i if out is None else out * n + i
     if lead:
         shape = target.shape[:lead]
         before = np.arange(math.prod(shape)) * math.prod(target.shape[lead : len(index)])

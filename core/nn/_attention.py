@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ..composite import one
+from ..creation import ones
+from ..dtypes import bool_
 from ..errors import DtypeError, ShapeError
 from ..op import HALF
+from ..ops.arranging import triu
 from ..ops.attending import attention
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -68,7 +71,7 @@ def scaled_dot_product_attention(
             return attention(query, key, value, scale=float(factor), causal=bool(is_causal))[0]
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:  # every position may attend to the first, so no row is empty
-        later = query.detach().new_ones(scores.shape[-2:]).triu(1) > 0
+        later = triu(ones(tuple(scores.shape[-2:]), dtype=bool_, device=query.device), diagonal=1)
         weights = scores.masked_fill(later, value=float("-inf")).softmax(-1)
     elif attn_mask is None:
         weights = scores.softmax(-1)

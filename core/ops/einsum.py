@@ -8,11 +8,13 @@ are contracted.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ..errors import ShapeError
 from ..tensor import Tensor
 from .products import same_dtype
+from .shape import permute, reshape
 
 #: A letter; or, for the dimensions that ``...`` stands for, their place counted from the right.
 Label = Any
@@ -31,7 +33,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         raise ValueError("einsum(): must provide at least one operand")
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    terms, output = _parse(equation, operands)
+    terms, output = _parse(equation, tuple([x.ndim for x in operands]))
     sizes = _sizes(terms, operands)
     joined: Any = None
     labels: list[Label] = []
@@ -43,7 +45,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         else:
             joined, labels = _pair(joined, labels, x, term, needed, sizes)
         joined, labels = _summed(joined, labels, needed)
-    return joined.permute(tuple(labels.index(label) for label in output))
+    return _ordered(joined, [labels.index(label) for label in output])
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -71,16 +73,17 @@ def _spelled(subscripts: Any) -> str:
     return "".join(out)
 
 
-def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[Label]], list[Label]]:
-    """The labels of each operand and of the output."""
+@functools.lru_cache(maxsize=256)
+def _parse(equation: str, ndims: tuple[int, ...]) -> tuple[list[list[Label]], list[Label]]:
+    """The labels of each operand, of so many dimensions, and of the output."""
     inputs, arrow, given = equation.replace(" ", "").partition("->")
     texts = inputs.split(",")
-    if len(texts) != len(operands):
+    if len(texts) != len(ndims):
         raise ShapeError(
             f"einsum(): the equation {equation!r} has {len(texts)} operands, but "
-            f"{len(operands)} were given"
+            f"{len(ndims)} were given"
         )
-    terms = [_labels(text, x.ndim, equation) for text, x in zip(texts, operands)]
+    terms = [_labels(text, ndim, equation) for text, ndim in zip(texts, ndims)]
     widest = max((sum(not isinstance(label, str) for label in t) for t in terms), default=0)
     dots: list[Label] = list(range(-widest, 0))
     if not arrow:
@@ -185,7 +188,12 @@ def _pair(
         *(_size(a, has_a, k) for k in only_a),
         *(_size(b, has_b, k) for k in only_b),
     ]
-    return out.reshape(tuple(widths)), labels
+    return reshape(out, shape=tuple(widths)), labels
+
+
+def _ordered(x: Any, order: list[int]) -> Any:
+    """The dimensions in that order."""
+    return x if order == [*range(len(order))] else permute(x, dims=tuple(order))
 
 
 def _dropped(x: Any, labels: list[Label], label: Label) -> tuple[Any, list[Label]]:
@@ -203,7 +211,7 @@ def _arranged(
     x: Any, labels: list[Label], groups: tuple[list[Label], ...], both: list[Label], sizes: Any
 ) -> Any:
     """Three dimensions, one a group of labels; those of size 1 are widened where shared."""
-    x = x.permute(tuple(labels.index(label) for group in groups for label in group))
+    x = _ordered(x, [labels.index(label) for group in groups for label in group])
     order = [label for group in groups for label in group]
     wide = tuple(sizes[k] if k in both else n for k, n in zip(order, x.shape))
     x = x.expand(wide) if wide != tuple(x.shape) else x
@@ -215,4 +223,4 @@ def _arranged(
             n *= k
         lengths.append(n)
         start += len(group)
-    return x.reshape(tuple(lengths))
+    return reshape(x, shape=tuple(lengths))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -100,13 +101,21 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
 
 def spread(
     shape: Any, sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
-) -> tuple[tuple[int, ...], list[tuple[Any, ...]]]:
+) -> tuple[tuple[int, ...], tuple[tuple[Any, ...], ...]]:
     """How long the input must be for each window to be whole, and the windows' slices of it."""
+    return _spread(*map(tuple, (shape[2:], sizes, kernel, stride, padding, dilation)))
+
+
+# Small images are pooled sooner than this is worked out.
+@functools.lru_cache(maxsize=256)
+def _spread(
+    spatial: Any, sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> tuple[tuple[int, ...], tuple[tuple[Any, ...], ...]]:
     lengths = tuple(
         max((o - 1) * s + d * (k - 1) + 1, n + 2 * p)
-        for o, k, s, p, d, n in zip(sizes, kernel, stride, padding, dilation, shape[2:])
+        for o, k, s, p, d, n in zip(sizes, kernel, stride, padding, dilation, spatial)
     )
-    return lengths, [(..., *o) for o in offsets(kernel, sizes, stride, dilation)]
+    return lengths, tuple([(..., *o) for o in offsets(kernel, sizes, stride, dilation)])
 
 
 def surrounded(xp: Any, x: Any, lengths: Any, padding: Any, fill: float) -> Any:
@@ -212,6 +221,9 @@ def _counts(
     total: Any = 1.0
     for axis, (n, k, s, p, o) in enumerate(zip(shape[2:], kernel, stride, padding, sizes)):
         low, high = (-p, n + p) if count_pad else (0, n)
+        if low <= -p and (o - 1) * s - p + k <= high:  # every window is whole
+            total = total * k
+            continue
         counts = [min(i * s - p + k, high) - max(i * s - p, low) for i in range(o)]
         shape = tuple(o if j == axis else 1 for j in range(ndim))
         total = total * xp.reshape(xp.asarray(counts, dtype=x.dtype), shape)

@@ -23,6 +23,8 @@ _DIMS: Any = ({}, {"dim": 0}, {"dim": -1, "keepdim": True}, {"dim": (0, 1)})
 
 def axes_of(dim: Any, ndim: int) -> tuple[int, ...]:
     """The dimensions meant, as non-negative numbers; None and () mean all."""
+    if dim.__class__ is int and -ndim <= dim < ndim:
+        return (dim if dim >= 0 else dim + ndim,)
     if dim is None or (dim.__class__ is tuple and not dim):
         return tuple(range(ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blas import side_by_side
-from .common import BLAS, HALVES, buffer, declared, in_float32, ones, spans
+from .common import BLAS, BLOCK, HALVES, buffer, declared, in_float32, ones, spans
 from .reduce import total
 
 _add, _multiply, _subtract = np.add, np.multiply, np.subtract
@@ -32,22 +32,27 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
     bias = None if bias is None else bias.reshape(width)
     averaging = ones(width, x.dtype)
 
+    def standardise(block: Any, result: Any, r: Any) -> None:
+        centred = _subtract(block, (block.dot(averaging) / width)[:, None], result)
+        r[:, 0] = np.vecdot(centred, centred)
+        r /= width
+        r += eps
+        np.sqrt(r, r)
+        np.divide(1.0, r, r)
+        _multiply(result, r, result)
+        if weight is not None:
+            _multiply(result, weight, result)
+        if bias is not None:
+            _add(result, bias, result)
+
     def piece(part: slice) -> None:
         for span in spans(part, source.size, width):
-            block, result, r = source[span], results[span], scales[span]
-            centred = _subtract(block, (block.dot(averaging) / width)[:, None], result)
-            r[:, 0] = np.vecdot(centred, centred)
-            r /= width
-            r += eps
-            np.sqrt(r, r)
-            np.divide(1.0, r, r)
-            result *= r
-            if weight is not None:
-                result *= weight
-            if bias is not None:
-                _add(result, bias, result)
+            standardise(source[span], results[span], scales[span])
 
-    side_by_side(piece, len(source), source.size)
+    if source.size <= BLOCK:
+        standardise(source, results, scales)
+    else:
+        side_by_side(piece, len(source), source.size)
     return out, scale
 
 
@@ -128,23 +133,35 @@ def layer_norm_backward(grad: Any, x: Any, scale: Any, weight: Any, *, dims: int
     out = np.empty(shape, x.dtype)
     target, flat = out.reshape(factor.shape), weight.reshape(width)
     averaging = ones(width, grad.dtype)
+
+    def of_rows(g: Any, block: Any, inverse: Any, result: Any) -> tuple[Any, Any]:
+        """Fill the gradient of some rows; their part of those of the weight and the bias."""
+        slope = inverse[:, 0]
+        centred, room = buffer(2 * g.size, grad.dtype).reshape(2, *g.shape)
+        _subtract(block, (block.dot(averaging) / width)[:, None], centred)
+        _multiply(g, centred, room)
+        of_weight, of_bias = slope.dot(room), ones(len(g), grad.dtype).dot(g)
+        # In brackets: grad * weight, less its mean, less what it has in common with the row.
+        _multiply(centred, (room.dot(flat) * slope * slope / width)[:, None], centred)
+        _add(centred, (g.dot(flat) / width)[:, None], centred)
+        _multiply(g, flat, room)
+        _subtract(room, centred, room)
+        _multiply(room, inverse, result)
+        return of_weight, of_bias
+
+    if factor.size <= BLOCK:
+        of_weight, of_bias = of_rows(factor, source, r, target)
+        if len(inner) > 1:  # a view owns no memory
+            of_weight, of_bias = of_weight.reshape(inner), of_bias.reshape(inner)
+        return out, of_weight, of_bias
     sums: list[Any] = []
 
     def piece(part: slice) -> None:
-        of_weight, of_bias = totals = np.zeros((2, width), grad.dtype)
+        totals = np.zeros((2, width), grad.dtype)
         for span in spans(part, factor.size, width):
-            g, block, slope = factor[span], source[span], r[span, 0]
-            centred, room = buffer(2 * g.size, grad.dtype).reshape(2, *g.shape)
-            _subtract(block, (block.dot(averaging) / width)[:, None], centred)
-            _multiply(g, centred, room)
-            _add(of_weight, slope.dot(room), of_weight)
-            _add(of_bias, ones(len(g), grad.dtype).dot(g), of_bias)
-            # In brackets: grad * weight, less its mean, less what it has in common with the row.
-            _multiply(centred, (room.dot(flat) * slope * slope / width)[:, None], centred)
-            _add(centred, (g.dot(flat) / width)[:, None], centred)
-            _multiply(g, flat, room)
-            _subtract(room, centred, room)
-            _multiply(room, r[span], target[span])
+            parts = of_rows(factor[span], source[span], r[span], target[span])
+            for so_far, part_of in zip(totals, parts):
+                _add(so_far, part_of, so_far)
         sums.append((part.start, totals))
 
     side_by_side(piece, len(factor), factor.size)

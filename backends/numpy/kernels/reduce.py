@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -53,41 +54,43 @@ def total(x: Any, dim: Any, keepdim: bool) -> Any:
         return _reduce(x, None, keepdims=keepdim)
     axes = (dim,) if dim.__class__ is int else tuple(dim)
     if x.size >= _SMALL and x.flags.c_contiguous:
-        out = _by_products(x, [a + x.ndim if a < 0 else a for a in axes])
-        if out is not None:
-            if not keepdim:
-                return out
-            places = [a % x.ndim for a in axes]
-            return out.reshape([1 if i in places else n for i, n in enumerate(x.shape)])
+        plan = _plan(x.shape, axes, keepdim)
+        if plan is not None:
+            rows, width, first, shape = plan
+            with brief():
+                out = x.reshape(rows, width)
+                if width > 1:
+                    out = out.dot(ones(width, x.dtype))
+                if first > 1:
+                    out = ones(first, x.dtype).dot(out.reshape(first, -1))
+            # As it is where nothing changes, for a view owns no memory.
+            return out if out.shape == shape else out.reshape(shape)
     return _reduce(x, axes, keepdims=keepdim)
 
 
-def _by_products(x: Any, axes: list[int]) -> Any:
-    """The sum over the first, the last, or all but the second dimensions; None for others."""
-    shape = x.shape
+@functools.lru_cache(maxsize=512)
+def _plan(shape: Any, axes: tuple[int, ...], keepdim: bool) -> tuple[int, int, int, Any] | None:
+    """How the sum over the first, the last, or all but the second dimensions is made of products.
+
+    The array as a matrix, of which the rows are summed over their ``width``, and what that gives,
+    in rows again, over the ``first`` so many; and the result's shape. None for other dimensions.
+    """
     ndim = len(shape)
-    count = len(axes)
-    if axes == [*range(ndim - count, ndim)]:
-        width = math.prod(shape[ndim - count :])
-        if width <= _FEW:
-            with brief():
-                out = x.reshape(-1, width).dot(ones(width, x.dtype))
-            return _shaped(out, shape[: ndim - count])
-    elif axes == [*range(count)]:
-        rows = math.prod(shape[:count])
-        if rows <= _FEW:
-            with brief():
-                out = ones(rows, x.dtype).dot(x.reshape(rows, -1))
-            return _shaped(out, shape[count:])
-    elif axes == [0, *range(2, ndim)]:
-        inner = _by_products(x, axes[1:])
-        return None if inner is None else _by_products(inner, [0])
-    return None
-
-
-def _shaped(out: Any, shape: Any) -> Any:
-    """A vector in another shape; as it is where nothing changes, for a view owns no memory."""
-    return out if len(shape) == 1 else out.reshape(shape)
+    places = [a + ndim if a < 0 else a for a in axes]
+    count = len(places)
+    if places == [*range(ndim - count, ndim)]:
+        first, width = 1, math.prod(shape[ndim - count :])
+    elif places == [*range(count)]:
+        first, width = math.prod(shape[:count]), 1
+    elif places == [0, *range(2, ndim)]:
+        first, width = shape[0], math.prod(shape[2:])
+    else:
+        return None
+    if max(first, width) > _FEW:
+        return None
+    kept = tuple(1 if i in places else n for i, n in enumerate(shape))
+    left = tuple(n for i, n in enumerate(shape) if i not in places)
+    return math.prod(shape) // width, width, first, kept if keepdim else left
 
 
 KERNELS: dict[str, Callable[..., Any]] = {"sum": sum, "mean": mean, "sum_to_size": sum_to_size}
