@@ -36,19 +36,19 @@ class FunctionCounts:
     [(3, 'f'), (1, 'g')]
     """
 
-    _data: tuple[FunctionCount, ...]
+    _counted: tuple[FunctionCount, ...]
     inclusive: bool
     truncate_rows: bool = True
     _linewidth: int | None = None
 
     def __iter__(self) -> Iterator[FunctionCount]:
-        yield from self._data
+        yield from self._counted
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._counted)
 
     def __getitem__(self, item: Any) -> Any:
-        found = self._data[item]
+        found = self._counted[item]
         if isinstance(item, slice):
             return FunctionCounts(found, self.inclusive, truncate_rows=False)  # type: ignore[arg-type]
         return found
