@@ -1,92 +1,16 @@
-"""Pipes: data sets made of others, as PyTorch's; and what a loader does with them."""
+"""Pipes: data sets made of others, as PyTorch's."""
 
 from __future__ import annotations
 
 import io
 import os
-import pickle
-import warnings
 from typing import Any
 
 import pytest
-
-import anadrome as ad
+from twin_pipes import add, add_one, first, is_even, needs_keyword, parity, rows, same, triples
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
-
-
-class Places:
-    """The modules of one library."""
-
-    def __init__(self, L: Any) -> None:
-        self.L = L
-        self.data = L.utils.data
-        if L is ad:
-            from anadrome.utils.data import graph, graph_settings
-            from anadrome.utils.data.datapipes import iter, map
-        else:
-            from torch.utils.data import graph, graph_settings
-            from torch.utils.data.datapipes import iter, map
-        self.iter, self.map, self.graph, self.settings = iter, map, graph, graph_settings
-
-
-def plain(value: Any) -> Any:
-    if isinstance(value, (ad.Tensor, torch.Tensor)):
-        return str(value.dtype).rpartition(".")[2], value.tolist()
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value).__name__, [plain(v) for v in value]
-    return value
-
-
-def outcome(program: Any, L: Any) -> Any:
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        try:
-            found = plain(program(Places(L)))
-        except Exception as error:
-            found = type(error).__name__, str(error).split("\n")[0]
-    return found, [(w.category, str(w.message)) for w in told]
-
-
-def same(program: Any) -> Any:
-    ours, theirs = outcome(program, ad), outcome(program, torch)
-    assert ours == theirs
-    return ours
-
-
-def add_one(x: Any) -> Any:
-    return x + 1
-
-
-def add(x: Any, y: Any) -> Any:
-    return x + y
-
-
-def is_even(x: Any) -> bool:
-    return x % 2 == 0
-
-
-def parity(x: Any) -> Any:
-    return x % 2
-
-
-def first(x: Any) -> Any:
-    return x[0]
-
-
-def needs_keyword(x: Any, *, y: Any) -> Any:
-    return x
-
-
-def rows(p: Any, n: int = 7) -> Any:
-    return p.iter.IterableWrapper(range(n))
-
-
-def triples(p: Any) -> Any:
-    return p.iter.IterableWrapper([(i, 10 * i, 100 * i) for i in range(4)])
 
 
 PROGRAMS = {
@@ -390,92 +314,3 @@ def test_files(tmp_path: Any) -> None:
     same(lambda p: p.iter.FileOpener([], mode="w"))
     same(lambda p: p.iter.FileOpener([], mode="rb", encoding="utf-8"))
     same(lambda p: len(p.iter.FileLister(folder)))
-
-
-def test_graphs() -> None:
-    def shape(p: Any, graph: Any) -> Any:
-        return {repr(pipe).split(".")[-1]: shape(p, below) for pipe, below in graph.values()}
-
-    def program(p: Any) -> Any:
-        a, b = rows(p), triples(p)
-        pipe = a.map(add_one).zip(b.shuffle()).batch(2)
-        graph = p.graph.traverse_dps(pipe)
-        pipes = p.settings.get_all_graph_pipes(graph)
-        return shape(p, graph), [type(x).__name__ for x in pipes]
-
-    same(program)
-    same(lambda p: p.graph.traverse_dps(3))
-    same(lambda p: p.settings.apply_sharding(rows(p).sharding_filter().sharding_filter(), 2, 0))
-    same(lambda p: list(p.settings.apply_sharding(rows(p).sharding_filter().map(add_one), 2, 1)))
-    same(lambda p: repr(p.settings.apply_shuffle_settings(rows(p), True)))
-    same(lambda p: list(p.settings.apply_shuffle_settings(rows(p).shuffle(), False)))
-
-    def again(p: Any) -> Any:
-        pipe = rows(p, 50).shuffle()
-        orders = []
-        for seed in (1, 1, 2):
-            generator = p.L.Generator()
-            generator.manual_seed(seed)
-            orders.append(list(p.settings.apply_random_seed(pipe, generator)))
-        return orders[0] == orders[1], orders[1] == orders[2]
-
-    same(again)
-
-
-def test_pickles() -> None:
-    from anadrome.utils.data.datapipes.iter import IterableWrapper
-
-    a, b = IterableWrapper(range(6)).map(add_one).shuffle().fork(2)
-    assert next(iter(a)) in range(1, 7)
-    for pipe in pickle.loads(pickle.dumps([a, b])):
-        assert sorted(pipe) == [1, 2, 3, 4, 5, 6]
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_loaders(workers: int) -> None:
-    def program(p: Any) -> Any:
-        pipe = rows(p, 10).shuffle().sharding_filter().map(add_one)
-        loader = p.data.DataLoader(pipe, 3, num_workers=workers)
-        passes = [[x for batch in loader for x in batch.tolist()] for _ in range(2)]
-        lengths = len(loader), sorted(map(len, loader))
-        off = p.data.DataLoader(rows(p, 6).shuffle(), 4, shuffle=False, num_workers=0)
-        mapped = p.data.DataLoader(p.map.SequenceWrapper(range(5)).map(add_one), 2)
-        return [sorted(x) for x in passes], lengths, list(off), list(mapped)
-
-    same(program)
-
-
-@pytest.mark.parametrize("persistent", [False, True])
-def test_workers_share_the_same_order(persistent: bool) -> None:
-    from anadrome.utils.data.datapipes.iter import IterableWrapper
-
-    pipe = IterableWrapper(range(40)).shuffle().sharding_filter()
-    orders = []
-    ad.manual_seed(1)
-    loader = ad.utils.data.DataLoader(pipe, None, num_workers=2, persistent_workers=persistent)
-    for _ in range(3):
-        orders.append([int(x) for x in loader])
-        assert sorted(orders[-1]) == list(range(40))
-    assert orders[0] != orders[1] != orders[2] != list(range(40))
-    ad.manual_seed(1)
-    again = ad.utils.data.DataLoader(pipe, None, num_workers=2, persistent_workers=persistent)
-    assert [int(x) for x in again] == orders[0]
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_goes_on_where_it_was(workers: int) -> None:
-    from anadrome.utils.data.datapipes.iter import IterableWrapper
-
-    def made() -> Any:
-        pipe = IterableWrapper(range(20)).shuffle().sharding_filter()
-        return ad.utils.data.DataLoader(pipe, 2, num_workers=workers, generator=ad.Generator())
-
-    loader = made()
-    seen = []
-    for number, batch in enumerate(loader):
-        seen.append(batch.tolist())
-        if number == 3:
-            state = loader.state_dict()
-    other = made()
-    other.load_state_dict(state)
-    assert [b.tolist() for b in other] == seen[4:]
