@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .series import in_double, needed, polynomial
+from .series import apart, in_double, needed, polynomial
 
 # Rational approximations of erf and erfc from the Cephes library (S. L. Moshier, ndtr.c),
 # accurate to double precision: erf on |x| < 1, erfc on 1 <= |x| < 8 and beyond.
@@ -100,6 +100,8 @@ def erfcx_composed(xp: Any, x: Any) -> Any:
 def erfinv_composed(xp: Any, x: Any) -> Any:
     """The inverse of the error function; infinite at ±1, NaN beyond."""
     size = xp.abs(x)
+    if not needed(xp, ~(size < 1.0)):
+        return _quantile(xp, x * 0.5, (1.0 - size) * 0.5) * math.sqrt(0.5)
     inside = xp.where(size < 1.0, size, 0.5)
     out = _quantile(xp, xp.where(size < 1.0, x, 0.5) * 0.5, (1.0 - inside) * 0.5)
     out = out * math.sqrt(0.5)
@@ -119,14 +121,27 @@ def ndtri_composed(xp: Any, p: Any) -> Any:
 
 def _quantile(xp: Any, q: Any, tail: Any) -> Any:
     """The normal quantile of ``q + 1/2``; ``tail`` is the probability on the shorter side."""
-    central = xp.abs(q) <= 0.425
-    r = 0.180625 - xp.where(central, q, 0.0) ** 2
-    center = q * polynomial(r, _CENTER) / polynomial(r, _CENTER_BELOW)
+    return apart(
+        xp,
+        xp.abs(q) <= 0.425,
+        lambda q, tail: _center(q),
+        lambda q, tail: _off_center(xp, q, tail),
+        q,
+        tail,
+    )
+
+
+def _center(q: Any) -> Any:
+    r = 0.180625 - q * q
+    return q * polynomial(r, _CENTER) / polynomial(r, _CENTER_BELOW)
+
+
+def _off_center(xp: Any, q: Any, tail: Any) -> Any:
     depth = xp.sqrt(-xp.log(tail))
     near = xp.where(depth <= 5.0, depth, 5.0) - 1.6
-    outer = polynomial(near, _SIDE) / polynomial(near, _SIDE_BELOW)
+    out = polynomial(near, _SIDE) / polynomial(near, _SIDE_BELOW)
     if needed(xp, depth > 5.0):
         far = xp.where(depth <= 5.0, 5.0, depth) - 5.0
         far = polynomial(far, _TAIL) / polynomial(far, _TAIL_BELOW)
-        outer = xp.where(depth <= 5.0, outer, far)
-    return xp.where(central, center, xp.where(q < 0, -outer, outer))
+        out = xp.where(depth <= 5.0, out, far)
+    return xp.where(q < 0, -out, out)

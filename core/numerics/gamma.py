@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .series import in_double, needed, polynomial
+from .series import apart, in_double, needed, polynomial
 
 # log gamma on [2, 3): x - 2 times a rational function (Cephes, S. L. Moshier, gamma.c).
 _B = (-1.37825152569120859100e3, -3.88016315134637840924e4, -3.31612992738871184744e5,
@@ -28,10 +28,7 @@ def lgamma_composed(xp: Any, x: Any) -> Any:
     reflected = x < 0.5
     mirrored = needed(xp, reflected)
     y = xp.where(reflected, 1.0 - x, x) if mirrored else x
-    small = y < 3.0
-    out = _lgamma_large(xp, y) if needed(xp, ~small) else y
-    if needed(xp, small):
-        out = xp.where(small, _lgamma_small(xp, y), out)
+    out = apart(xp, y < 3.0, lambda y: _lgamma_small(xp, y), lambda y: _lgamma_large(xp, y), y)
     if mirrored:
         sine = xp.abs(xp.sin(_from_nearest(xp, x) * math.pi))
         mirror = -xp.log(xp.where(reflected, sine, 1.0) * (1.0 / math.pi)) - out
