@@ -247,7 +247,10 @@ def test_gradients_that_could_share_memory_do_not(first: str) -> None:
                 for p in (a, b, c):
                     p.grad.mul_(3.0)
 
-        handle = a.register_post_accumulate_grad_hook(lambda p: p.grad.detach().add_(1.0))
+        def shift(p: Tensor) -> None:
+            p.grad.detach().add_(1.0)
+
+        handle = a.register_post_accumulate_grad_hook(shift)
         step.handle = handle  # type: ignore[attr-defined]
         return step, [a, b, c]
 

@@ -6,6 +6,7 @@ from ..composite import one
 from ..creation import ones
 from ..dtypes import bool_
 from ..errors import DtypeError, ShapeError
+from ..halves import is_half
 from ..op import HALF
 from ..ops.arranging import triu
 from ..ops.attending import attention
@@ -66,8 +67,10 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _repeated_heads(query, key), _repeated_heads(query, value)
     factor = max(query.shape[-1], 1) ** -0.5 if scale is None else scale  # no row: all is zero
-    if attn_mask is None and not dropout_p and "attention" in query._backend.kernels:
-        if query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+    backend = query._backend
+    if attn_mask is None and not dropout_p and "attention" in backend.kernels:
+        by_ops = backend.halves_by_ops and is_half(query._data.dtype)
+        if query.shape[:-2] == key.shape[:-2] == value.shape[:-2] and not by_ops:
             return attention(query, key, value, scale=float(factor), causal=bool(is_causal))[0]
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:  # every position may attend to the first, so no row is empty

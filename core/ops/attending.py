@@ -29,6 +29,8 @@ attention = op("attention", lambda xp, q, k, v, *, scale, causal=False:
                    _rule(g, q, k, v, out, sums, scale, causal),
                outputs=("out", "sums"), dtype=FLOAT, amp=HALF, method=False,
                node="ScaledDotProductFlashAttentionBackward0", refuses=("complex",),
+               named=lambda q: "ScaledDotProductFlashAttention"
+                               f"{'ForCpu' * (q.device.type == 'cpu')}Backward0",
                samples=call(*_SHAPES, scale=0.5) + call(*_SHAPES, scale=0.25, causal=True))
 #: The gradients of all three. Over Tensors the rule above is made of products, which have further
 #: derivatives; so this one needs none.

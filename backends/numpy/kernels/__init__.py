@@ -12,6 +12,7 @@ from typing import Any
 
 from . import (
     activation,
+    attending,
     blocks,
     clipping,
     complex,
@@ -42,6 +43,7 @@ from . import (
 KERNELS: dict[str, Callable[..., Any]] = {
     **elementwise.KERNELS,
     **activation.KERNELS,
+    **attending.KERNELS,
     **blocks.KERNELS,
     **clipping.KERNELS,
     **complex.KERNELS,
