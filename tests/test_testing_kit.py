@@ -120,6 +120,29 @@ def test_kernel_that_needs_compact_memory(kernel: Any) -> None:
     fails("tan", "strides", "tan with ", dtypes=["float64"])
 
 
+def test_layouts_that_a_library_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PyTorch's tensors, which have no negative strides."""
+    cls = backends.get("strict").array_type
+    get = cls.__getitem__  # type: ignore[attr-defined]
+
+    def without_negative_steps(self: Any, key: Any) -> Any:
+        for part in key if isinstance(key, tuple) else (key,):
+            if isinstance(part, slice) and (part.step or 1) < 0:
+                raise ValueError("step must be greater than zero")
+        return get(self, key)
+
+    monkeypatch.setattr(cls, "__getitem__", without_negative_steps)
+    assert testing.check_op("sinc", "strict", checks=["strides"]) == 1
+
+
+@pytest.mark.parametrize("name", ["last_scattered", "logsumexp", "gather", "index_select"])
+def test_an_op_asks_no_array_for_its_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's tensors have a method of that name."""
+    cls = backends.get("strict").array_type
+    monkeypatch.setattr(cls, "size", lambda self: self.shape)
+    assert testing.check_op(name, "strict", checks=["value", "gradient", "empty"]) == 3
+
+
 def test_kernel_of_the_wrong_type(kernel: Any) -> None:
     kernel("sqrt", lambda x: np.sqrt(x.astype(np.float64)))
     fails("sqrt", "outputs", r"sqrt of .*float32 gave .*float64", dtypes=["float32"])

@@ -6,6 +6,7 @@ A rule takes the op, the class of the batched arrays, the arrays and the metadat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -127,9 +128,9 @@ def _reshape(op: Op, cls: Any, arrays: Any, keywords: Any) -> Any:
         known = 1
         for n in shape:
             known *= n if n != -1 else 1
-        if not known or x.size % known or shape.count(-1) > 1:
+        if not known or math.prod(x.shape) % known or shape.count(-1) > 1:
             raise Undecided
-        shape = tuple(x.size // known if n == -1 else n for n in shape)
+        shape = tuple(math.prod(x.shape) // known if n == -1 else n for n in shape)
     return cls(_run(op, (x.array,), {"shape": (x.array.shape[0], *shape)}))
 
 

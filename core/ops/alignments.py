@@ -63,7 +63,7 @@ def _back(xp: Any, g: Any, paths: Any, skips: Any) -> Any:
     """The shares of the ways are computed for many times at once; what flows along them is not."""
     out = xp.asarray(g, copy=True)
     last = paths.shape[0] - 1
-    some = max(_BLOCK // max(skips.size, 1), 1)
+    some = max(_BLOCK // max(math.prod(skips.shape), 1), 1)
     for start in reversed(range(0, last, some)):
         stop = min(start + some, last)
         ways = _ways(xp, paths[start:stop, ...], skips)

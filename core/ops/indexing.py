@@ -177,7 +177,7 @@ def _zeroed(xp: Any, x: Any, path: Any) -> Any:
             "a part of complex numbers was written through as_strided(), into memory that is not "
             "contiguous: its gradient is not known here; write into `x.contiguous()`"
         )
-    places = follow(path, xp.reshape(xp.arange(out.size, dtype=xp.int64), out.shape))
+    places = follow(path, xp.reshape(xp.arange(math.prod(out.shape), dtype=xp.int64), out.shape))
     flat = _put(xp, xp.reshape(out, (-1,)), 0, (xp.reshape(places, (-1,)),))
     return xp.reshape(flat, out.shape)
 

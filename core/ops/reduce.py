@@ -190,7 +190,7 @@ def _truth(xp: Any, function: Any, x: Any, dim: Any, keepdim: bool) -> Any:
 
 def _logsumexp(xp: Any, x: Any, dim: Any, keepdim: bool) -> Any:
     axis = _axis(dim, x)
-    if x.size == 0:
+    if 0 in x.shape:
         return xp.log(xp.sum(x, axis=axis, keepdims=keepdim))
     sizes = xp.real(x) if from_native[x.dtype].is_complex else x
     top = xp.max(sizes, axis=axis, keepdims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import backend as backends
@@ -99,7 +100,7 @@ def _of_copied(g: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
 
 
 def _last_scattered(xp: Any, x: Any, index: Any, dim: int) -> Any:
-    numbers = xp.reshape(xp.arange(1, index.size + 1, dtype=xp.int64), index.shape)
+    numbers = xp.reshape(xp.arange(1, math.prod(index.shape) + 1, dtype=xp.int64), index.shape)
     written = _scatter(xp, xp.zeros(x.shape, dtype=xp.int64), index, numbers, dim)
     return _gathered(xp, written, index, dim) == numbers
 
@@ -130,7 +131,7 @@ def added_at(xp: Any, out: Any, index: tuple[Any, ...], values: Any) -> Any:
 
 def check_index(index: Any, size: int, dim: int, text: str | None = None) -> None:
     """Refuse an index that is not from 0 to ``size`` - 1; ``text`` replaces PyTorch's."""
-    if not index.size:
+    if 0 in index.shape:
         return
     backends.by_type[index.__class__].require(
         (index >= 0) & (index < size),
@@ -179,7 +180,7 @@ def _segments(xp: Any, x: Any, index: Any, src: Any, dim: int, combine: Any) -> 
 
     Returns, for each place of ``x``, whether there are any, and the result.
     """
-    if not index.size:
+    if 0 in index.shape:
         return xp.zeros(x.shape, dtype=xp.bool), x
     places = flat_places(xp, x.shape, index, dim)
     order = xp.argsort(places, stable=True)

@@ -25,9 +25,12 @@ def check_strides(op: Op, sample: Sample, backend: str, dtype: dtypes.dtype, see
     rtol, atol = tolerance_of(narrowest(plain, outs), order=1)
     for layout in (_gaps, _reversed, _transposed):
         args, keywords = make_args(sample, backend=backend, dtype=dtype, seed=seed)
-        for a in args:
-            if isinstance(a, Tensor) and a.ndim:
-                a._data = layout(a._backend, a._data)
+        try:
+            for a in args:
+                if isinstance(a, Tensor) and a.ndim:
+                    a._data = layout(a._backend, a._data)
+        except REFUSALS:
+            continue  # a library without negative strides has no such arrays
         moved, moved_grads = reference.vjp(op, args, keywords, seed=seed)
         assert_close(
             [*moved, *moved_grads], [*outs, *grads], rtol=rtol, atol=atol, equal_nan=True,
