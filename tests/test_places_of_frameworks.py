@@ -176,9 +176,9 @@ def test_a_vmap_is_seen_from_inside() -> None:
 
 
 def test_remote_calls_are_those_of_a_build_without_them() -> None:
-    from anadrome.distributed import rpc
+    from anadrome.distributed import autograd, rpc
 
-    assert not rpc.is_available()
+    assert not rpc.is_available() and not autograd.is_available()
     assert not hasattr(rpc, "api")
     with pytest.raises(ImportError):
         from anadrome.distributed.rpc import init_rpc  # noqa: F401

@@ -303,3 +303,15 @@ def test_a_subclass_that_has_its_factor_when_it_is_asked_for_it() -> None:
         return [d.log_prob(x), d.entropy(), d.variance, d.scale_tril, apart]
 
     agree(call, numbers(2, 3), numbers(2, 3, 3, seed=1), numbers(2, 3, seed=2), second=False)
+
+
+def test_the_helpers_of_normal_vectors() -> None:
+    def call(L: Any, root: Any, x: Any) -> Any:
+        import importlib
+
+        N = importlib.import_module(f"{L.__name__}.distributions.multivariate_normal")
+        matrix = root @ root.mT + L.eye(3, dtype=root.dtype)
+        factor = N._precision_to_scale_tril(matrix)
+        return [factor, N._batch_mahalanobis(factor, x), N._batch_mv(factor, x)]
+
+    agree(call, numbers(2, 3, 3), numbers(4, 2, 3, seed=1), second=False)

@@ -120,4 +120,4 @@ def test_switches_of_libraries_are_accepted():
     with cudnn.flags(enabled=False, benchmark=not before[0]):
         assert (cudnn.benchmark, cudnn.enabled) == (not before[0], False)
     assert (cudnn.benchmark, cudnn.enabled) == before
-    assert ad.backends.cpu.get_cpu_capability()
+    assert ad.backends.cpu.get_cpu_capability() == torch.backends.cpu.get_cpu_capability()

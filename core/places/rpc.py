@@ -1,4 +1,7 @@
-"""rpc: calls into other processes (``torch.distributed.rpc``), as built without them."""
+"""rpc: calls into other processes (``torch.distributed.rpc``), as built without them.
+
+Also serves ``torch.distributed.autograd``, the gradients of such calls.
+"""
 
 from __future__ import annotations
 

@@ -99,6 +99,7 @@ MODULES = {
         "anadrome.places.onnx",
     ),
     "overrides": "anadrome.places.overrides",
+    "distributed.autograd": "anadrome.places.rpc",
     "distributed.rpc": "anadrome.places.rpc",
     "quantization": "anadrome.places.quantization",
     "utils._python_dispatch": "anadrome.places.dispatching",

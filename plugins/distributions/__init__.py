@@ -87,6 +87,9 @@ _UTILS = {
     "_sum_rightmost": "sum_rightmost",
 }
 
+#: Those that programs take from PyTorch's file of normal vectors.
+_OF_VECTORS = ("_batch_mahalanobis", "_batch_mv", "_precision_to_scale_tril")
+
 #: Those that programs take from PyTorch's file of transforms.
 _TRANSFORMS = {"_InverseTransform": "_Inverse", "_clipped_sigmoid": "clipped_sigmoid"}
 
@@ -151,6 +154,8 @@ def register_exports() -> Mapping[str, Any]:
             found[f"distributions.{place}.{name}"] = f"{__name__}.{module}:{name}"
     for name, ours in _UTILS.items():
         found[f"distributions.utils.{name}"] = f"{__name__}.values:{ours}"
+    for name in _OF_VECTORS:
+        found[f"distributions.{name}"] = f"{__name__}.multivariate:{name}"
     for name, ours in _TRANSFORMS.items():
         found[f"distributions.{name}"] = f"{__name__}.transforms:{ours}"
     return found

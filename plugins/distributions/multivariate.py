@@ -104,14 +104,13 @@ class MultivariateNormal(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         eps = normal_like(self._extended_shape(sample_shape), self.loc)
-        return self.loc + (self._unbroadcasted_scale_tril @ eps.unsqueeze(-1)).squeeze(-1)
+        return self.loc + _batch_mv(self._unbroadcasted_scale_tril, eps)
 
     def log_prob(self, value: Tensor) -> Tensor:
         difference = self._checked(value) - self.loc
-        factor = self._unbroadcasted_scale_tril.expand((*difference.shape[:-1], -1, -1))
-        z = ad.linalg.solve_triangular(factor, difference.unsqueeze(-1), upper=False)
+        distance = _batch_mahalanobis(self._unbroadcasted_scale_tril, difference)
         size = self._event_shape[0] * math.log(2 * math.pi)
-        return -0.5 * (size + z.squeeze(-1).square().sum(-1)) - self._half_log_det()
+        return -0.5 * (size + distance) - self._half_log_det()
 
     def _half_log_det(self) -> Tensor:
         return ad.diagonal(self._unbroadcasted_scale_tril, dim1=-2, dim2=-1).log().sum(-1)
@@ -120,6 +119,18 @@ class MultivariateNormal(Distribution):
         size = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi))
         entropy = size + self._half_log_det()
         return entropy.expand(self._batch_shape) if self._batch_shape else entropy
+
+
+def _batch_mv(bmat: Tensor, bvec: Tensor) -> Tensor:
+    """Matrices (..., m, n) times vectors (..., n): (..., m) (PyTorch's name)."""
+    return (bmat @ bvec.unsqueeze(-1)).squeeze(-1)
+
+
+def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:
+    """Squared lengths of L⁻¹x, for factors (..., n, n) and vectors (..., n) (PyTorch's name)."""
+    factor = bL.expand((*bx.shape[:-1], -1, -1))
+    z = ad.linalg.solve_triangular(factor, bx.unsqueeze(-1), upper=False)
+    return z.squeeze(-1).square().sum(-1)
 
 
 def the_one_given(matrices: dict[str, Tensor | None], error: type[Exception]) -> tuple[str, Tensor]:
@@ -138,12 +149,12 @@ def factor_of(name: str, matrix: Tensor) -> Tensor:
         return matrix
     if name == "covariance_matrix":
         return ad.linalg.cholesky(matrix)
-    return _factor_of_inverse(matrix)
+    return _precision_to_scale_tril(matrix)
 
 
-def _factor_of_inverse(precision: Tensor) -> Tensor:
-    """The Cholesky factor of the inverse, by one of the reversed matrix."""
-    reversed_factor = ad.linalg.cholesky(ad.flip(precision, (-2, -1)))
+def _precision_to_scale_tril(P: Tensor) -> Tensor:
+    """The Cholesky factor of the inverse, by one of the reversed matrix (PyTorch's name)."""
+    reversed_factor = ad.linalg.cholesky(ad.flip(P, (-2, -1)))
     upper = ad.flip(reversed_factor, (-2, -1)).transpose(-2, -1)
-    eye = ad.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
+    eye = ad.eye(P.shape[-1], dtype=P.dtype, device=P.device)
     return ad.linalg.solve_triangular(upper, eye, upper=False)
