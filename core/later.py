@@ -15,7 +15,7 @@ from .tensor import Tensor
 
 _MODULES = (
     "func", "linalg", "fft", "accelerator", "signal", "special", "sparse", "version",
-    "nn.attention",
+    "nn.attention", "nn.grad", "utils.module_tracker",
 )  # fmt: skip
 
 #: PyTorch's switches, in the package of the backends, and its names for shared memory.
@@ -25,7 +25,7 @@ _DLPACK = ("from_dlpack", "to_dlpack")
 
 _CPU = (
     "Event Stream StreamContext current_device current_stream device_count is_available "
-    "is_initialized set_device stream synchronize"
+    "get_capabilities is_initialized set_device stream synchronize"
 )
 
 #: Functions of lists of Tensors; those of the second list only write.
@@ -98,6 +98,7 @@ _HOMES = {
     "anadrome.ops.differences": "gradient",
     "anadrome.ops.linalg_lowrank": "pca_lowrank svd_lowrank",
     "anadrome.ops.linalg_reflect": "geqrf ormqr",
+    "anadrome.ops.linalg_lobpcg": "lobpcg",
     "anadrome.autograd.anomaly": (
         "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled"
     ),

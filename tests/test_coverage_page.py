@@ -56,7 +56,7 @@ def test_a_name_is_covered_when_it_is_there():
     assert found["relu"] == coverage.COVERED
     assert found["scaled_grouped_mm"] == coverage.NOT
     assert states("torch.Tensor")["backward"] == coverage.COVERED
-    assert states("torch")["lobpcg"] == coverage.NOT
+    assert states("torch")["conv_tbc"] == coverage.NOT
 
 
 def test_a_name_that_is_there_is_covered_though_its_neighbours_have_advice():

@@ -138,10 +138,10 @@ def test_a_missing_script_is_refused(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "kind", "name"),
     [
-        ("torch.lobpcg(1)", "AttributeError", "torch.lobpcg"),
+        ("torch.conv_tbc(1)", "AttributeError", "torch.conv_tbc"),
         ("torch.nn.functional.scaled_grouped_mm", "AttributeError",
          "torch.nn.functional.scaled_grouped_mm"),
-        ("from torch import lobpcg", "ImportError", "torch.lobpcg"),
+        ("from torch import conv_tbc", "ImportError", "torch.conv_tbc"),
         ("from torch.nn.functional import scaled_mm", "ImportError",
          "torch.nn.functional.scaled_mm"),
         ("import torch.monitor.more", "ImportError", "torch.monitor"),
@@ -209,7 +209,7 @@ def test_what_is_for_pytorchs_compiler_changes_nothing(run):
 
 def test_programs_may_ask_whether_a_name_is_there(run):
     done = run(
-        "import torch\nprint(hasattr(torch, 'lobpcg'), hasattr(torch, 'ones'))\n"
+        "import torch\nprint(hasattr(torch, 'conv_tbc'), hasattr(torch, 'ones'))\n"
         "print(hasattr(torch.ones(1), 'sspaddmm'))\n"
         "try:\n    import torch.monitor\nexcept ImportError:\n    print('none')\n"
     )
@@ -220,7 +220,7 @@ def test_the_report_lists_the_names_that_were_used(run):
     done = run(
         "import torch\nfrom torch.nn import Linear\nimport torch.nn.functional as F\n"
         "y = F.relu(Linear(2, 2)(torch.ones(1, 2))).sum()\ny.backward()\n"
-        "hasattr(torch, 'lobpcg')\nprint('done')\n1 / 0\n",
+        "hasattr(torch, 'conv_tbc')\nprint('done')\n1 / 0\n",
         before=("--report",),
     )
     assert done.returncode == 1
@@ -230,7 +230,7 @@ def test_the_report_lists_the_names_that_were_used(run):
         "  torch.Tensor.backward", "  torch.Tensor.sum", "  torch.nn.Linear",
         "  torch.nn.functional.relu", "  torch.ones",
         "asked for, and not covered by anadrome yet: 1",
-        "  torch.lobpcg",
+        "  torch.conv_tbc",
     ]  # fmt: skip
     assert "ZeroDivisionError" in done.stderr
 

@@ -2,7 +2,8 @@
 
 The answers come from the backend that serves the device type ``"cuda"``; it is loaded when
 something is asked. Plugins add names here, such as ``anadrome.cuda.amp``. Reading order: this file
-(which devices there are), `memory` (what is held on one), `holding` (who holds it), `streams`.
+(which devices there are), `memory` (what is held on one), `holding` (who holds it), `streams`,
+`telling` (what the driver says of one), `older`.
 """
 
 from __future__ import annotations
@@ -198,6 +199,18 @@ _MODULES = {
         "reset_max_memory_allocated", "reset_peak_memory_stats",
     ),
     "nvtx": (),
+    "older": (
+        "can_device_access_peer", "cudart", "default_generators", "get_allocator_backend",
+        "get_gencode_flags", "get_per_process_memory_fraction", "get_sync_debug_mode",
+        "graph_pool_handle", "has_half", "has_magma", "is_tf32_supported", "max_memory_cached",
+        "memory_cached", "memory_snapshot", "nccl", "profiler", "reset_accumulated_memory_stats",
+        "reset_max_memory_cached", "set_per_process_memory_fraction", "set_stream",
+        "set_sync_debug_mode",
+    ),
+    "telling": (
+        "clock_rate", "device_memory_used", "memory_usage", "power_draw", "temperature",
+        "utilization",
+    ),
     "graphs": ("CUDAGraph", "graph", "make_graphed_callables"),
     "random": (
         "get_rng_state", "get_rng_state_all", "initial_seed", "seed", "seed_all", "set_rng_state",

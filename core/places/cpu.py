@@ -92,3 +92,19 @@ def synchronize(device: Any = None) -> None:
 def current_stream(device: Any = None) -> Stream:
     """The one stream."""
     return _stream
+
+
+def get_capabilities() -> dict[str, Any]:
+    """What the CPU is and can do: ``architecture``, and a word for each feature (PyTorch's name).
+
+    The features are those that the operating system tells of, in its words.
+    """
+    import platform
+
+    found: dict[str, Any] = {"architecture": platform.machine()}
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith(("flags", "Features")):
+                found.update(dict.fromkeys(line.partition(":")[2].split(), True))
+                break
+    return found

@@ -20,7 +20,9 @@ _NAMES = (
     "PeriodicModelAverager PostLocalSGDOptimizer PostLocalSGDState PowerSGDState "
     "ShardedGradScaler apply_activation_checkpointing batched_powerSGD_hook "
     "bf16_compress_hook bf16_compress_wrapper checkpoint_wrapper "
-    "fp16_compress_hook fp16_compress_wrapper powerSGD_hook"
+    "fp16_compress_hook fp16_compress_wrapper powerSGD_hook ParallelStyle ColwiseParallel "
+    "RowwiseParallel SequenceParallel PrepareModuleInput PrepareModuleOutput "
+    "PrepareModuleInputOutput loss_parallel parallelize_module"
 )
 
 globals().update({name: nothing(name, ONE_PROCESS) for name in _NAMES.split()})

@@ -112,6 +112,7 @@ MODULES = {
     "utils.cpp_extension": "anadrome.places.extensions",
     "utils.hooks": "anadrome.graph",
     "utils.model_zoo": "anadrome.places.hub",
+    "utils.throughput_benchmark": "anadrome.places.throughput",
     "utils.tensorboard.writer": "anadrome.utils.tensorboard",
     "xpu": "anadrome.places.absent",
     **dict.fromkeys(
@@ -139,6 +140,7 @@ MODULES = {
             "distributed.tensor._utils",
             "distributed.tensor.device_mesh",
             "distributed.tensor.experimental",
+            "distributed.tensor.parallel",
             "distributed.tensor.placement_types",
         ),
         "anadrome.places.sharding",

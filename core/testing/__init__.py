@@ -22,7 +22,7 @@ Reading order: ``compare`` (tolerances, ``assert_close``), ``arguments`` (sample
 from __future__ import annotations
 
 from .arguments import make_args
-from .compare import Tolerance, assert_close, assert_same_bits, tolerance_of
+from .compare import Tolerance, assert_allclose, assert_close, assert_same_bits, tolerance_of
 from .making import make_tensor
 from .suite import CHECKS, Case, cases, check_backend, check_op
 
@@ -30,6 +30,7 @@ __all__ = [
     "CHECKS",
     "Case",
     "Tolerance",
+    "assert_allclose",
     "assert_close",
     "assert_same_bits",
     "cases",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 from .. import backend as backends
@@ -209,3 +210,35 @@ def assert_same_bits(actual: Any, expected: Any, what: str = "results") -> None:
     assert a.shape == e.shape, f"{what}: shape {a.shape} is not {e.shape}"
     if a.tobytes() != e.tobytes() and repr(a.tolist()) != repr(e.tolist()):
         raise AssertionError(f"{what}: not the same bits:\n{a.tolist()}\n{e.tolist()}")
+
+
+#: What ``assert_allclose`` tolerates by default: relative, absolute.
+_OLDER = {"float16": (1e-3, 1e-3), "float32": (1e-4, 1e-5), "float64": (1e-5, 1e-8)}
+
+
+def assert_allclose(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: str = "",
+) -> None:
+    """``assert_close``, by its older name and tolerances (``torch.testing.assert_allclose``).
+
+    Dtypes may differ.
+    """
+    warnings.warn(
+        "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a "
+        "future release. Please use `torch.testing.assert_close()` instead.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    if rtol is None and atol is None:
+        names = [v.dtype.name for v in (actual, expected) if isinstance(v, Tensor)] or ["float32"]
+        known = [_OLDER.get(name, (0.0, 0.0)) for name in names]
+        rtol, atol = max(r for r, _ in known), max(a for _, a in known)
+    assert_close(
+        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False,
+        msg=msg or None,
+    )  # fmt: skip

@@ -30,6 +30,7 @@ def register_exports() -> Mapping[str, Any]:
                 "set_checkpoint_early_stop",
             ),
             "comparing": ("CheckpointError",),
+            "inputs": ("check_backward_validity", "detach_variable"),
             "devices": ("get_device_states", "set_device_states"),
             "policies": (
                 "CheckpointPolicy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from anadrome import Tensor, sites
@@ -81,3 +82,21 @@ def changed(x: Tensor, site: sites.Site, when: str) -> ModifiedInPlaceError:
         f"{sites.describe(site)}, {when}. Use the out-of-place form there, or change it after "
         "backward."
     )
+
+
+def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same arguments, with Tensors that are leaves (PyTorch's name)."""
+    if not isinstance(inputs, tuple):
+        raise RuntimeError(
+            "Only tuple of tensors is supported. Got Unsupported input type: "
+            f"{type(inputs).__name__}"
+        )
+    return tuple(
+        x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs
+    )
+
+
+def check_backward_validity(inputs: Iterable[Any]) -> None:
+    """Warn if none of the arguments requires a gradient (PyTorch's name)."""
+    if not any(x.requires_grad for x in inputs if isinstance(x, Tensor)):
+        sites.warn("None of the inputs have requires_grad=True. Gradients will be None")

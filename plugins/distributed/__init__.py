@@ -5,7 +5,7 @@ Reading order: ``groups`` (starting and asking), ``collectives`` (what processes
 ``differentiable`` (the same with gradients), ``exchanging`` (sends and receipts), ``stores``,
 ``meshes``, ``elastic``, ``checkpoints``, ``checkpoint_files``, ``checkpoint_hf`` and
 ``model_states`` (``distributed.checkpoint``), ``sharded`` and ``wrapping`` (``distributed.fsdp``),
-``zero`` (``distributed.optim``), ``wrappers`` and ``functions`` (``nn.parallel``).
+``zero`` (``distributed.optim``), ``wrappers`` and ``functions`` (``nn.parallel``), ``older``.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ _WRAPPING = (
     "size_based_auto_wrap_policy transformer_auto_wrap_policy wrap"
 )
 _STORES = "FileStore HashStore PrefixStore Store TCPStore"
+_OLDER = (
+    "DebugLevel DistBackendError DistError DistNetworkError DistStoreError QueueEmptyError "
+    "all_gather_coalesced all_reduce_coalesced get_debug_level"
+)
 _FUNCTIONS = "data_parallel gather parallel_apply replicate scatter scatter_kwargs"
 
 #: ``distributed.checkpoint``, and which of PyTorch's files of it has which names.
@@ -90,7 +94,7 @@ def register_exports() -> Mapping[str, Any]:
         for place in ("distributed.nn", "distributed.nn.functional"):
             found[f"{place}.{name}"] = f"{__name__}.differentiable:{name}"
     files = {"stores": _STORES, "exchanging": "P2POp batch_isend_irecv",
-             "meshes": "DeviceMesh init_device_mesh"}  # fmt: skip
+             "meshes": "DeviceMesh init_device_mesh", "older": _OLDER}  # fmt: skip
     for file, names in files.items():
         found.update({f"distributed.{name}": f"{__name__}.{file}:{name}" for name in names.split()})
     for place in ("", ".api", ".fully_sharded_data_parallel"):

@@ -39,6 +39,11 @@ def register_exports() -> Mapping[str, Any]:
     older = ("EventList", "emit_nvtx")
     exports.update({f"autograd.profiler.{n}": f"{__name__}.profiling:{n}" for n in older})
     exports["autograd._profiler_enabled"] = f"{__name__}.profiling:_profiler_enabled"
+    exports["profiler.supported_activities"] = f"{__name__}.profiling:supported_activities"
+    for name in ("Event", "EventList", "Averages"):
+        theirs = {"Event": "FunctionEvent", "Averages": "FunctionEventAvg"}.get(name, name)
+        exports[f"autograd.profiler_util.{theirs}"] = f"{__name__}.profiling:{name}"
+    exports["autograd.profiler.FunctionEvent"] = f"{__name__}.profiling:Event"
     exports["profiler.kineto_available"] = f"{__name__}.profiling:kineto_available"
     plans = ("ProfilerAction", "schedule", "tensorboard_trace_handler")
     exports.update({f"profiler.{n}": f"{__name__}.schedules:{n}" for n in plans})

@@ -308,6 +308,11 @@ def _profiler_enabled() -> bool:
     return bool(_running)
 
 
+def supported_activities() -> set[ProfilerActivity]:
+    """What can be profiled here: ops, as they are called (``torch.profiler``)."""
+    return {ProfilerActivity.CPU}
+
+
 def kineto_available() -> bool:
     """False: ops are timed by Python's clock, not by PyTorch's own library for it."""
     return False
