@@ -125,6 +125,9 @@ def test_sums(shape: Any, dtype: Any, layout: str, keepdim: bool, seed: int, dat
         check("mean", x, dim=dim, keepdim=keepdim, tolerance=4)
     lead = data.draw(st.integers(0, len(shape)))
     check("sum_to_size", x, size=shape[lead:], tolerance=4)
+    kept = tuple(n if data.draw(st.booleans()) else 1 for n in shape)
+    check("sum_to_size", x, size=kept, tolerance=4)
+    check("sum_to_size", x, size=kept[1:], tolerance=4)
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2, (0, 1), (0, 2), (1, 2), (2, 1), (1, 0), (0, 1, 2)])

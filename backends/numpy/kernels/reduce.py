@@ -43,8 +43,14 @@ def mean(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
 def sum_to_size(x: Any, *, size: Any) -> Any:
     """The sum over what broadcasting repeated."""
     lead = x.ndim - len(size)
-    if lead > 0 and x.shape[lead:] == tuple(size) and x.dtype in BLAS:
-        return total(x, tuple(range(lead)), False)
+    if lead >= 0 and x.dtype in BLAS:
+        rest = x.shape[lead:]
+        if lead and rest == tuple(size):
+            return total(x, tuple(range(lead)), False)
+        axes = [*range(lead), *[lead + i for i, n in enumerate(size) if n == 1 != rest[i]]]
+        if axes and all(n in (1, m) for n, m in zip(size, rest)):
+            out = total(x, axes, False)
+            return out if out.shape == tuple(size) else out.reshape(size)
     return declared("sum_to_size")(x, size=size)
 
 
