@@ -307,7 +307,8 @@ def _into_leaf(
     with accumulate_lock:
         grad = leaf._grad
         if grad is None:
-            grad = g if create_graph else wrap(_taken(g, leaf, node, unshared))
+            # With a graph it is a copy too: what is written into it is seen nowhere else.
+            grad = g.clone() if create_graph else wrap(_taken(g, leaf, node, unshared))
             given.append((leaf, grad))
             leaf._grad = grad
         elif create_graph:

@@ -28,7 +28,7 @@ def of_tensors(node: Node, g: Any, create_graph: bool) -> Any:
         # One that was written in place since has another place in the graph.
         if tensor is not None and slots[nr] is not None and tensor._edge == (node, nr):
             (grad,) = _as_tensors(slots[nr : nr + 1])
-            tensor._grad = grad if tensor._grad is None else tensor._grad + grad
+            tensor._grad = grad.clone() if tensor._grad is None else tensor._grad + grad
     return slots if node.multi else slots[0]
 
 

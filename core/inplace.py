@@ -72,6 +72,8 @@ def assign(target: Tensor, value: Tensor, name: str) -> Tensor:
                 f"{value.dtype.name}; use the out-of-place form"
             )
         result = by_type[data.__class__].xp.astype(result, data.dtype)
+        if value._edge is not None and value._edge is not LEAF and not value._edge[0].multi:
+            value._edge[0].dtype = result.dtype  # of what is there, and so of its gradient
     if value._edge is None and target._edge is not None and target._base is None:
         if modes.current().grad:  # no gradient leads to what is written, nor past it (``x.eq_(y)``)
             from .ops.convert import copy

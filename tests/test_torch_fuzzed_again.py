@@ -123,6 +123,18 @@ def run(text: str, L: Any) -> Any:
         "z.grad_fn.register_prehook(lambda g: [g[0].mul_(3), None][1]); z.backward()")),
     "Writing.apply(z).backward(); x.grad",
     "z.register_hook(lambda g: g.mul_(2)); z.backward(); x.grad",
+    # nor do gradients that carry a graph, or are retained, share memory, or repeat a number
+    "z.backward(create_graph=True); z.backward(); x.grad",
+    "z.backward(create_graph=True); x.grad.mul_(3); x.grad",
+    "v = w * 1; L.autograd.backward([w + v], create_graph=True); w.grad.mul_(3); w.grad",
+    "v = L.ones(2, 3, requires_grad=True); (x + v).sum().backward(create_graph=True); "
+    "x.grad.mul_(3); v.grad",
+    "y.retain_grad(); y.sum().backward(); y.grad.mul_(3); y.grad",
+    "y.retain_grad(); v = y.view(-1); v.retain_grad(); v.sum().backward(); v.grad.mul_(3); y.grad",
+    # a gradient is of the type of what was written, not of what was computed
+    "v = y.half(); v.sub_(x); str(L.autograd.grad(v.sum(), v)[0].dtype)[-7:]",
+    "v = y.half(); v.sub_(x); v.retain_grad(); v.sum().backward(); str(v.grad.dtype)[-7:]",
+    "v = y.half(); v.sub_(x); v.sum().backward(); x.grad",
     # of Tensors without dimensions
     "w.movedim(0, -1)", "w.mT", "w.mH", "L.broadcast_tensors(w, w)[0] is w",
     "L.broadcast_tensors(x, x[0])[0] is x", "L.broadcast_tensors(x, x[0])[1]",

@@ -175,7 +175,11 @@ LENIENT = (
         r"only one element tensors",
         r"Tensor(\.new)?$|Variable$",
     ),
-    Reason("a factor before a Tensor, as in PyTorch's older signature", r"addr\(\) takes", "addr$"),
+    Reason(
+        "a factor before a Tensor, as in PyTorch's older signature",
+        r"add(r|mv_?)\(\) takes",
+        r"add(r|mv_?)$",
+    ),
     # kernels, checks and machines of theirs
     Reason(
         "PyTorch has no kernel for the element type",

@@ -231,6 +231,8 @@ STRICT = (
     ),
     Reason("classes are integers; PyTorch cuts fractions", r"targets must be integers", "ctc_loss"),
     Reason("a bias is a vector", r"size of tensor a", r"linear$"),
+    Reason("a window of one value has a type too", r"_window expects floating", "", r"window\(1,"),
+    Reason("complex parameters, which PyTorch looks at in the step", r"Muon takes real", "Muon"),
     Reason("a decay that is no number", r"Invalid decay value (nan|tensor\(\[*nan)"),
     Reason(
         "of nothing there is no largest number, which PyTorch says but for out=",
