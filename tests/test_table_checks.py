@@ -20,7 +20,7 @@ WITHOUT_SAMPLES = {
         ("linalg_ldl_unpacked", "linalg_lu_places"),
         "pivots are LAPACK's; tests/test_torch_ldl.py, tests/test_vmap_rare.py",
     ),
-    "attention_backward": "over Tensors `attention` has another rule; test_kernels_numpy_attending.py",
+    "attention_backward": "over Tensors the rule is another; tests/test_kernels_numpy_attending.py",
     "nextafter": "another number is next in each type; tests/test_torch_numbers.py",
     "linalg_cholesky": "a sample would have to be positive-definite; tests/test_torch_linalg.py",
     **dict.fromkeys(
