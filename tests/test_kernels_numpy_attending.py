@@ -40,23 +40,45 @@ def given(shape: Any, dtype: str, layout: str = "C") -> list[Any]:
     return [made(rng, (*lead, *size), dtype, layout) for size in sizes]
 
 
+def masked(shape: Any, dtype: str, masks: str) -> Any:
+    """A mask of each head or of all, in which the second row may look nowhere; or none."""
+    if masks == "none":
+        return None
+    lead, length, width, *_ = shape
+    rng = np.random.default_rng(1)
+    mask = rng.standard_normal((*lead, length, width) if masks == "each" else (length, width))
+    mask[mask > 1] = -np.inf
+    mask[..., 1, :] = -np.inf
+    mask[..., 0] = np.where(mask[..., 0] == -np.inf, 0, mask[..., 0])
+    mask[..., 1, 0] = -np.inf
+    return mask.astype(dtype)
+
+
+@pytest.mark.parametrize("masks", ["none", "all", "each"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_attention(shape: Any, dtype: str, causal: bool) -> None:
+def test_attention(shape: Any, dtype: str, causal: bool, masks: str) -> None:
     q, k, v, g = given(shape, dtype)
-    check("attention", q, k, v, scale=0.4, causal=causal, tolerance=30)
-    out, sums = KERNELS["attention"](q, k, v, scale=0.4, causal=causal)
-    again = KERNELS["attention"](q, k, v, scale=0.4, causal=causal)
+    mask = masked(shape, dtype, masks)
+    how = {"scale": 0.4, "causal": causal}
+    check("attention", q, k, v, mask, **how, tolerance=30)
+    out, sums = KERNELS["attention"](q, k, v, mask, **how)
+    again = KERNELS["attention"](q, k, v, mask, **how)
     assert out.tobytes() == again[0].tobytes()
 
     w = [ad.tensor(a.astype("float64"), requires_grad=True) for a in (q, k, v)]
     scores = w[0] @ w[1].mT * 0.4
+    if mask is not None:
+        scores = scores + ad.tensor(mask.astype("float64"))
     if causal:
         later = ad.ones(scores.shape[-2:], dtype=ad.bool).triu(1)
         scores = scores.masked_fill(later, float("-inf"))
-    (scores.softmax(-1) @ w[2]).backward(ad.tensor(g.astype("float64")))
-    found = KERNELS["attention_backward"](g, q, k, v, out, sums, scale=0.4, causal=causal)
+    nowhere = (scores == float("-inf")).all(-1, keepdim=True)
+    assert bool(nowhere.any()) is (mask is not None)
+    weights = scores.masked_fill(nowhere, 0.0).softmax(-1) * ~nowhere
+    (weights @ w[2]).backward(ad.tensor(g.astype("float64")))
+    found = KERNELS["attention_backward"](g, q, k, v, out, sums, mask, **how)
     for ours, exact in zip(found, w):
         np.testing.assert_allclose(ours, exact.grad.numpy(), atol=3e-5, rtol=1e-4)
 

@@ -79,24 +79,26 @@ def kernels(composed: Callable[[str], Callable[..., Any]]) -> dict[str, Callable
     """By name of the op; ``composed`` gives what runs it otherwise."""
     plain, plain_backward = composed("attention"), composed("attention_backward")
 
-    def attention(q: Any, k: Any, v: Any, *, scale: float, causal: bool = False) -> Any:
-        done = _forward(q, k, v, scale, causal)
+    def attention(
+        q: Any, k: Any, v: Any, mask: Any = None, *, scale: float, causal: bool = False
+    ) -> Any:
+        done = _forward(q, k, v, scale, causal) if mask is None else None
         if done is not None:
             return done
         if q.dtype not in HALVES:
-            return plain(q, k, v, scale=scale, causal=causal)
+            return plain(q, k, v, mask, scale=scale, causal=causal)
         # The sums stay float32, as cuDNN's.
-        wide = (a.astype(np.float32) for a in (q, k, v))
+        wide = (a if a is None else a.astype(np.float32) for a in (q, k, v, mask))
         out, sums = plain(*wide, scale=scale, causal=causal)
         return out.astype(q.dtype), sums
 
     def attention_backward(
-        grad: Any, q: Any, k: Any, v: Any, out: Any, sums: Any, *, scale: float,
+        grad: Any, q: Any, k: Any, v: Any, out: Any, sums: Any, mask: Any = None, *, scale: float,
         causal: bool = False,
     ) -> Any:  # fmt: skip
-        done = _backward(grad, q, k, v, out, sums, scale, causal)
+        done = _backward(grad, q, k, v, out, sums, scale, causal) if mask is None else None
         if done is not None:
             return done
-        return plain_backward(grad, q, k, v, out, sums, scale=scale, causal=causal)
+        return plain_backward(grad, q, k, v, out, sums, mask, scale=scale, causal=causal)
 
     return {"attention": attention, "attention_backward": attention_backward}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..composite import one
-from ..creation import ones
+from ..creation import ones, zeros
 from ..dtypes import bool_
 from ..errors import DtypeError, ShapeError
 from ..halves import is_half
@@ -68,10 +68,12 @@ def scaled_dot_product_attention(
         key, value = _repeated_heads(query, key), _repeated_heads(query, value)
     factor = max(query.shape[-1], 1) ** -0.5 if scale is None else scale  # no row: all is zero
     backend = query._backend
-    if attn_mask is None and not dropout_p and "attention" in backend.kernels:
+    if not dropout_p and "attention" in backend.kernels:
         by_ops = backend.halves_by_ops and is_half(query._data.dtype)
         if query.shape[:-2] == key.shape[:-2] == value.shape[:-2] and not by_ops:
-            return attention(query, key, value, scale=float(factor), causal=bool(is_causal))[0]
+            mask = None if attn_mask is None else _added(attn_mask, query)
+            how = {"scale": float(factor), "causal": bool(is_causal)}
+            return attention(query, key, value, mask, **how)[0]
     scores = (query * factor) @ key.transpose(-2, -1)
     if is_causal:  # every position may attend to the first, so no row is empty
         later = triu(ones(tuple(scores.shape[-2:]), dtype=bool_, device=query.device), diagonal=1)
@@ -83,6 +85,13 @@ def scaled_dot_product_attention(
     if dropout_p > 0.0:
         weights = dropout(weights, dropout_p)
     return weights @ value
+
+
+def _added(mask: Tensor, query: Tensor) -> Tensor:
+    """The mask as what is added to the scores."""
+    if mask.dtype.name == "bool":
+        return zeros((), dtype=query.dtype, device=query.device).where(mask, float("-inf"))
+    return mask.to(query.dtype)
 
 
 def _masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:

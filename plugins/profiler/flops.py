@@ -33,7 +33,7 @@ def _of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> i
     if name in ("addmm", "baddbmm"):
         return _product(args[1], args[2], out)
     if name == "attention":  # two products: the scores, and the weights with the values
-        query, key, _ = args
+        query, key = args[:2]
         return 2 * (math.prod(query.shape) + math.prod(out[0].shape)) * key.shape[-2]
     if name == "linear":
         return _product(args[0], args[1], out)

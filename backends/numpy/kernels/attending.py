@@ -23,21 +23,29 @@ _ROOM = 131072
 _TALL, _ROWS = 65536, 128
 
 
-def attention(q: Any, k: Any, v: Any, *, scale: float, causal: bool = False) -> Any:
+def attention(
+    q: Any, k: Any, v: Any, mask: Any = None, *, scale: float, causal: bool = False
+) -> Any:
     """The mean of the values, and the logarithm of the sum of the exponentials of the scores."""
-    if not _suit(q, k, v):
-        return declared("attention")(q, k, v, scale=scale, causal=causal)
+    if not _suit(q, k, v, mask):
+        return declared("attention")(q, k, v, mask, scale=scale, causal=causal)
+    mask = _widened(mask, q, k)
     out, sums = (np.empty((*q.shape[:-1], n), q.dtype) for n in (v.shape[-1], 1))
     summing = ones(k.shape[-2], q.dtype)
+    scores = functools.partial(_scores, mask=mask, scale=scale, causal=causal)
 
     def head(at: Any) -> None:
         query, keys, values, result, total = (a[at] for a in (q, k, v, out, sums))
         for rows, columns in _pieces(q.shape[-2], k.shape[-2], causal):
-            weights = _scores(query, keys, rows, columns, scale, causal, -math.inf)
+            weights = scores(query, keys, at, rows, columns)
             top = np.maximum.reduce(weights, -1, keepdims=True)
+            if mask is not None:
+                top[top == -math.inf] = 0
             weights -= top
             np.exp(weights, weights)
             sum_ = weights.dot(summing[:columns])[..., None]
+            if mask is not None:
+                sum_[sum_ == 0] = 1
             target = result[..., rows, :]
             np.matmul(weights, values[..., :columns, :], out=target)
             target /= sum_
@@ -48,13 +56,16 @@ def attention(q: Any, k: Any, v: Any, *, scale: float, causal: bool = False) -> 
 
 
 def attention_backward(
-    grad: Any, q: Any, k: Any, v: Any, out: Any, sums: Any, *, scale: float, causal: bool = False
-) -> Any:
+    grad: Any, q: Any, k: Any, v: Any, out: Any, sums: Any, mask: Any = None, *, scale: float,
+    causal: bool = False,
+) -> Any:  # fmt: skip
     """The gradients of all three."""
     alike = grad.shape == out.shape and {a.dtype for a in (grad, out, sums)} == {q.dtype}
-    if not (_suit(q, k, v) and alike):
+    if not (_suit(q, k, v, mask) and alike):
         plain = declared("attention_backward")
-        return plain(grad, q, k, v, out, sums, scale=scale, causal=causal)
+        return plain(grad, q, k, v, out, sums, mask, scale=scale, causal=causal)
+    mask = _widened(mask, q, k)
+    scores = functools.partial(_scores, mask=mask, scale=scale, causal=causal)
     of_q = np.empty(q.shape, q.dtype)
     of_k, of_v = (np.zeros(a.shape, a.dtype) for a in (k, v))
 
@@ -64,7 +75,7 @@ def attention_backward(
         for rows, columns in _pieces(q.shape[-2], k.shape[-2], causal):
             seen = (..., slice(columns), slice(None))
             slope = g[..., rows, :]
-            weights = _scores(query, keys, rows, columns, scale, causal, -math.inf)
+            weights = scores(query, keys, at, rows, columns)
             weights -= total[..., rows, :]
             np.exp(weights, weights)
             to_v[seen] += np.matmul(weights.mT, slope)
@@ -79,9 +90,16 @@ def attention_backward(
     return of_q, of_k, of_v
 
 
-def _suit(q: Any, k: Any, v: Any) -> bool:
+def _suit(q: Any, k: Any, v: Any, mask: Any) -> bool:
     alike = q.dtype == k.dtype == v.dtype and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
-    return alike and q.dtype in BLAS and q.ndim > 2 and bool(q.size and k.size and v.size)
+    masked = mask is None or (mask.dtype == q.dtype and mask.ndim <= q.ndim)
+    some = bool(q.size and k.size and v.size)
+    return alike and masked and some and q.dtype in BLAS and q.ndim > 2
+
+
+def _widened(mask: Any, q: Any, k: Any) -> Any:
+    """The mask of each head, without a copy."""
+    return None if mask is None else np.broadcast_to(mask, (*q.shape[:-1], k.shape[-2]))
 
 
 def _rows(length: int, width: int, causal: bool) -> int:
@@ -98,14 +116,17 @@ def _pieces(length: int, width: int, causal: bool) -> Iterator[tuple[slice, int]
 
 
 def _scores(
-    query: Any, keys: Any, rows: slice, columns: int, scale: float, causal: bool, fill: float
-) -> Any:
-    """Those of some rows, with ``fill`` where a row may not look."""
+    query: Any, keys: Any, at: Any, rows: slice, columns: int, *, mask: Any, scale: float,
+    causal: bool,
+) -> Any:  # fmt: skip
+    """Those of some rows of the heads ``at``, -inf where a row may not look."""
     out = np.matmul(query[..., rows, :], keys[..., :columns, :].mT)
     out *= scale
+    if mask is not None:
+        out += mask[at][..., rows, :columns]
     if causal and columns > rows.start:
         own = out[..., rows.start :]
-        np.copyto(own, fill, where=_later(own.shape[-2], own.shape[-1]))
+        np.copyto(own, -math.inf, where=_later(own.shape[-2], own.shape[-1]))
     return out
 
 
