@@ -70,3 +70,35 @@ def sdp_kernel(
 ) -> Iterator[None]:
     """Accepted."""
     yield
+
+
+def _chosen(known: tuple[str, ...], backend: str | None) -> str:
+    """Accept one of PyTorch's words for a library; "default" is what there is."""
+    if backend is not None and backend not in known:
+        raise RuntimeError(f"Unknown input value. Choose from: {', '.join(known)}.")
+    return "default"
+
+
+def preferred_linalg_library(backend: str | None = None) -> str:
+    """Accepted: one library computes linear algebra here; "default" (PyTorch's name)."""
+    return _chosen(("default", "cusolver", "magma"), backend)
+
+
+def preferred_blas_library(backend: str | None = None) -> str:
+    """Accepted: one library computes products here; "default" (PyTorch's name)."""
+    return _chosen(("default", "cublas", "hipblas", "cublaslt", "hipblaslt", "ck"), backend)
+
+
+def cudnn_sdp_enabled() -> bool:
+    """False: attention is one path here."""
+    return False
+
+
+def enable_cudnn_sdp(enabled: bool) -> None:
+    """Accepted."""
+    switch(enabled, "enable_cudnn_sdp", "enabled")
+
+
+def is_flash_attention_available() -> bool:
+    """False: attention is one path here."""
+    return False

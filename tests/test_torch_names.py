@@ -101,8 +101,23 @@ def test_processes_are_pythons(tmp_path):
         mp.set_sharing_strategy("paper")
     mp.spawn(_write, (tmp_path,), nprocs=2)
     assert sorted(os.listdir(tmp_path)) == ["0", "1"]
-    with pytest.raises(RuntimeError, match="process 0 terminated with exit code 1"):
+    with pytest.raises(mp.ProcessRaisedException) as caught:
         mp.spawn(_write, (tmp_path / "nowhere",))
+    with pytest.raises(torch.multiprocessing.ProcessRaisedException) as theirs:
+        torch.multiprocessing.start_processes(_write, (tmp_path / "nowhere",), start_method="fork")
+    assert str(caught.value).split("\n")[:3] == str(theirs.value).split("\n")[:3]
+    assert str(caught.value).split("\n")[-2] == str(theirs.value).split("\n")[-2]
+    with pytest.raises(mp.ProcessExitedException, match="process 1 terminated with exit code 3"):
+        mp.spawn(_leave, nprocs=2)
+    context = mp.spawn(_write, (tmp_path,), nprocs=2, join=False)
+    assert len(context.pids()) == 2
+    while not context.join(timeout=30):
+        pass
+
+
+def _leave(number):
+    if number:
+        os._exit(3)
 
 
 def _write(number, folder):

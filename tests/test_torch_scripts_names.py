@@ -270,3 +270,16 @@ def test_parallel_styles_are_refused() -> None:
     for name in (ColwiseParallel, parallelize_module):
         with pytest.raises(RuntimeError, match="one process"):
             name()
+
+
+def test_switches_of_the_gpus_libraries() -> None:
+    from anadrome.backends import cuda
+
+    assert cuda.preferred_linalg_library("magma") == cuda.preferred_blas_library() == "default"
+    with pytest.raises(RuntimeError, match="Unknown input value"):
+        cuda.preferred_linalg_library("paper")
+    cuda.enable_cudnn_sdp(True)
+    assert not cuda.is_flash_attention_available() and not cuda.cudnn_sdp_enabled()
+    model = ad.nn.Conv2d(1, 1, 1)
+    convert = ad.nn.utils.convert_conv2d_weight_memory_format
+    assert convert(model, ad.channels_last) is model

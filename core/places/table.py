@@ -43,7 +43,7 @@ FILES = {
 FILES["functional"] = "anadrome"
 
 #: Modules whose package has a function of that name, and keeps it when the module is imported.
-HIDDEN = {"_higher_order_ops.associative_scan"}
+HIDDEN = {"_higher_order_ops.associative_scan", "multiprocessing.spawn"}
 
 #: Modules that are only places, and the module with their names.
 MODULES = {
@@ -83,6 +83,7 @@ MODULES = {
     "mps": "anadrome.places.absent",
     "mtia": "anadrome.places.absent",
     "multiprocessing": "anadrome.places.multiprocessing",
+    "multiprocessing.spawn": "anadrome.places.multiprocessing",
     **dict.fromkeys(
         (
             "nn.utils._named_member_accessor",

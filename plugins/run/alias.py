@@ -105,7 +105,7 @@ class Alias(types.ModuleType):
         """A setting (`torch.backends.cudnn.benchmark = True`) is one of anadrome's too."""
         if isinstance(value, Alias):  # a module was imported; a function of its name stays
             package = package_of(value.__name__.removeprefix("torch."))
-            if callable(getattr(package, name, None)):
+            if any(callable(getattr(p, name, None)) for p in (package, _own(self)["_target"])):
                 return
         super().__setattr__(name, value)
         if not (name.startswith("__") or isinstance(value, Alias)):

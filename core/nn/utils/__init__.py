@@ -19,6 +19,7 @@ _LATER = {
         "fusion": "fusion fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval "
         "fuse_linear_bn_weights",
         "init": "skip_init",
+        "memory_formats": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
         "norms": "remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
         "parametrizations": "parametrizations",
         "parametrize": "parametrize",
