@@ -86,7 +86,7 @@ class OpNode(Node):
                 each = [play_word(rule, op, i) for i in range(len(self.edges))]
                 return [None if play is None else play(grad, (), self) for play in each]
             values = list(rows[0]) if create_graph else [array_of(v, self) for v in rows[0]]
-            return _called_together(op, grad, values, self)
+            return called_together(op, grad, values, self)
         return [
             None if edge is None else self._played(i, grad, values, create_graph)
             for i, (values, edge) in enumerate(zip(rows, self.edges))
@@ -272,10 +272,10 @@ def _apply_together(self: OpNode, grad: Any, create_graph: bool) -> Any:
         for name, value in zip(op.saved_names[0], saved):
             if name in op.outputs:
                 self.check_output(value)
-    return _called_together(op, grad, [array_of(v, self) for v in saved], self)
+    return called_together(op, grad, [array_of(v, self) for v in saved], self)
 
 
-def _called_together(op: Op, grad: Any, values: list[Any], node: Node) -> Any:
+def called_together(op: Op, grad: Any, values: list[Any], node: Node) -> Any:
     if op.wants_needs:
         needs = tuple(edge is not None for edge in node.edges)
         return op.rules[0](grad, *values, needs=needs)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import by_type
 from ..composite import one
-from ..halves import is_half
+from ..halves import by_steps
 from ..op import HALF
 from ..ops import recurrent as ops
 from ..refusals import refusing
@@ -33,7 +32,7 @@ def lstm_cell(
     """One step of it (``torch.lstm_cell``): ``input`` (N, features) and the states h and c, (N, H)
     each, to the next."""
     h, c = hx
-    if not _rounds(input):
+    if not by_steps(input):
         gates = linear(input, w_ih, summed(b_ih, b_hh))
         if gates.dtype is c.dtype:
             return ops.lstm(gates, h, c, w_hh, sizes=(len(input),), reverse=False)[:2]
@@ -53,7 +52,7 @@ def gru_cell(
     """One step of it (``torch.gru_cell``): ``input`` (N, features) and the state, (N, H), to the
     next."""
     gates = linear(input, w_ih, b_ih)
-    if gates.dtype is hx.dtype and not _rounds(input):
+    if gates.dtype is hx.dtype and not by_steps(input):
         return gru(gates, hx, w_hh, b_hh, sizes=(len(input),), reverse=False)
     i_r, i_z, i_n = gates.chunk(3, 1)
     h_r, h_z, h_n = linear(hx, w_hh, b_hh).chunk(3, 1)
@@ -92,14 +91,9 @@ def rnn_relu_cell(
 
 
 def _plain(act: str, input: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-    if not _rounds(input):
+    if not by_steps(input):
         gates = linear(input, w_ih, summed(b_ih, b_hh))
         if gates.dtype is h.dtype:
             return ops.rnn(gates, h, w_hh, act=act, sizes=(len(input),), reverse=False)
     out = linear(h, w_hh, b_hh) + linear(input, w_ih, b_ih)
     return out.tanh() if act == "tanh" else out.relu()
-
-
-def _rounds(x: Tensor) -> bool:
-    array = x._data
-    return is_half(array.dtype) and by_type[array.__class__].halves_by_ops

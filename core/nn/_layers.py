@@ -255,13 +255,15 @@ def batch_norm(
                 f"{name} should contain {shape[1]} elements not {value.numel()}: one for each "
                 f"channel (dimension 1) of the input {tuple(shape)}"
             )
-    mixed(input, *given.values())
+    narrow = input
+    if mixed(input, *given.values()) and weight is None and bias is None:
+        input = input.to(float32)  # beside statistics in float32
     if not training:
         if running_mean is None or running_var is None:
             missing = "running_mean" if running_mean is None else "running_var"
             raise RuntimeError(f"{missing} must be defined in evaluation mode")
         out = normalise.batch_norm_eval(input, running_mean, running_var, weight, bias, eps=eps)
-        return _as_narrow_as(input, out)
+        return _as_narrow_as(narrow, out)
     count = input.numel() // shape[1] if shape[1] else 0
     if count == 1:
         raise ValueError(
@@ -273,7 +275,7 @@ def batch_norm(
             running_mean, running_var, mean, var,
             momentum=momentum, correction=count / max(count - 1, 1),
         )  # fmt: skip
-    return _as_narrow_as(input, out)
+    return _as_narrow_as(narrow, out)
 
 
 def _as_narrow_as(input: Tensor, out: Tensor) -> Tensor:

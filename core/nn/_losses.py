@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import sites
-from ..backend import by_type
 from ..composite import one
 from ..errors import DtypeError, NoDerivativeError, ShapeError
-from ..halves import is_half
+from ..halves import by_steps
 from ..modes import current, is_grad_enabled
 from ..ops import losses as ops
 from ..ops.activation import log_softmax
@@ -241,7 +240,7 @@ def cross_entropy(
         )  # fmt: skip
         return out.squeeze(0) if reduction == "none" else out
     if label_smoothing == 0.0:
-        if x and is_half(input._data.dtype) and by_type[input._data.__class__].halves_by_ops:
+        if x and by_steps(input):
             rows = log_softmax(input, dim=1)  # rounded in between, as PyTorch's
             return ops.nll(rows, target, weight, reduction=reduction, ignore_index=ignore_index)
         return ops.cross_entropy(

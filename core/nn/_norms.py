@@ -7,6 +7,7 @@ from typing import Any
 from ..composite import one
 from ..dtypes import finfo, float32
 from ..errors import ShapeError
+from ..halves import by_steps, wide
 from ..modes import no_grad
 from ..op import FULL
 from ..ops import normalise
@@ -59,6 +60,9 @@ def group_norm(
     both = mixed(input, weight, bias)
     if input.numel():
         rows = input.reshape((shape[0], num_groups, -1))
+        if by_steps(input) and (weight is not None or bias is not None):  # rounded at the end
+            rows, weight, bias = wide(rows), wide(weight), wide(bias)
+            both = True
         out = normalise.layer_norm(rows, None, None, dims=1, eps=eps)[0].reshape(shape)
     else:
         out = input * 1.0
@@ -134,7 +138,12 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     with no_grad():
         mean, var = (None if v is None else v.repeat(samples) for v in (running_mean, running_var))
-    out = batch_norm(flat, mean, var, None, None, True, momentum, eps)
+    if by_steps(input) and not both:  # as one, which is rounded once
+        weight, bias = (None if v is None else v.repeat(samples) for v in (weight, bias))
+        out = batch_norm(flat, mean, var, weight, bias, True, momentum, eps)
+        weight = bias = None
+    else:
+        out = batch_norm(flat, mean, var, None, None, True, momentum, eps)
     with no_grad():
         for running, now in zip(kept, (mean, var)):
             if running is not None and now is not None:

@@ -8,11 +8,13 @@ from .. import modes
 from ..creation import arange
 from ..dtypes import finfo
 from ..errors import ShapeError, UnsupportedError
+from ..halves import by_steps
 from ..inplace import assign, check_writable, inplace_form
 from ..making import number
 from ..ops import activation, piecewise
 from ..ops.activation import floating
 from ..ops.elementwise import log
+from ..ops.piecewise import gated
 from ..random import draw
 from ..refusals import refusing
 from ..tensor import Tensor, wrap
@@ -129,7 +131,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise ShapeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
     lead = (slice(None),) * dim
     half = size // 2
-    return input[(*lead, slice(None, half))] * input[(*lead, slice(half, None))].sigmoid()
+    first, second = input[(*lead, slice(None, half))], input[(*lead, slice(half, None))]
+    return gated(first, second) if by_steps(input) else first * second.sigmoid()
 
 
 @refusing

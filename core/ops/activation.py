@@ -33,7 +33,7 @@ sigmoid_backward = op("sigmoid_backward", lambda xp, grad, y: grad * (1.0 - y) *
 logsigmoid = op("logsigmoid", lambda xp, x:
                     xp.minimum(floating("logsigmoid", x), 0.0) - xp.log1p(xp.exp(-xp.abs(x))),
                 x=lambda g, x: g * sigmoid(-x), method=False,
-                node="LogSigmoidBackward0", at_once=True,
+                node="LogSigmoidBackward0",
                 refuses=("complex",),
                 samples=unary(-4, 4))
 softplus = op("softplus", lambda xp, x, *, beta=1.0, threshold=20.0:

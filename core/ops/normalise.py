@@ -16,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..halves import is_half, wide
 from ..op import FLOAT, FULL, KEEP, op
 from ..samples import Arr, call
+from ..tensor import Tensor
 from .activation import floating
+from .convert import to_dtype
 from .reduce import count_of, mean, sum
 from .shape import expand, reshape
 
@@ -58,7 +61,7 @@ batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bi
                          _batch_norm_eval(xp, x, mean, var, weight, bias, eps),
                      joint=lambda g, x, mean, var, weight, eps, needs:
                          _batch_norm_eval_rule(g, x, mean, var, weight, eps, needs),
-                     dtype=FLOAT, method=False, node="NativeBatchNormBackward0",
+                     dtype=FLOAT, method=False, node="NativeBatchNormBackward0", at_once=True,
                      shown=lambda edges: (0, *range(3, len(edges))),
                      samples=call(Arr((4, 3)), Arr((3,)), Arr((3,), 0.5, 2), Arr((3,)), Arr((3,)),
                                   eps=1e-5)
@@ -67,7 +70,7 @@ batch_norm_eval = op("batch_norm_eval", lambda xp, x, mean, var, weight=None, bi
 #: The running statistics take a step of ``momentum`` toward those of the batch.
 batch_norm_track = op("batch_norm_track",
                       lambda xp, running_mean, running_var, mean, var, *, momentum, correction:
-                          _track(running_mean, running_var, mean, var, momentum, correction),
+                          _track(xp, running_mean, running_var, mean, var, momentum, correction),
                       mutates=("running_mean", "running_var"), dtype=KEEP,
                       method=False)
 #: Divided by the root of the mean square over the last ``dims`` dimensions.
@@ -76,7 +79,7 @@ rms_norm = op("rms_norm", lambda xp, x, weight=None, *, dims, eps:
               joint=lambda g, x, weight, scale, dims, needs:
                   _rms_norm_rule(g, x, weight, scale, dims, needs),
               outputs=("out", "scale"), dtype=FLOAT, amp=FULL, method=False,
-              node="FusedRmsNormBackward0",
+              node="FusedRmsNormBackward0", at_once=True,
               samples=call(Arr((3, 4)), Arr((4,)), dims=1, eps=1e-5)
               + call(Arr((2, 3, 4)), None, dims=2, eps=1e-5))
 #: Both gradients of ``rms_norm`` with a weight, from one pass over the rows.
@@ -128,10 +131,16 @@ def _layer_norm_rule(
 ) -> tuple[Any, Any, Any]:
     axes = tuple(range(-dims, 0))
     of_out, of_scale = g
-    if weight is not None and needs[0] and of_scale is None:
+    if x.__class__ is Tensor and is_half(x._data.dtype):
+        # PyTorch keeps the mean and the deviation in half precision; all else is one kernel.
+        centre = wide(mean(x, dim=axes, keepdim=True))
+        of_out, weight, scale = wide(of_out), wide(weight), wide(scale)
+        normal = (wide(x) - centre) * scale
+    elif weight is not None and needs[0] and of_scale is None:
         return layer_norm_backward(of_out, x, scale, weight, dims=dims)
+    else:
+        normal = _standardised(x, scale, axes)
     gx = None
-    normal = _standardised(x, scale, axes)
     if needs[0]:
         gx = _through(_inner(of_out, None, weight), normal, scale, axes)
         if of_scale is not None:
@@ -303,8 +312,14 @@ def _batch_norm_rule(g: Any, weight: Any, normal: Any, var: Any, eps: float, nee
     axes = (0, *range(2, ndim))
     of_out, of_normal, of_mean, of_var = g
     gx = None
+    narrow = getattr(of_out, "dtype", normal.dtype)
+    rounds = of_out.__class__ is Tensor and narrow is not normal.dtype
+    if rounds:  # all but the deviation in float32, as the standardised values are
+        of_out, weight = wide(of_out), wide(weight)
     if needs[0]:
         scale = (reshape(var, shape=_channels(ndim)) + eps) ** -0.5
+        if rounds:
+            scale = wide(to_dtype(scale, dtype=narrow))
         inner = _inner(of_out, of_normal, _over_channels(reshape, weight, ndim))
         gx = _through(inner, normal, scale, axes)
         share = 1.0 / max(count_of(normal.shape, axes), 1)
@@ -353,8 +368,11 @@ def _batch_norm_eval_rule(
 
 
 def _track(
-    running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: float, correction: float
-) -> None:
+    xp: Any, running_mean: Any, running_var: Any, mean: Any, var: Any, momentum: float,
+    correction: float,
+) -> None:  # fmt: skip
     for running, now in ((running_mean, mean), (running_var, var * correction)):
+        if running.dtype != now.dtype:  # of half precision
+            now = xp.astype(now, running.dtype)
         running *= 1.0 - momentum
         running += now * momentum

@@ -61,6 +61,16 @@ threshold = op("threshold", lambda xp, x, *, threshold, value: _threshold(xp, x,
 mish = op("mish", lambda xp, x: floating("mish", x) * xp.tanh(_soft(xp, x)),
           x=lambda g, x: _mish_rule(g, x), at_once=True, method=False, refuses=("complex",),
           samples=unary(-4, 4))
+#: ``a * sigmoid(b)`` as one kernel: ``glu`` of half precision, which is rounded once.
+gated = op("gated", lambda xp, a, b: a / (xp.exp(-b) + 1.0), a=lambda g, b: g * sigmoid(b),
+           b=lambda g, a, b: gated_backward(g, a, sigmoid(b)), dtype=FLOAT, method=False,
+           node="GluBackward0", samples=call(Arr((3, 4)), Arr((3, 4))))
+gated_backward = op("gated_backward", lambda xp, grad, a, s: (1.0 - s) * s * grad * a,
+                    grad=lambda g, a, s: g * a * (1.0 - s) * s,
+                    a=lambda g, grad, s: g * grad * (1.0 - s) * s,
+                    s=lambda g, grad, a, s: g * grad * a * (1.0 - s * 2.0),
+                    dtype=FLOAT, method=False,
+                    samples=call(Arr((3, 4)), Arr((3, 4)), Arr((3, 4), 0.1, 0.9)))
 #: ``weight`` is broadcast: its caller has put it along the channels.
 prelu = op("prelu", lambda xp, x, weight: xp.where(x > 0, x, x * weight),
            x=lambda g, x, weight: where(x > 0, g, g * weight),

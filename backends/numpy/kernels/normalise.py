@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blas import side_by_side
-from .common import BLAS, BLOCK, HALVES, buffer, declared, in_float32, ones, spans
+from .common import BLAS, BLOCK, F32, HALVES, buffer, declared, in_float32, ones, spans
 from .reduce import total
 
 _add, _multiply, _subtract = np.add, np.multiply, np.subtract
@@ -59,7 +59,7 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, dims: int, eps: 
 def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
     """The result, the standardised values, the mean, the variance."""
     if x.dtype in HALVES:
-        return in_float32(batch_norm, x, weight, bias, eps=eps)
+        return _batch_norm_of_halves(x, weight, bias, eps)
     if x.dtype not in BLAS or not x.size:
         return declared("batch_norm")(x, weight, bias, eps=eps)
     axes = (0, *range(2, x.ndim))
@@ -74,6 +74,21 @@ def batch_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> A
     if bias is not None:
         out += bias.reshape(channels)
     return out, normal, centre, var
+
+
+def _batch_norm_of_halves(x: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """In float32, but for the mean and the inverse deviation; what backward needs stays so."""
+    kind, channels = x.dtype, (-1,) + (1,) * (x.ndim - 2)
+    axes, x = (0, *range(2, x.ndim)), x.astype(F32)
+    if not x.size:
+        out, *rest = declared("batch_norm")(x, weight, bias, eps=eps)
+        return out.astype(kind), *rest
+    centre, var = x.mean(axes), x.var(axes)
+    scale = (1.0 / np.sqrt(var + eps)).astype(kind).astype(F32)
+    normal = (x - centre.astype(kind).astype(F32).reshape(channels)) * scale.reshape(channels)
+    out = normal if weight is None else normal * weight.astype(F32).reshape(channels)
+    out = out if bias is None else out + bias.astype(F32).reshape(channels)
+    return out.astype(kind), normal, centre, var
 
 
 def standardise_backward(grad: Any, normal: Any, scale: Any, *, axes: Any) -> Any:

@@ -97,6 +97,39 @@ def logsumexp(x: Any, *, dim: Any, keepdim: bool = False) -> Any:
     return (out if keepdim else out.squeeze(axis)).astype(kind)
 
 
+def rms_norm(x: Any, weight: Any = None, *, dims: int, eps: float) -> Any:
+    """The inverse root stays in float32 for the backward."""
+    lifted = [a if a is None else a.astype(F32) for a in (x, weight)]
+    out, scale = declared("rms_norm")(*lifted, dims=dims, eps=eps)
+    return out.astype(x.dtype), scale
+
+
+def binary_cross_entropy(x: Any, y: Any, weight: Any = None, *, reduction: str) -> Any:
+    kind = x.dtype
+    wide_x, wide_y = _wide(x, y)
+    inside = all(((a >= 0) & (a <= 1)).all() for a in (wide_x, wide_y))
+    if weight is not None or not inside:
+        return None
+    least = _number(-100)
+    with np.errstate(divide="ignore"):
+        of_one = np.maximum(_rounded(np.log(wide_x), kind), least)
+        of_zero = np.maximum(_rounded(np.log1p(-wide_x), kind), least)
+    losses = _rounded(_rounded(wide_y - 1, kind) * of_zero, kind) - _rounded(wide_y * of_one, kind)
+    return _reduced(losses, kind, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    x: Any, y: Any, weight: Any = None, pos_weight: Any = None, *, reduction: str
+) -> Any:
+    kind = x.dtype
+    if weight is not None or pos_weight is not None or y.dtype != kind:
+        return None
+    x, y = _wide(x, y)
+    log_of_share = _rounded(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))), kind)
+    losses = _rounded(_rounded(1 - y, kind) * x, kind) - log_of_share
+    return _reduced(losses, kind, reduction)
+
+
 def mse_loss(x: Any, y: Any, *, reduction: str) -> Any:
     kind = x.dtype
     difference = _rounded(np.subtract(*_wide(x, y)), kind)
@@ -141,6 +174,9 @@ HALF_KERNELS: dict[str, Callable[..., Any]] = {
     "logit": logit,
     "log_softmax": log_softmax,
     "logsumexp": logsumexp,
+    "rms_norm": rms_norm,
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "mse_loss": mse_loss,
     "smooth_l1_loss": smooth_l1_loss,
     "huber_loss": huber_loss,
