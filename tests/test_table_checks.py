@@ -21,6 +21,7 @@ WITHOUT_SAMPLES = {
         "pivots are LAPACK's; tests/test_torch_ldl.py, tests/test_vmap_rare.py",
     ),
     "attention_backward": "over Tensors the rule is another; tests/test_kernels_numpy_attending.py",
+    "group_norm_backward": "over Tensors the rule is another; test_kernels_numpy_grouped.py",
     "nextafter": "another number is next in each type; tests/test_torch_numbers.py",
     "linalg_cholesky": "a sample would have to be positive-definite; tests/test_torch_linalg.py",
     **dict.fromkeys(

@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..halves import by_steps, wide
 from ..modes import no_grad
 from ..op import FULL
-from ..ops import normalise
+from ..ops import groups, normalise
 from ..ops.activation import floating
 from ..refusals import refusing
 from ..tensor import Tensor
@@ -58,6 +58,8 @@ def group_norm(
             )
     floating("group_norm", input._data)
     both = mixed(input, weight, bias)
+    if _at_once(input, weight, bias):
+        return groups.group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]
     if input.numel():
         rows = input.reshape((shape[0], num_groups, -1))
         if by_steps(input) and (weight is not None or bias is not None):  # rounded at the end
@@ -68,6 +70,14 @@ def group_norm(
         out = input * 1.0
     out = _affine(out, weight, bias)
     return out.to(input.dtype) if both else out
+
+
+def _at_once(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> bool:
+    """Whether the backend has a kernel of the whole, for all of one type."""
+    if weight is None or bias is None or "group_norm" not in input._backend.kernels:
+        return False
+    kind = input.dtype
+    return weight.dtype is kind and bias.dtype is kind and not by_steps(input) and input.numel() > 0
 
 
 def _affine(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -136,6 +146,8 @@ def instance_norm(
     both = mixed(input, *given)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if running_mean is None and running_var is None and _at_once(input, weight, bias):
+        return groups.group_norm(input, weight, bias, groups=channels, eps=eps)[0]
     with no_grad():
         mean, var = (None if v is None else v.repeat(samples) for v in (running_mean, running_var))
     if by_steps(input) and not both:  # as one, which is rounded once

@@ -30,7 +30,7 @@ from .shape import expand, reshape
 layer_norm = op("layer_norm", lambda xp, x, weight=None, bias=None, *, dims, eps:
                     _layer_norm(xp, x, weight, bias, dims, eps),
                 joint=lambda g, x, weight, scale, dims, needs:
-                    _layer_norm_rule(g, x, weight, scale, dims, needs),
+                    layer_norm_rule(g, x, weight, scale, dims, needs),
                 outputs=("out", "scale"), amp=FULL, method=False,
                 node="NativeLayerNormBackward0",
                 refuses=("complex",),
@@ -126,7 +126,7 @@ def _standardised(x: Any, scale: Any, axes: tuple[int, ...]) -> Any:
     return (x - mean(x, dim=axes, keepdim=True)) * scale
 
 
-def _layer_norm_rule(
+def layer_norm_rule(
     g: Any, x: Any, weight: Any, scale: Any, dims: int, needs: Any
 ) -> tuple[Any, Any, Any]:
     axes = tuple(range(-dims, 0))

@@ -20,6 +20,8 @@ OURS = {
     "pieces_backward": "only rules call it; through the op it belongs to",
     "layer_norm_backward": "only rules call it; through the op it belongs to",
     "attention": "through nn.functional.scaled_dot_product_attention, which has a mask and dropout",
+    "group_norm": "through anadrome.nn.functional, which has PyTorch's arguments",
+    "group_norm_backward": "only rules call it; through the op it belongs to",
     "attention_backward": "only rules call it; through the op it belongs to",
     "rms_norm_backward": "only rules call it; through the op it belongs to",
     "rms_norm": "through anadrome.nn.functional, which has PyTorch's arguments",
