@@ -12,6 +12,7 @@ from typing import Any
 
 from . import backend as backends
 from .layouts import channels_last, channels_last_3d, preserve_format
+from .placement import at
 
 _RANKS = {channels_last: 4, channels_last_3d: 5}
 
@@ -57,7 +58,8 @@ def arranged(array: Any, order: Order) -> Any:
     """The array if it lies in this order, or a copy that does."""
     if lies_in(array, order):
         return array
-    return copied(backends.by_type[array.__class__].xp, array, order)
+    with at(array):
+        return copied(backends.by_type[array.__class__].xp, array, order)
 
 
 def as_asked(array: Any, form: Any, template: Any) -> Any:

@@ -133,6 +133,7 @@ class Tensor(Values, Copying, Operators):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        value = truth(value, "requires_grad", "requires_grad")
         if value and not self.is_leaf:  # requires_grad_() lets that pass, which says nothing new
             raise GraphError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(value)

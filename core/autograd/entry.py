@@ -16,6 +16,7 @@ from ..placement import at, returning, several
 from ..sites import describe
 from ..switches import truth
 from ..tensor import Tensor, wrap
+from ..unfinished import note
 
 #: Plugins' ``around_backward`` context managers; None costs one test. Set by the plugin manager.
 around: Callable[[tuple[Tensor, ...]], contextlib.AbstractContextManager[Any]] | None = None
@@ -215,7 +216,11 @@ def _seeds(roots: tuple[Any, ...], given: Any, create_graph: bool) -> list[Any]:
         modes.touch(root)
         data = root._data
         if seed is None:
-            seed = _one(root)
+            try:
+                seed = _one(root)
+            except MemoryError as error:
+                note(error, "while the backward was at its start")
+                raise
             out.append(wrap(seed) if create_graph else seed)
             continue
         if not isinstance(seed, Tensor):
@@ -301,6 +306,8 @@ def _run(
 ) -> list[Any]:
     """Run the engine: recording as asked, no settings of the forward, plugins' around_backward."""
     before = state = modes.current()
+    given = seeds
+    edges: list[Any] = []
     partial = wanted is not None
     over_tensors = create_graph
     if state.modes or state.inference or create_graph or partial:
@@ -316,7 +323,7 @@ def _run(
     try:
         try:
             modes.set_state(state)
-            edges = [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
+            edges += [(root._gradient_edge(), seed) for root, seed in zip(roots, seeds)]
             if starting is not None:
                 starting([edge for edge, _ in edges if edge is not None], wanted)
             run = returning(engine.run) if several else engine.run
@@ -331,6 +338,8 @@ def _run(
             modes.set_state(before)
     finally:  # once more: a Ctrl-C may come before the line above
         modes.set_state(before)
+        for held in (given, seeds, edges):  # what has raised keeps no gradient alive
+            held.clear()
 
 
 def _observers(narrator: Callable[..., None] | None) -> Callable[..., None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .. import linalg
@@ -43,6 +44,9 @@ def lobpcg(
         raise ValueError("lobpcg(): there are no iterations here; leave tracker out")
     if method not in (None, "basic", "ortho"):
         raise ValueError(f"lobpcg(): method is 'basic' or 'ortho', not {method!r}")
+    for given in (ortho_iparams, ortho_fparams, ortho_bparams):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"lobpcg(): the parameters are a dict, not a {type(given).__name__}")
     rows = A.shape[-2]
     count = (1 if X is None else X.shape[-1]) if k is None else k
     asked = (count if X is None else X.shape[-1]) if n is None else n

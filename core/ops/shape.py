@@ -75,8 +75,8 @@ def _normal(dims: Any, ndim: int) -> tuple[int, ...]:
         dims = (index(dims),) if getattr(dims, "ndim", 1) == 0 else tuple(dims)
     span = builtins.max(ndim, 1)
     for d in dims:
-        if d.__class__ is bool:
-            raise ArgumentError("argument 'dim' must be int, not bool")
+        if d.__class__ is not int and (d.__class__ is bool or not hasattr(d, "__index__")):
+            raise ArgumentError(f"argument 'dim' must be int, not {type(d).__name__}")
         if not -span <= d < span:
             raise IndexError(
                 "Dimension out of range (expected to be in range of "

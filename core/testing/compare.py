@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 from .. import backend as backends
-from .. import dtypes
+from .. import dtypes, sites
 from ..tensor import Tensor
 
 
@@ -228,11 +227,10 @@ def assert_allclose(
 
     Dtypes may differ.
     """
-    warnings.warn(
+    sites.warn(
         "`torch.testing.assert_allclose()` is deprecated since 1.12 and will be removed in a "
         "future release. Please use `torch.testing.assert_close()` instead.",
         FutureWarning,
-        stacklevel=2,
     )
     if rtol is None and atol is None:
         names = [v.dtype.name for v in (actual, expected) if isinstance(v, Tensor)] or ["float32"]

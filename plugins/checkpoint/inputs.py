@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from anadrome import Tensor, sites
+from anadrome.border import bordered
 from anadrome.errors import ModifiedInPlaceError
 from anadrome.modes import State, reset_state, saved_tensors_hooks, set_state
 from anadrome.rerun import Overwritten, alias, stand_in, written
@@ -96,6 +97,7 @@ def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
+@bordered
 def check_backward_validity(inputs: Iterable[Any]) -> None:
     """Warn if none of the arguments requires a gradient (PyTorch's name)."""
     if not any(x.requires_grad for x in inputs if isinstance(x, Tensor)):

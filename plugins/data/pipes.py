@@ -11,12 +11,15 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
+from anadrome.border import enclose
+
 from .dataset import Dataset, IterableDataset
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 
+@enclose
 class DataChunk(list[T]):
     """A batch of samples: a list of them (``torch.utils.data.DataChunk``)."""
 
@@ -65,6 +68,9 @@ class _Named:
         enable_df_api_tracing: bool = False,
     ) -> None:
         """Make a pipe a method of all pipes of this kind, by a name that none has."""
+        if not isinstance(function_name, str):
+            kind = type(function_name).__name__
+            raise TypeError(f"function_name must be str, not {kind}")
         if function_name in cls.functions:
             raise Exception(
                 f"Unable to add DataPipe function name {function_name} as it is already taken"

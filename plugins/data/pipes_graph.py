@@ -58,13 +58,10 @@ def _sources(value: Any, seen: set[int]) -> Iterator[Any]:
 
 def traverse(datapipe: Any, only_datapipe: bool | None = None) -> DataPipeGraph:
     """``traverse_dps``, by its older name."""
-    import warnings
-
-    warnings.warn(
+    sites.warn(
         "`traverse` function is deprecated and will be removed after 1.13. Please use "
         "`traverse_dps` instead.",
         FutureWarning,
-        stacklevel=2,
     )
     return traverse_dps(datapipe)
 
@@ -149,13 +146,10 @@ def apply_random_seed(datapipe: Any, rng: Any) -> Any:
 
 def apply_shuffle_seed(datapipe: Any, rng: Any) -> Any:
     """``apply_random_seed``, by its older name."""
-    import warnings
-
-    warnings.warn(
+    sites.warn(
         "`apply_shuffle_seed` is deprecated since 1.12 and will be removed in the future "
         "releases. Please use `apply_random_seed` instead.",
         FutureWarning,
-        stacklevel=2,
     )
     return apply_random_seed(datapipe, rng)
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import anadrome as ad
-from anadrome import Tensor, serialization
+from anadrome import Tensor, serialization, sites
 
 from .checkpoint_files import (
     FileSystemReader,
@@ -315,13 +315,10 @@ def _read(state: dict[str, Any], reader: FileSystemReader, partial: bool) -> Non
 
 
 def _deprecated(name: str, better: str) -> None:
-    import warnings
-
-    warnings.warn(
+    sites.warn(
         f"`{name}` is deprecated and will be removed in future versions."
         f"Please use `{better}` instead.",
         FutureWarning,
-        stacklevel=3,
     )
 
 

@@ -7,13 +7,12 @@ of parameters, and a new optimizer has state to read into.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import anadrome as ad
-from anadrome import Tensor, nn
+from anadrome import Tensor, nn, sites
 from anadrome.places.compiler import OptimizedModule
 
 from .wrappers import DistributedDataParallel
@@ -72,11 +71,10 @@ def _offered(value: Any, options: StateDictOptions) -> Any:
 def _prefixes(model: nn.Module, submodules: Any) -> list[str]:
     if not submodules:
         return []
-    warnings.warn(
+    sites.warn(
         "Getting submodules only model/optim state_dict is deprecated; filter what "
         "get_state_dict returns",
         FutureWarning,
-        stacklevel=3,
     )
     return [f"{_name(model, n)}." for n, module in model.named_modules() if module in submodules]
 

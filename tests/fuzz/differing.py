@@ -230,7 +230,7 @@ DIFFERING = (
                equal_values),
     Difference("PyTorch's bfloat16 of NaN has another sign than the NaN", r"", r"signbit$",
                r"<bfloat16", signs_of_nan),
-    Difference("the signs of vectors", r"", r"(svd|eigh|pca_lowrank)$", "", other_signs),
+    Difference("the signs of vectors", r"", r"(svd|eigh|pca_lowrank|lobpcg)$", "", other_signs),
     Difference("the order of eigenvalues", r"", r"(eig|eigvals)$", "", other_order),
     Difference("where the boundaries are not in order", r"", r"searchsorted$", "", unordered),
     Difference("where the boundaries are not in order", r"", r"bucketize$", "",
