@@ -6,7 +6,7 @@ from ..composite import one
 from ..creation import ones, zeros
 from ..dtypes import bool_
 from ..errors import DtypeError, ShapeError
-from ..halves import is_half
+from ..halves import by_steps
 from ..op import HALF
 from ..ops.arranging import triu
 from ..ops.attending import attention
@@ -68,9 +68,8 @@ def scaled_dot_product_attention(
         key, value = _repeated_heads(query, key), _repeated_heads(query, value)
     factor = max(query.shape[-1], 1) ** -0.5 if scale is None else scale  # no row: all is zero
     backend = query._backend
-    if not dropout_p and "attention" in backend.kernels:
-        by_ops = backend.halves_by_ops and is_half(query._data.dtype)
-        if query.shape[:-2] == key.shape[:-2] == value.shape[:-2] and not by_ops:
+    if not dropout_p and "attention" in backend.kernels and key.shape[-2] and not by_steps(query):
+        if query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
             mask = None if attn_mask is None else _added(attn_mask, query)
             how = {"scale": float(factor), "causal": bool(is_causal)}
             return attention(query, key, value, mask, **how)[0]

@@ -111,7 +111,9 @@ def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
     for name, public in public_functions():
         if name in MAKING:
             continue
-        home, _, _ = name.removesuffix(".__get__").removesuffix(".__set__").rpartition(".")
+        for accessor in (".__get__", ".__set__", ".__delete__"):
+            name = name.removesuffix(accessor)
+        home, _, _ = name.rpartition(".")
         place: Any = Tensor if home == "torch.Tensor" else _module(importlib, home)
         out.setdefault(place, []).append(public)
     return out

@@ -18,6 +18,16 @@ AS_IN_TORCH: dict[str, Callable[..., Any]] = {
 
 OURS = {
     "pieces_backward": "only rules call it; through the op it belongs to",
+    **dict.fromkeys(
+        (
+            "elu_backward",
+            "softplus_backward",
+            "hardswish_backward",
+            "gated_backward",
+        ),
+        "only rules call it; through the op it belongs to",
+    ),
+    "gated": "through nn.functional.glu",
     "layer_norm_backward": "only rules call it; through the op it belongs to",
     "attention": "through nn.functional.scaled_dot_product_attention, which has a mask and dropout",
     "group_norm": "through anadrome.nn.functional, which has PyTorch's arguments",

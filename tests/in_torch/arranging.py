@@ -44,6 +44,7 @@ OURS = {
             "as_strided_backward",
             "unfold_backward",
             "diagonal_backward",
+            "in_order",
         ),
         "only rules or the framework call it; through the op it belongs to",
     ),
