@@ -13,7 +13,7 @@ from .inplace import check_writable, write
 from .making import number
 from .ops.complex import view_as_complex
 from .ops.reduce import whole
-from .random import draw
+from .random import draw, stream_of
 from .refusals import refusing
 from .sampling import bernoulli, holding
 from .tensor import Tensor, wrap
@@ -169,6 +169,7 @@ def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 of probability ``p`` (a number, or a Tensor of each one's), else 0."""
     if isinstance(p, Tensor):
+        stream_of(generator)
         if not self.numel():
             return self
         values = bernoulli(p.detach().expand(tuple(self.shape)), generator=generator)

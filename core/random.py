@@ -218,14 +218,20 @@ def set_rng_state(state: Tensor) -> None:
     default_generator.set_state(state)
 
 
+def stream_of(generator: Any) -> Generator:
+    """The generator that is meant: the one given, or the default one."""
+    stream = default_generator if generator is None else generator
+    if not isinstance(stream, Generator):
+        raise ArgumentError(f"expected a Generator for 'generator', not {type(stream).__name__}")
+    return stream
+
+
 def draw(
     kind: str, shape: tuple[int, ...], dtype: Any, device: Any, generator: Any, **parameters: Any
 ) -> Any:
     """An array of ``uniform``, ``normal``, ``integers`` or ``permutation``."""
     backend = backends.for_device(device)
-    stream = default_generator if generator is None else generator
-    if not isinstance(stream, Generator):
-        raise ArgumentError(f"expected a Generator for 'generator', not {type(stream).__name__}")
+    stream = stream_of(generator)
     native = backend.dtype(dtypes.as_dtype(dtype))
     draws = backend.generator(None if device is None else Device(device))
     key = stream.next_key() if backend.holds_values else NO_KEY

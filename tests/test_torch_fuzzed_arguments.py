@@ -41,6 +41,7 @@ def names(L: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", [
+    "L.empty(0).bernoulli_(x, generator=3)",
     # of arguments that say nothing, or something else
     "x.max(other=None)", "L.min(x, other=None)", "L.bincount(v, minlength=2.5)",
     "v.bincount(None, 2.5)", "L.bincount(v, minlength=True)",
