@@ -104,7 +104,10 @@ def _fresh() -> object:
     ad.manual_seed(0)
     random.seed(0)
     if "torch" in sys.modules:  # in whatever order the tests come
-        sys.modules["torch"].manual_seed(0)
+        torch = sys.modules["torch"]
+        torch.manual_seed(0)
+        # torch.compile() switches that off, for the whole process.
+        torch.distributions.Distribution.set_default_validate_args(__debug__)
     before = ad.get_default_dtype()
     yield
     ad.set_default_dtype(before)
