@@ -291,8 +291,9 @@ def test_kept_results_that_are_written(allow: bool) -> None:
     contexts = functools.partial(
         create_selective_checkpoint_contexts, ["mul"], allow_cache_entry_mutation=allow
     )
-    loss = checkpoint(segment, leaf(3), context_fn=contexts).sum()
-    if allow:
+    how = {"context_fn": contexts, "determinism_check": "values"}
+    loss = checkpoint(segment, leaf(3), **how).sum()
+    if allow:  # the second run is not the first, and that is what was asked for
         loss.backward()
         return
     with pytest.raises(ModifiedInPlaceError, match="Tensor cached during selective activation"):

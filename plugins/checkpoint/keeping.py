@@ -30,6 +30,8 @@ class Keeping:
         self.policy = policy
         self.kept: dict[Key, Kept] = {}
         self.counts: dict[Any, int] = {}
+        #: Whether one was changed in place and taken: then no later value need be the first run's.
+        self.mutated = False
 
     def concerns(self, op: Any) -> bool:
         """Whether results of this op may be kept; others are not even counted."""
@@ -82,8 +84,10 @@ class Keeping:
         kept = self.kept.get(key)
         if kept is None:
             return None
-        if not (self.allow_mutation or kept.is_whole()):
-            return self.spoiled(kept)
+        if not kept.is_whole():
+            if not self.allow_mutation:
+                return self.spoiled(kept)
+            self.mutated = True
         return kept.result()
 
     def spoiled(self, kept: Kept) -> Any:

@@ -213,7 +213,7 @@ class Run(saved_tensors_hooks):
         segment = self.segment
         frees = node.frees
         if segment.check and (frees or not may_be_cached(node)):
-            self._compare(of_node(node, data, 0 if self.hollow else segment.look))
+            self._compare(of_node(node, data, segment.look if self._has_values() else 0))
         if not frees:
             return True
         if self._is_wanted():
@@ -249,10 +249,15 @@ class Run(saved_tensors_hooks):
         if position < len(segment.facts):
             then = segment.facts[position]
             if then[:4] != now[:4] or segment.look:
-                different = difference(Fact(*then), Fact(*now), position, not self.hollow)
+                different = difference(Fact(*then), Fact(*now), position, self._has_values())
                 if different is not None:
                     why = advice(segment.keys is None, segment.debug)
                     self.fail(CheckpointError(different + why))
+
+    def _has_values(self) -> bool:
+        """Whether the call at hand has the values of the first run, to be compared with these."""
+        keeping = self.segment.keeping
+        return not self.hollow and (keeping is None or not keeping.mutated)
 
     def _is_wanted(self) -> bool:
         """Count one that is owed; whether anybody still waits for it."""
