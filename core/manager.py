@@ -22,6 +22,7 @@ from .entrypoints import EntryPoint, entry_points
 from .errors import PluginError
 from .listening import Listening, awake
 from .op import declared_by, table, withdraw
+from .places import is_place
 from .places.missing import advice, missing
 from .unfinished import note
 
@@ -254,19 +255,26 @@ def _publish(name: str, target: Any) -> None:
 def _submodule(parent: Any, part: str) -> Any:
     name = f"{parent.__name__}.{part}"
     if name not in sys.modules:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            made: Any = types.ModuleType(name, f"{name}: names that plugins gave.")
-            made.__path__ = []
-            made.__all__ = []
-            _made.add(name)
-            sys.modules[name] = made
+        if parent.__name__ in _made and not is_place(name):
+            _make(name)  # it has no folder to look into, which takes long
+        else:
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise
+                _make(name)
     module = sys.modules[name]
     setattr(parent, part, module)
     return module
+
+
+def _make(name: str) -> None:
+    made: Any = types.ModuleType(name, f"{name}: names that plugins gave.")
+    made.__path__ = []
+    made.__all__ = []
+    _made.add(name)
+    sys.modules[name] = made
 
 
 def _make_lazy(module: Any, waiting: dict[str, str]) -> None:

@@ -60,6 +60,12 @@ class Place(types.ModuleType):
         return dir(self.__dict__["_target"])
 
 
+def is_place(name: str) -> bool:
+    """Whether the module of that name is a place: ``anadrome.nn.modules.activation``."""
+    short = name.partition(".")[2]
+    return short in MODULES or short in FILES
+
+
 class Finder:
     """Finds the places, after all other finders."""
 
@@ -70,7 +76,7 @@ class Finder:
         package, _, short = name.partition(".")
         if package != "anadrome":
             return None
-        if not (short in MODULES or short in FILES):
+        if not is_place(name):
             known = advice(short)
             if known is not None:
                 raise ImportError(f"{name} is not there: {known}", name=name)
